@@ -1,0 +1,22 @@
+/*
+ * weft: Go's goroutine runtime for C.
+ *
+ *   #include <weft.h>
+ *   weft_go(fn, arg);        cc prog.c -lweft
+ *
+ * This header includes all of weft/. Where to read on: man 7 weft.
+ */
+#ifndef WEFT_H
+#define WEFT_H
+
+#include <weft/base.h>
+#include <weft/go.h>
+#include <weft/chan.h>
+#include <weft/sync.h>
+#include <weft/scope.h>
+#include <weft/time.h>
+#include <weft/panic.h>
+#include <weft/io.h>
+#include <weft/debug.h>
+
+#endif /* WEFT_H */

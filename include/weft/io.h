@@ -1,0 +1,98 @@
+/*
+ * I/O on ordinary file descriptors that parks the goroutine, not its thread.
+ *
+ * Each call tries first and waits only if the kernel says EAGAIN. Any descriptor
+ * will do: sockets, pipes, terminals and whatever else epoll(7) takes wait in the
+ * poller, blocking ones too; regular files are read by a call that weft knows to
+ * block. Several goroutines may use one descriptor: they wait in line.
+ *
+ * A signal never ends any of these (-EINTR is not returned). SIGPIPE is not raised:
+ * a broken stream gives -EPIPE. Common results of all that wait: -ETIMEDOUT,
+ * -ECANCELED, -EBADF (not open, or weft_close() by another goroutine).
+ */
+#ifndef WEFT_IO_H
+#define WEFT_IO_H
+
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <weft/base.h>
+
+struct addrinfo;
+
+WEFT_BEGIN_DECLS
+
+/** weft_read - as read(2): the bytes read, 0 at end of file, or a negative errno. */
+WEFT_API ssize_t weft_read(int fd, void *buf, size_t n, int64_t deadline);
+/** weft_write - all @n bytes unless it fails; then the bytes that went, or the error if none. */
+WEFT_API ssize_t weft_write(int fd, const void *buf, size_t n, int64_t deadline);
+WEFT_API ssize_t weft_readv(int fd, const struct iovec *v, int n, int64_t deadline);
+/** weft_writev - as weft_write(), for several buffers. */
+WEFT_API ssize_t weft_writev(int fd, const struct iovec *v, int n, int64_t deadline);
+WEFT_API ssize_t weft_recv(int fd, void *buf, size_t n, int flags, int64_t deadline);
+/** weft_send - as send(2): one message, or as many bytes of a stream as fit. */
+WEFT_API ssize_t weft_send(int fd, const void *buf, size_t n, int flags, int64_t deadline);
+WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
+    socklen_t *len, int64_t deadline);
+WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+    socklen_t len, int64_t deadline);
+WEFT_API ssize_t weft_recvmsg(int fd, struct msghdr *m, int flags, int64_t deadline);
+WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *m, int flags, int64_t deadline);
+/** weft_pread, weft_pwrite - at an offset, for regular files; never stall a processor. */
+WEFT_API ssize_t weft_pread(int fd, void *buf, size_t n, off_t off, int64_t deadline);
+WEFT_API ssize_t weft_pwrite(int fd, const void *buf, size_t n, off_t off, int64_t deadline);
+
+/**
+ * weft_sendfile - send @n bytes of @in_fd, from *@off on, to the socket @out_fd
+ * @off: advanced by what was sent; the file's own offset is not used
+ *
+ * No copy through user space. Returns the bytes sent (less than @n only at the end
+ * of the file), or the error if none went.
+ */
+WEFT_API ssize_t weft_sendfile(int out_fd, int in_fd, off_t *off, size_t n, int64_t deadline);
+
+/** weft_accept - a new descriptor, non-blocking, close-on-exec, TCP_NODELAY. */
+WEFT_API int weft_accept(int fd, struct sockaddr *from, socklen_t *len, int64_t deadline);
+/** weft_connect - 0 when connected. */
+WEFT_API int weft_connect(int fd, const struct sockaddr *to, socklen_t len, int64_t deadline);
+/** weft_poll - wait for poll(2) @events; their revents (> 0). */
+WEFT_API int weft_poll(int fd, short events, int64_t deadline);
+
+/**
+ * weft_close - close @fd
+ *
+ * Waits on it in other goroutines end with -EBADF; the number is not given back to
+ * the system before they have left. Returns 0 or what close(2) said.
+ */
+WEFT_API int weft_close(int fd);
+
+/**
+ * weft_listen - a listening socket
+ * @network: "tcp", "tcp4", "tcp6" or "unix"
+ * @address: "127.0.0.1:8080", "[::1]:0", ":80" (all addresses), "/path", "@abstract"
+ * @backlog: <= 0 takes the system's maximum
+ *
+ * Returns the descriptor, -EINVAL (what cannot be parsed), -ENOENT (unknown name), or
+ * what socket, bind or listen said.
+ */
+WEFT_API int weft_listen(const char *network, const char *address, int backlog);
+
+/**
+ * weft_dial - a connected socket; as weft_listen(), also "udp", "udp4", "udp6"
+ *
+ * Names are resolved without stalling others; all addresses are tried.
+ */
+WEFT_API int weft_dial(const char *network, const char *address, int64_t deadline);
+
+/**
+ * weft_lookup - getaddrinfo(3) that parks
+ *
+ * Returns 0 and *@res for freeaddrinfo(3), -ENOENT no such name, -EAGAIN try later,
+ * -EINVAL bad hints or service, -ENOMEM, -ETIMEDOUT, -ECANCELED.
+ */
+WEFT_API int weft_lookup(const char *host, const char *service, const struct addrinfo *hints,
+    struct addrinfo **res, int64_t deadline);
+
+WEFT_END_DECLS
+
+#endif /* WEFT_IO_H */

@@ -1,0 +1,70 @@
+/*
+ * Scopes: structured concurrency and cancellation. A scope is a node of a tree:
+ * cancelling it cancels all scopes below it, and ends every wait of the goroutines
+ * in them with -ECANCELED. (Go: context and errgroup in one.)
+ */
+#ifndef WEFT_SCOPE_H
+#define WEFT_SCOPE_H
+
+#include <weft/chan.h>
+
+WEFT_BEGIN_DECLS
+
+typedef struct weft_scope weft_scope;
+
+/**
+ * weft_scope_new - make a scope
+ * @parent:   NULL = the caller's scope; the parent must outlive it
+ * @deadline: when it is cancelled with -ETIMEDOUT by itself; WEFT_FOREVER never
+ *
+ * Returns NULL when out of memory. Free it with weft_scope_free(). In a cancelled
+ * parent it is born cancelled.
+ */
+WEFT_API weft_scope *weft_scope_new(weft_scope *parent, int64_t deadline);
+
+/**
+ * weft_scope_go - start a goroutine in the scope
+ *
+ * The first non-zero result of any of them cancels the scope with it. Returns 0,
+ * -ENOMEM, -EAGAIN, or -ECANCELED when the scope is already cancelled (@fn is not
+ * called then).
+ */
+WEFT_API int weft_scope_go(weft_scope *s, int (*fn)(void *), void *arg);
+
+/**
+ * weft_scope_cancel - cancel the scope and all below it, before it returns
+ * @cause: a negative errno, kept for weft_scope_cause(); the first cancel wins
+ */
+WEFT_API void weft_scope_cancel(weft_scope *s, int cause);
+
+/**
+ * weft_scope_wait - wait until all its goroutines have ended
+ *
+ * Returns the first non-zero result, 0, or -ETIMEDOUT (they still run). The wait
+ * itself ends with -ECANCELED only if the caller's own scope is cancelled.
+ */
+WEFT_API int weft_scope_wait(weft_scope *s, int64_t deadline);
+
+/** weft_scope_err - 0, -ECANCELED, or -ETIMEDOUT when its deadline passed. */
+WEFT_API int weft_scope_err(const weft_scope *s);
+/** weft_scope_cause - what the first cancel said; 0 when not cancelled. */
+WEFT_API int weft_scope_cause(const weft_scope *s);
+/** weft_scope_done - a channel closed when the scope is cancelled; borrowed. */
+WEFT_API weft_chan *weft_scope_done(weft_scope *s);
+/** weft_scope_current - the caller's scope; NULL = the root, never cancelled. */
+WEFT_API weft_scope *weft_scope_current(void);
+/** weft_scope_free - cancels it, waits for its goroutines, frees it. NULL is allowed. */
+WEFT_API void weft_scope_free(weft_scope *s);
+
+/**
+ * weft_scope_set - keep a value under @key, seen by this scope and those below it
+ *
+ * Keys are compared by address. Returns 0 or -ENOMEM. weft_scope_get() finds the
+ * nearest value, or NULL; its @s NULL is the root, which has none.
+ */
+WEFT_API int weft_scope_set(weft_scope *s, const void *key, void *value);
+WEFT_API void *weft_scope_get(const weft_scope *s, const void *key);
+
+WEFT_END_DECLS
+
+#endif /* WEFT_SCOPE_H */

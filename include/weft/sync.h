@@ -1,0 +1,91 @@
+/*
+ * Locks and counters that park the goroutine, not its thread.
+ *
+ * Zero is ready: every type here may be zero-initialised and needs no destroy
+ * call. All work between goroutines and plain threads. The insides are weft's;
+ * a value must not be copied or moved once it has been used.
+ */
+#ifndef WEFT_SYNC_H
+#define WEFT_SYNC_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+typedef struct weft_mutex { uint64_t weft_priv[2]; } weft_mutex;
+typedef struct weft_rwmutex { uint64_t weft_priv[6]; } weft_rwmutex;
+typedef struct weft_cond { uint64_t weft_priv[3]; } weft_cond;
+typedef struct weft_waitgroup { uint64_t weft_priv[2]; } weft_waitgroup;
+typedef struct weft_once { uint64_t weft_priv[3]; } weft_once;
+typedef struct weft_sem { uint64_t weft_priv[4]; } weft_sem;
+
+/**
+ * weft_mutex_lock - lock; waits in turn
+ *
+ * Not recursive and not owned: any goroutine may unlock. A waiter that was passed
+ * over for 1 ms is handed the lock next (Go's starvation mode). Not cancellable.
+ * Unlock of an unlocked mutex is fatal ("sync: unlock of unlocked mutex").
+ */
+WEFT_API void weft_mutex_lock(weft_mutex *m);
+WEFT_API bool weft_mutex_trylock(weft_mutex *m);
+WEFT_API void weft_mutex_unlock(weft_mutex *m);
+/** weft_mutex_lock_until - 0 locked, -ETIMEDOUT. */
+WEFT_API int weft_mutex_lock_until(weft_mutex *m, int64_t deadline);
+
+/**
+ * weft_rwmutex - many readers or one writer; a waiting writer keeps new readers
+ * out, so a read lock must not be taken twice by one goroutine. Misuse is fatal.
+ */
+WEFT_API void weft_rwmutex_lock(weft_rwmutex *m);
+WEFT_API bool weft_rwmutex_trylock(weft_rwmutex *m);
+WEFT_API void weft_rwmutex_unlock(weft_rwmutex *m);
+WEFT_API void weft_rwmutex_rlock(weft_rwmutex *m);
+WEFT_API bool weft_rwmutex_tryrlock(weft_rwmutex *m);
+WEFT_API void weft_rwmutex_runlock(weft_rwmutex *m);
+
+/**
+ * weft_cond_wait - wait for a signal that is sent after this call began
+ *
+ * Unlocks @m, waits, locks @m again on every return. First come, first served, no
+ * spurious wake-ups. Returns 0, -ETIMEDOUT, -ECANCELED.
+ */
+WEFT_API int weft_cond_wait(weft_cond *c, weft_mutex *m, int64_t deadline);
+WEFT_API void weft_cond_signal(weft_cond *c);
+WEFT_API void weft_cond_broadcast(weft_cond *c);
+
+/**
+ * weft_waitgroup_add - change the counter by @delta; at 0 all waiters go on
+ *
+ * Below zero is a panic ("sync: negative WaitGroup counter").
+ */
+WEFT_API void weft_waitgroup_add(weft_waitgroup *w, int delta);
+WEFT_API void weft_waitgroup_done(weft_waitgroup *w);
+/** weft_waitgroup_wait - until the counter is 0: 0, -ETIMEDOUT, -ECANCELED. */
+WEFT_API int weft_waitgroup_wait(weft_waitgroup *w, int64_t deadline);
+/** weft_waitgroup_go - add 1, run @fn in a goroutine, done when it ends. As weft_go(). */
+WEFT_API int weft_waitgroup_go(weft_waitgroup *w, void (*fn)(void *), void *arg);
+
+/**
+ * weft_once_do - call @fn if no call for @o did before
+ *
+ * Returns when the one call has ended, whoever made it. A panic in it reaches its
+ * caller and counts as done.
+ */
+WEFT_API void weft_once_do(weft_once *o, void (*fn)(void *), void *arg);
+
+/**
+ * weft_sem - a weighted semaphore, strictly first come, first served
+ *
+ * A zero weft_sem has no permits; weft_sem_init() sets them and must come before any
+ * other use. acquire: 0, -ETIMEDOUT, -ECANCELED; @n larger than all permits waits
+ * for its deadline without holding up the others. Releasing more than was acquired
+ * panics ("semaphore: released more than held"); a negative @n panics.
+ */
+WEFT_API void weft_sem_init(weft_sem *s, int64_t permits);
+WEFT_API int weft_sem_acquire(weft_sem *s, int64_t n, int64_t deadline);
+WEFT_API bool weft_sem_tryacquire(weft_sem *s, int64_t n);
+WEFT_API void weft_sem_release(weft_sem *s, int64_t n);
+
+WEFT_END_DECLS
+
+#endif /* WEFT_SYNC_H */

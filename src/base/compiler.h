@@ -1,0 +1,76 @@
+/*
+ * Attributes and small macros. Knows no system and no threads.
+ */
+#ifndef WEFT_BASE_COMPILER_H
+#define WEFT_BASE_COMPILER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Two lines: Intel's prefetcher fetches pairs, so neighbours share too. */
+#define WF_CACHELINE 128
+
+#define wf_likely(x) __builtin_expect(!!(x), 1)
+#define wf_unlikely(x) __builtin_expect(!!(x), 0)
+#define WF_NOINLINE __attribute__((noinline))
+#define WF_COLD __attribute__((noinline, cold))
+#define WF_ALWAYS_INLINE inline __attribute__((always_inline))
+#define WF_NORETURN __attribute__((noreturn))
+#define WF_UNUSED __attribute__((unused))
+#define WF_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+
+/*
+ * A function that may switch stacks. The compiler must assume nothing about what
+ * it leaves unchanged: with noinline alone gcc 12 proved that a yield does not
+ * write a file-local variable, and a loop that waits for it never ended.
+ */
+#if defined(__clang__)
+#define WF_PARKS __attribute__((noinline))
+#else
+#define WF_PARKS __attribute__((noipa))
+#endif
+
+/* A public function that may park: opaque, and exported. */
+#define WF_API_PARKS WF_PARKS __attribute__((visibility("default")))
+
+#define wf_container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
+#define wf_countof(a) (sizeof(a) / sizeof((a)[0]))
+#define wf_min(a, b) ((a) < (b) ? (a) : (b))
+#define wf_max(a, b) ((a) > (b) ? (a) : (b))
+
+/* What the compiler must not move memory accesses across. No instruction. */
+static WF_ALWAYS_INLINE void
+wf_compiler_barrier(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+
+/* Tells the core that we spin. */
+static WF_ALWAYS_INLINE void
+wf_cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+#if defined(__SANITIZE_THREAD__)
+#define WF_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WF_TSAN 1
+#endif
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define WF_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WF_ASAN 1
+#endif
+#endif
+
+#endif /* WEFT_BASE_COMPILER_H */

@@ -1,0 +1,160 @@
+/*
+ * The only door to the system: every system call that weft makes is declared here,
+ * and made in os/ only. A simulator can put another body behind it.
+ *
+ * Every function that can fail returns a negative errno, converted in the same
+ * function as the call, before anything could switch threads. errno is not named
+ * anywhere else.
+ */
+#ifndef WEFT_OS_OS_H
+#define WEFT_OS_OS_H
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct addrinfo;
+struct pollfd;
+
+/* ---- clock.c ---- */
+
+/* CLOCK_MONOTONIC in nanoseconds. 36 ns. */
+int64_t wf_os_now(void);
+/* CPU time that thread tid of this process has used, in ns, or -errno. 0.3 us. */
+int64_t wf_os_thread_cpu(int tid);
+
+/* ---- futex.c: all private ---- */
+
+/* Sleeps while *word == expected. 0 woken or spurious, -EAGAIN differed, -EINTR, -ETIMEDOUT.
+ * deadline: absolute, INT64_MAX = none. */
+int wf_os_futex_wait(const _Atomic uint32_t *word, uint32_t expected, int64_t deadline);
+/* Wakes at most n sleepers. Returns how many. */
+int wf_os_futex_wake(const _Atomic uint32_t *word, int n);
+
+/* ---- thread.c ---- */
+
+/* A detached thread with the caller's signal mask, or all signals blocked if block_signals. 0, -EAGAIN, ... */
+int wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block_signals);
+int wf_os_tid(void);
+int wf_os_pid(void);
+/* Is this the process's first thread? */
+bool wf_os_is_main_thread(void);
+/* The caller's stack: lowest address and one past the highest. */
+int wf_os_thread_stack(uintptr_t *ret_lo, uintptr_t *ret_hi);
+/* The state letter of thread tid (R running, S or D asleep), or -errno. 8 us. */
+int wf_os_thread_state(int tid);
+/* How many threads this process has, or -errno. */
+int wf_os_thread_count(void);
+void wf_os_thread_yield(void);
+/* Calls fn(arg) on the thread that ends, when one that called this ends. arg is not NULL. */
+int wf_os_at_thread_exit(void (*fn)(void *), void *arg);
+__attribute__((noreturn)) void wf_os_thread_exit(void);
+/* Timer slack of this thread to 1 ns: a 1 ms sleep is then 25 us late, not 72. */
+void wf_os_timer_slack_min(void);
+/* Registers for, and makes, an expedited barrier on all threads of the process. 0 or -errno. */
+int wf_os_membarrier_init(void);
+int wf_os_membarrier(void);
+/* Names the calling thread for ps and gdb; at most 15 bytes are kept. */
+void wf_os_thread_name(const char *name);
+/* fn runs in the child after each fork(2). */
+void wf_os_at_fork_child(void (*fn)(void));
+
+/* ---- memory.c ---- */
+
+/* Private anonymous memory, zero, readable and writable, no swap reserved; NULL when there is none. */
+void *wf_os_map(size_t bytes);
+void wf_os_unmap(void *p, size_t bytes);
+/* Any access to [p, p+bytes) faults from now on: cheap guards, or by mprotect. 0 or -errno. */
+int wf_os_guard_install(void *p, size_t bytes);
+int wf_os_protect_none(void *p, size_t bytes);
+/* Gives the pages back; they read as zero afterwards. Guards stay. */
+int wf_os_dontneed(void *p, size_t bytes);
+/* No huge pages here: a stack should cost the pages it touches. */
+void wf_os_nohugepage(void *p, size_t bytes);
+size_t wf_os_page_size(void);
+/* Does reading one byte at p fault? Tries it, in a child-free way (write(2) from it). */
+bool wf_os_faults(const void *p);
+
+/* ---- cpu.c ---- */
+
+/* Processors in this process's affinity mask, >= 1. */
+int wf_os_affinity_count(void);
+/* Reads a whole small file into buf, NUL-terminated. Length or -errno. */
+ssize_t wf_os_read_file(const char *path, char *buf, size_t cap);
+/* The value of an environment variable, or NULL. */
+const char *wf_os_getenv(const char *name);
+
+/* ---- signal.c ---- */
+
+typedef void (*wf_os_sigfn)(int, siginfo_t *, void *);
+/* Installs fn with SA_ONSTACK|SA_SIGINFO|SA_RESTART; the one before goes to ret_old if not NULL. */
+int wf_os_sigaction(int sig, wf_os_sigfn fn, struct sigaction *ret_old);
+int wf_os_sigaction_restore(int sig, const struct sigaction *old);
+/* Gives the calling thread an alternate signal stack unless it has one. Returns what to free, or NULL. */
+void *wf_os_sigaltstack_new(size_t bytes);
+void wf_os_sigaltstack_free(void *stack, size_t bytes);
+/* Delivers sig to the calling thread with its default action. */
+void wf_os_raise_default(int sig);
+__attribute__((noreturn)) void wf_os_exit(int status);
+__attribute__((noreturn)) void wf_os_abort(void);
+
+/* ---- fd.c: as the system calls of the same names, EINTR retried where nothing was done ---- */
+
+ssize_t wf_os_read(int fd, void *buf, size_t n);
+ssize_t wf_os_write(int fd, const void *buf, size_t n);
+ssize_t wf_os_readv(int fd, const struct iovec *v, int n);
+ssize_t wf_os_writev(int fd, const struct iovec *v, int n);
+/* Never waits, also on a blocking descriptor: -EAGAIN; -EOPNOTSUPP where that can't be had. */
+ssize_t wf_os_readv_nowait(int fd, const struct iovec *v, int n);
+ssize_t wf_os_writev_nowait(int fd, const struct iovec *v, int n);
+ssize_t wf_os_pread(int fd, void *buf, size_t n, off_t off);
+ssize_t wf_os_pwrite(int fd, const void *buf, size_t n, off_t off);
+ssize_t wf_os_sendfile(int out_fd, int in_fd, off_t *off, size_t n);
+int wf_os_close(int fd);
+/* O_NONBLOCK set: 1, not: 0; or -errno. */
+int wf_os_is_nonblock(int fd);
+int wf_os_set_nonblock(int fd, bool on);
+/* poll(2) that does not wait: revents, 0 or -errno. */
+int wf_os_poll_now(int fd, short events);
+/* poll(2) that blocks the thread, in ms, -1 for ever. */
+int wf_os_poll_wait(int fd, short events, int timeout_ms);
+/* S_IFSOCK, S_IFREG, ... of the open file, or -errno. */
+int wf_os_file_type(int fd);
+
+/* ---- socket.c ---- */
+
+ssize_t wf_os_recv(int fd, void *buf, size_t n, int flags);
+ssize_t wf_os_send(int fd, const void *buf, size_t n, int flags);
+ssize_t wf_os_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len);
+ssize_t wf_os_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t len);
+ssize_t wf_os_recvmsg(int fd, struct msghdr *m, int flags);
+ssize_t wf_os_sendmsg(int fd, const struct msghdr *m, int flags);
+/* Non-blocking and close-on-exec, like those of socket(). */
+int wf_os_accept(int fd, struct sockaddr *from, socklen_t *len);
+int wf_os_socket(int family, int type, int protocol);
+int wf_os_connect(int fd, const struct sockaddr *to, socklen_t len);
+int wf_os_bind(int fd, const struct sockaddr *a, socklen_t len);
+int wf_os_listen(int fd, int backlog);
+int wf_os_setsockopt_int(int fd, int level, int opt, int value);
+int wf_os_getsockopt_int(int fd, int level, int opt, int *ret_value);
+int wf_os_getpeername(int fd, struct sockaddr *a, socklen_t *len);
+/* As getaddrinfo(3): blocks the thread. Its EAI_ code, and -errno in *ret_errno for EAI_SYSTEM. */
+int wf_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+    struct addrinfo **res, int *ret_errno);
+void wf_os_freeaddrinfo(struct addrinfo *res);
+
+/* ---- epoll.c ---- */
+
+int wf_os_epoll_create(void);
+/* op: EPOLL_CTL_ADD, MOD, DEL. */
+int wf_os_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data);
+/* timeout_ns: < 0 waits for ever, 0 not at all. Count, 0, or -errno (-EINTR too). */
+int wf_os_epoll_wait(int epfd, struct epoll_event *ev, int n, int64_t timeout_ns);
+int wf_os_eventfd(void);
+
+#endif /* WEFT_OS_OS_H */

@@ -1,0 +1,69 @@
+/*
+ * Who am I, and the gate between user code and the runtime.
+ *
+ * Every public function that touches the scheduler's state runs between wf_enter()
+ * and wf_leave(). Inside, the monitor leaves the thread alone; outside, it may take
+ * the thread's P away at any instruction (README.md, "Detach", steps D1-D6).
+ */
+#ifndef WEFT_SCHED_SELF_H
+#define WEFT_SCHED_SELF_H
+
+#include "arch/arch.h"
+#include "sched/g.h"
+
+/* Values of m_gate.hold. */
+enum m_hold {
+	HOLD_NONE,		/* nobody disputes the M's P (it may have none) */
+	HOLD_DETACHING,		/* the monitor is deciding: wait for its verdict */
+	HOLD_DETACHED,		/* the P is gone: get another before going on */
+	HOLD_FORKED,		/* this is a child of fork(2): no weft here */
+};
+
+/* The first member of struct m: what the fast path needs to see of it. */
+struct m_gate {
+	_Atomic uint8_t in_runtime;	/* written by its thread only; read by the monitor */
+	_Atomic uint8_t hold;		/* enum m_hold; CAS by the monitor, store by the thread */
+	_Atomic uint8_t in_syscall;	/* marked as blocking by weft_syscall_enter */
+	_Atomic uint8_t syscall_tick;	/* + 1 per weft_syscall_enter */
+	struct g *g;			/* the goroutine that runs here */
+};
+
+/* Out of line: adopts a foreign thread, waits for the monitor's verdict, gets a P. */
+struct m *wf_enter_slow(struct m *m);
+
+static WF_ALWAYS_INLINE struct m_gate *
+wf_gate(struct m *m)
+{
+	return (struct m_gate *)(void *)m;
+}
+
+/* From user code into the runtime. Returns this thread's M, with its P held fast. */
+static WF_ALWAYS_INLINE struct m *
+wf_enter(void)
+{
+	struct m *m = wf_self();
+
+	if (wf_unlikely(m == NULL))
+		return wf_enter_slow(NULL);
+	wf_store_relaxed(&wf_gate(m)->in_runtime, 1);			/* D1 */
+	wf_compiler_barrier();	/* the monitor's membarrier orders D1 before D2 */
+	if (wf_unlikely(wf_load_acquire(&wf_gate(m)->hold) != HOLD_NONE))	/* D2 */
+		return wf_enter_slow(m);
+	return m;
+}
+
+/* Back to user code, on whatever thread the goroutine is now. */
+static WF_ALWAYS_INLINE void
+wf_leave(void)
+{
+	wf_store_release(&wf_gate(wf_self())->in_runtime, 0);		/* D3 */
+}
+
+/* The calling goroutine. Between wf_enter() and wf_leave() only. */
+static WF_ALWAYS_INLINE struct g *
+wf_g(void)
+{
+	return wf_gate(wf_self())->g;
+}
+
+#endif /* WEFT_SCHED_SELF_H */

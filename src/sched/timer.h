@@ -1,0 +1,35 @@
+/*
+ * Timers of the scheduler: a 4-ary heap per P, each with a lock.
+ *
+ * A wf_timer is its owner's memory. It is in at most one heap. fire() runs under that
+ * heap's lock, so when wf_timer_disarm() has returned it is not running and will not.
+ * Lock order: a heap's lock may be held while an object's lock is taken (fire does), so no
+ * timer is armed or disarmed with an object's lock held.
+ */
+#ifndef WEFT_SCHED_TIMER_H
+#define WEFT_SCHED_TIMER_H
+
+#include "base/atomic.h"
+#include "sched/g.h"
+#include "sched/lock.h"
+
+struct timers;
+
+struct wf_timer {
+	int64_t when;			/* under home's lock while armed */
+	_Atomic(struct timers *) home;	/* the heap it is in, or NULL; written under its lock */
+	uint32_t index;			/* under home's lock: where in the heap */
+	/*
+	 * Called at or after when, under the heap's lock, on any thread: must be short, must not
+	 * park or arm. Goroutines to wake go on ready. Returns when to fire again, or
+	 * INT64_MAX: then the timer is out of the heap before fire is called.
+	 */
+	int64_t (*fire)(struct wf_timer *t, int64_t now, struct gqueue *ready);
+};
+
+/* Starts t, which is not armed. INT64_MAX never fires, and is not even put in a heap. */
+void wf_timer_arm(struct wf_timer *t, int64_t when);
+/* Stops t. True if it was armed. Afterwards fire is not running. */
+bool wf_timer_disarm(struct wf_timer *t);
+
+#endif /* WEFT_SCHED_TIMER_H */
