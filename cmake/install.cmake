@@ -1,0 +1,29 @@
+# make install: headers, both libraries, weft.pc, the CMake package, man pages, programs.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS weft weft_static EXPORT weft-targets)
+install(FILES ${PROJECT_SOURCE_DIR}/include/weft.h TYPE INCLUDE)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/weft TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
+
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/weft)
+install(EXPORT weft-targets NAMESPACE weft:: DESTINATION ${package})
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/weft-config.cmake.in
+    ${PROJECT_BINARY_DIR}/weft-config.cmake INSTALL_DESTINATION ${package})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/weft-config-version.cmake
+    COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/weft-config.cmake
+    ${PROJECT_BINARY_DIR}/weft-config-version.cmake DESTINATION ${package})
+
+configure_file(${PROJECT_SOURCE_DIR}/weft.pc.in ${PROJECT_BINARY_DIR}/weft.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/weft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+foreach(section 1 3 7)
+	file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/man/*.${section})
+	install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
+
+foreach(program weft-httpd weft-cli)
+	if(TARGET ${program})
+		install(TARGETS ${program})
+	endif()
+endforeach()

@@ -1,0 +1,54 @@
+# The library, three ways from the same objects: linked into the tests (which see wf_ names),
+# libweft.so, and libweft.a.
+set(list ${PROJECT_SOURCE_DIR}/src/sources.txt)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${list})
+file(STRINGS ${list} sources)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
+	set(cpu x86_64)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+	set(cpu aarch64)
+else()
+	message(FATAL_ERROR "weft has no stack switch for ${CMAKE_SYSTEM_PROCESSOR}")
+endif()
+set(other_cpus ${sources})
+list(FILTER other_cpus INCLUDE REGEX "^arch/")
+list(FILTER other_cpus EXCLUDE REGEX "^arch/${cpu}/")
+list(REMOVE_ITEM sources ${other_cpus})
+list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/src/)
+
+add_library(weft_objects OBJECT ${sources})
+target_link_libraries(weft_objects PUBLIC weft_internal)
+# LTO would let the compiler look through functions that park, whatever the builder's flags say.
+target_compile_options(weft_objects PRIVATE -fvisibility=hidden -fstack-protector-strong -fno-lto)
+set_target_properties(weft_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
+
+add_library(weft SHARED $<TARGET_OBJECTS:weft_objects>)
+add_library(weft::weft ALIAS weft)
+set_target_properties(weft PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0 LINKER_LANGUAGE C
+    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/weft.map)
+target_link_libraries(weft PRIVATE $<BUILD_INTERFACE:weft_flags>)
+target_link_options(weft PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/src/weft.map
+    -Wl,-z,relro -Wl,-z,now)
+if(NOT WEFT_SANITIZE)
+	target_link_options(weft PRIVATE -Wl,--no-undefined)
+endif()
+
+# The archive holds one object in which hidden names are local: wf_ names cannot clash with a
+# program's own, and the archive exports exactly what the shared library does.
+set(one_object ${PROJECT_BINARY_DIR}/weft.o)
+add_custom_command(OUTPUT ${one_object}
+    COMMAND ${CMAKE_LINKER} -r -o ${one_object} $<TARGET_OBJECTS:weft_objects>
+    COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${one_object}
+    DEPENDS weft_objects $<TARGET_OBJECTS:weft_objects>
+    COMMAND_EXPAND_LISTS VERBATIM COMMENT "Linking weft.o, with local names only but weft_*")
+set_source_files_properties(${one_object} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
+add_library(weft_static STATIC ${one_object})
+add_library(weft::static ALIAS weft_static)
+set_target_properties(weft_static PROPERTIES OUTPUT_NAME weft EXPORT_NAME static LINKER_LANGUAGE C)
+target_link_options(weft_static INTERFACE -pthread)
+target_link_libraries(weft_static PRIVATE $<BUILD_INTERFACE:weft_flags>)
+
+foreach(library weft weft_static)
+	target_include_directories(${library} INTERFACE
+	    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+endforeach()

@@ -1,0 +1,65 @@
+# Every TEST(name) of test/unit and test/spec, and every shell script under test/, is a ctest of
+# its own with a time limit. A line "ctest: serial timeout=SECONDS" in the comment at the head of
+# a file changes that for the tests of the file.
+set(scale 1)
+if(WEFT_SANITIZE)
+	set(scale 4)
+endif()
+set(test_environment
+    "WEFT_SRC=${PROJECT_SOURCE_DIR}" "WEFT_BUILD=${PROJECT_BINARY_DIR}" "WEFT_TEST_SCALE=${scale}"
+    "WEFT_SANITIZE=${WEFT_SANITIZE}" "CC=${CMAKE_C_COMPILER}" "CXX=${CMAKE_CXX_COMPILER}"
+    # main() may return while goroutines are parked; what they hold is not a leak, but looks so.
+    "ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1:strict_init_order=1"
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+
+add_library(weft_testlib STATIC ${PROJECT_SOURCE_DIR}/test/lib/test_main.c
+    ${PROJECT_SOURCE_DIR}/test/lib/child.c)
+target_link_libraries(weft_testlib PUBLIC weft_internal)
+target_include_directories(weft_testlib PUBLIC ${PROJECT_SOURCE_DIR}/test/lib)
+
+function(weft_set_test name file tier seconds)
+	set(serial FALSE)
+	file(STRINGS ${file} marks REGEX "ctest: " LIMIT_INPUT 4096)
+	if(marks MATCHES "timeout=([0-9]+)")
+		set(seconds ${CMAKE_MATCH_1})
+	endif()
+	if(marks MATCHES "ctest:[a-z0-9= ]* serial")
+		set(serial TRUE)
+	endif()
+	math(EXPR seconds "${seconds} * ${scale}")
+	set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds} RUN_SERIAL ${serial}
+	    LABELS ${tier} SKIP_RETURN_CODE 77 ENVIRONMENT "${test_environment}")
+endfunction()
+
+foreach(tier unit spec)
+	file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/${tier}/*.c
+	    ${PROJECT_SOURCE_DIR}/test/${tier}/*.cc)
+	foreach(file ${files})
+		set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+		get_filename_component(base ${file} NAME_WE)
+		set(target test_${tier}_${base})
+		add_executable(${target} ${file})
+		set_target_properties(${target} PROPERTIES OUTPUT_NAME ${base}
+		    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/${tier})
+		target_link_libraries(${target} PRIVATE weft_testlib weft_objects)
+		file(STRINGS ${file} lines REGEX "^TEST\\([a-z0-9_]+\\)")
+		foreach(line ${lines})
+			string(REGEX REPLACE "^TEST\\(([a-z0-9_]+)\\).*" "\\1" test ${line})
+			add_test(NAME ${tier}.${base}.${test} COMMAND ${target} ${test})
+			weft_set_test(${tier}.${base}.${test} ${file} ${tier} 60)
+		endforeach()
+	endforeach()
+endforeach()
+
+file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/test
+    ${PROJECT_SOURCE_DIR}/test/*.sh)
+list(FILTER scripts EXCLUDE REGEX "^lib/")
+foreach(script ${scripts})
+	string(REGEX REPLACE "\\.sh$" "" name ${script})
+	string(REPLACE "/" "." name ${name})
+	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+	    ${PROJECT_SOURCE_DIR}/test/${script})
+	add_test(NAME sh.${name} COMMAND bash ${PROJECT_SOURCE_DIR}/test/${script})
+	weft_set_test(sh.${name} ${PROJECT_SOURCE_DIR}/test/${script} sh 120)
+endforeach()
