@@ -1,0 +1,33 @@
+/*
+ * What the scheduler calls of debug/, which lies above it: reports and the death of the process.
+ * debug/ implements all of it. Nothing here parks.
+ */
+#ifndef WEFT_SCHED_HOOKS_H
+#define WEFT_SCHED_HOOKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/compiler.h"
+
+/* WEFT_DEBUG, parsed. Zero is what an empty variable gives. Constant after boot. */
+struct wf_debug {
+	int64_t schedtrace_ms;	/* print a line every so often; 0 = never */
+	bool scheddetail;	/* with it: every P, M and G too */
+	bool crash;		/* die of SIGABRT or of the signal, for a core file, not with status 2 */
+	char guard[12];		/* stack guards: "", "madvise", "mprotect", "canary" */
+};
+
+/* Parses text, which may be NULL. Each name or value that means nothing gives one line on stderr. */
+void wf_debug_parse(const char *text, struct wf_debug *ret);
+
+/* Installs the handlers of fatal signals. Once, at boot; d lives on. */
+void wf_crash_init(const struct wf_debug *d);
+
+/* The lines of WEFT_DEBUG=schedtrace, to stderr. Under sched.lock. */
+void wf_schedtrace_print(int64_t ms_since_start, bool detail);
+
+/* Every goroutine, the caller's first. Takes no lock of the scheduler. */
+void wf_dump_all(int fd);
+
+#endif /* WEFT_SCHED_HOOKS_H */
