@@ -1,0 +1,111 @@
+/*
+ * The scope as its own files see it: scope.c (life, what is asked of it), cancel.c (the tree
+ * and cancelling), group.c (its goroutines), value.c. How it works, and why it may: README.md.
+ * Nothing outside this folder includes this; the scheduler sees sched/scope_hook.h.
+ */
+#ifndef WEFT_SCOPE_SCOPE_H
+#define WEFT_SCOPE_SCOPE_H
+
+#include <weft/scope.h>
+
+#include "base/atomic.h"
+#include "sched/g.h"
+#include "sched/lock.h"
+#include "sched/park.h"
+#include "sched/scope_hook.h"
+#include "sched/timer.h"
+
+/*
+ * weft_scope.base.cancelled. Goes up only, under the lock.
+ *
+ *   C2  cancelled: seq_cst store of SCOPE_SETTLED -> acquire load in weft_scope_err, _cause
+ *       Whoever sees a settled scope sees why, and a closed done channel, without the lock.
+ */
+enum scope_state {
+	SCOPE_LIVE,
+	SCOPE_CANCELLING,	/* waits end from here on; only its canceller has the lock */
+	SCOPE_SETTLED,		/* err and cause are final, done is closed */
+};
+
+struct value;
+
+/*
+ * Life: weft_scope_new() to weft_scope_free(); the memory until its last child has been freed
+ * as well.
+ *
+ *   c  constant after weft_scope_new()
+ *   l  under lock
+ *   p  under the parent's lock
+ *   x  rules at the field
+ */
+struct weft_scope {
+	struct wf_scope_base base;	/* x  written under lock; edges C1, C2. Must be first */
+	struct wf_lock lock;		/* after the parent's, before those of children */
+	_Atomic uint32_t refs;		/* x  its user's, and one for each child */
+	bool is_linked;			/* p  stands among its parent's children */
+
+	struct weft_scope *parent;	/* c  or NULL: the root */
+	struct weft_scope *children;	/* l  newest first */
+	struct weft_scope *next, *prev;	/* p  siblings */
+
+	struct g *goroutines;		/* l  those that have begun: their waits can be cancelled */
+	uint64_t ngoroutines;		/* l  started and not ended; more than are on the list */
+	struct waitq waiters;		/* l  for ngoroutines to be 0 */
+	int result;			/* l  the first non-zero one of a goroutine */
+
+	int err;			/* l  until settled, then constant */
+	int cause;			/* l  the same */
+	weft_chan *done;		/* l  or NULL: nobody has asked for it yet */
+
+	int64_t deadline;		/* c  its own or an ancestor's, whichever is earlier */
+	struct wf_timer timer;		/* x  armed by weft_scope_new() if the deadline is its own */
+	_Atomic(struct value *) values;	/* x  edge V1 in value.c */
+};
+
+_Static_assert(offsetof(struct weft_scope, base) == 0, "wf_scope_is_cancelled() casts");
+
+/* The user's scope without its const: to lock a thing is no change of it. */
+static inline struct weft_scope *
+scope_unconst(const weft_scope *s)
+{
+	return (struct weft_scope *)(uintptr_t)s;
+}
+
+/* Under the lock: nobody is in the middle of cancelling. */
+static inline bool
+scope_is_live_locked(const struct weft_scope *s)
+{
+	return wf_load_relaxed(&s->base.cancelled) == SCOPE_LIVE;	/* written under our lock */
+}
+
+/* Panics for the root where a scope is needed. Inside the runtime. */
+void wf_scope_need(const struct weft_scope *s, const char *function);
+
+/* ---- cancel.c; all inside the runtime ---- */
+
+/* Puts s among its parent's children, or cancels it if the parent is cancelled. */
+void wf_scope_link(struct weft_scope *s);
+void wf_scope_unlink(struct weft_scope *s);
+
+/*
+ * Cancels s and all below, with the lock of s held, which it drops. Goroutines to wake are
+ * appended to ready. May be called under the lock of a timer heap.
+ */
+void wf_scope_cancel_locked(struct weft_scope *s, int err, int cause, struct gqueue *ready);
+
+/* The same without the lock; wakes, and takes the scope's own timer back. */
+void wf_scope_cancel(struct weft_scope *s, int err, int cause);
+
+/* struct wf_timer.fire of a scope's deadline. */
+int64_t wf_scope_expire(struct wf_timer *t, int64_t now, struct gqueue *ready);
+
+/* ---- group.c ---- */
+
+/* Waits until the scope has no goroutines: their first non-zero result, or why not. */
+WF_PARKS int wf_scope_wait(struct weft_scope *s, int64_t deadline, bool cancellable);
+
+/* ---- value.c ---- */
+
+void wf_scope_values_free(struct weft_scope *s);
+
+#endif /* WEFT_SCOPE_SCOPE_H */

@@ -1,0 +1,196 @@
+/*
+ * weft_timer: a timer of the scheduler that sends into a channel or starts a goroutine.
+ * Who may touch what, and why stop cannot miss a value: README.md.
+ * Knows nothing of heaps.
+ */
+#include <weft/time.h>
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/compiler.h"
+#include "chan/chan.h"
+#include "os/os.h"
+#include "sched/go.h"
+#include "sched/panic.h"
+#include "sched/park.h"
+#include "sched/self.h"
+#include "sched/timer.h"
+#include "time/beat.h"
+
+/* How soon a firing for which there was no memory is tried again. */
+#define RETRY_NS 1000000
+
+/*
+ * Life: weft_timer_new() to weft_timer_free(). The channel may live longer, if the user took
+ * a reference.
+ *
+ *   c  constant after weft_timer_new()
+ *   f  fire's while armed, under the heap's lock; else under ops
+ */
+struct weft_timer {
+	struct wf_timer heap;	/* armed and disarmed under ops */
+	struct wf_lock ops;	/* one start or stop at a time; fire never takes it */
+	int64_t due;		/* f  when it fires next; what the channel gets */
+	int64_t period;		/* f */
+	weft_chan *chan;	/* c  or NULL: has a function */
+	void (*fn)(void *);	/* c */
+	void *arg;		/* c */
+	uintptr_t created_pc;	/* c  who made it, for "created by" of its goroutines */
+};
+
+/* Delivers. False when there is no memory for the goroutine. Takes the channel's lock. */
+static bool
+deliver(struct weft_timer *t, struct gqueue *ready)
+{
+	struct wf_go_args args;
+	struct g *g;
+
+	if (t->chan != NULL) {
+		/* A full ring means that the last value is unread: this one is dropped. */
+		wf_chan_trysend_collect(t->chan, &t->due, ready);
+		return true;
+	}
+	args = (struct wf_go_args){.fn = t->fn, .arg = t->arg, .caller_pc = t->created_pc};
+	g = wf_g_new(&args);
+	if (g == NULL)
+		return false;
+	gqueue_put(ready, g);
+	return true;
+}
+
+/* The heap calls this, under its lock, and start() for a timer that is due at once. */
+static int64_t
+fire(struct wf_timer *heap, int64_t now, struct gqueue *ready)
+{
+	struct weft_timer *t = wf_container_of(heap, struct weft_timer, heap);
+
+	if (!deliver(t, ready))
+		return wf_time_after(now, RETRY_NS);
+	WF_POINT("timer.delivered");
+	t->due = wf_time_next_beat(t->due, now, t->period);
+	return t->due;
+}
+
+/* Not armed, under ops. */
+static void
+start(struct weft_timer *t, int64_t deadline, int64_t period, struct gqueue *ready)
+{
+	int64_t now = wf_os_now();
+	int64_t when;
+
+	/* "Now" has no phase of its own: the beats count from here. */
+	t->due = deadline <= WEFT_NOW ? now : deadline;
+	t->period = period;
+	/* Not left to the heap: the caller may look at the channel before any heap is looked at. */
+	when = t->due <= now ? fire(&t->heap, now, ready) : t->due;
+	wf_timer_arm(&t->heap, when);
+}
+
+/* Under ops. True if something that was still to come was prevented. */
+static bool
+stop(struct weft_timer *t)
+{
+	bool was_pending = wf_timer_disarm(&t->heap);
+
+	/* Now fire is not running. What it has sent and nobody received is taken back. */
+	if (t->chan != NULL && wf_chan_drain(t->chan) > 0)
+		was_pending = true;
+	return was_pending;
+}
+
+weft_timer *
+weft_timer_new(int64_t deadline, int64_t period, void (*fn)(void *), void *arg)
+{
+	struct gqueue ready = {0};
+	struct weft_timer *t;
+
+	if (period < 0) {
+		wf_enter();
+		wf_panic("non-positive interval for weft_timer_new");
+	}
+	t = malloc(sizeof(*t));
+	if (t == NULL)
+		return NULL;
+	*t = (struct weft_timer){
+		.heap = {.fire = fire},
+		.fn = fn,
+		.arg = arg,
+		.created_pc = (uintptr_t)__builtin_return_address(0),
+	};
+	if (fn == NULL) {
+		t->chan = wf_chan_new(sizeof(int64_t), 1, WF_CHAN_TIMER);
+		if (t->chan == NULL) {
+			free(t);
+			return NULL;
+		}
+	}
+	wf_enter();
+	wf_lock(&t->ops);
+	start(t, deadline, period, &ready);
+	wf_unlock(&t->ops);
+	wf_ready_all(&ready);
+	wf_leave();
+	return t;
+}
+
+weft_chan *
+weft_timer_chan(weft_timer *t)
+{
+	return t != NULL ? t->chan : NULL;
+}
+
+bool
+weft_timer_stop(weft_timer *t)
+{
+	bool was_pending;
+
+	wf_enter();
+	if (t == NULL)
+		wf_panic("time: Stop called on uninitialized Timer");
+	wf_lock(&t->ops);
+	was_pending = stop(t);
+	wf_unlock(&t->ops);
+	wf_leave();
+	return was_pending;
+}
+
+bool
+weft_timer_reset(weft_timer *t, int64_t deadline, int64_t period)
+{
+	struct gqueue ready = {0};
+	bool was_pending;
+
+	wf_enter();
+	if (t == NULL)
+		wf_panic("time: Reset called on uninitialized Timer");
+	if (period < 0)
+		wf_panic("non-positive interval for weft_timer_reset");
+	wf_lock(&t->ops);
+	was_pending = stop(t);
+	start(t, deadline, period, &ready);
+	wf_unlock(&t->ops);
+	wf_ready_all(&ready);
+	wf_leave();
+	return was_pending;
+}
+
+void
+weft_timer_free(weft_timer *t)
+{
+	struct gqueue ready = {0};
+
+	if (t == NULL)
+		return;
+	wf_enter();
+	wf_lock(&t->ops);
+	stop(t);
+	wf_unlock(&t->ops);
+	/* Nothing will ever be sent: whoever waits is told so instead of waiting for ever. */
+	if (t->chan != NULL)
+		wf_chan_close_collect(t->chan, &ready);
+	wf_ready_all(&ready);
+	wf_leave();
+	weft_chan_unref(t->chan);
+	free(t);
+}
