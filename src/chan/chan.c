@@ -1,0 +1,325 @@
+/*
+ * Channels: making, sending, receiving, closing. The rules and the races are in README.md;
+ * the part that needs no waiting is in ops.h. Knows nothing of select beyond waiter.index.
+ */
+#include "chan/chan.h"
+#include "chan/ops.h"
+#include "sched/panic.h"
+
+#include <stdlib.h>
+
+/* From here on the count is stuck: far from 0, and from wrapping by refs still in flight. */
+#define REFS_STUCK 0x80000000u
+#define REFS_STUCK_AT 0xc0000000u
+
+/* ---- Life ---- */
+
+struct weft_chan *
+wf_chan_new(size_t elem_size, size_t cap, unsigned flags)
+{
+	struct weft_chan *c;
+	size_t bytes;
+
+	if (__builtin_mul_overflow(elem_size, cap, &bytes) || bytes > PTRDIFF_MAX - sizeof(*c))
+		return NULL;
+	c = malloc(sizeof(*c) + bytes);
+	if (c == NULL)
+		return NULL;
+
+	memset(c, 0, sizeof(*c));
+	wf_store_relaxed(&c->refs, 1u);		/* nobody else has it yet */
+	c->flags = (uint8_t)flags;
+	c->cap = cap;
+	c->elem_size = elem_size;
+	return c;
+}
+
+WEFT_API weft_chan *
+weft_chan_new(size_t elem_size, size_t cap)
+{
+	return wf_chan_new(elem_size, cap, 0);
+}
+
+static WF_COLD WF_NORETURN void
+die(const char *what)
+{
+	wf_enter();
+	wf_fatal("chan: %s", what);
+}
+
+WEFT_API weft_chan *
+weft_chan_ref(weft_chan *c)
+{
+	uint32_t old;
+
+	if (c == NULL)
+		return NULL;
+	/* Relaxed: whoever takes one more has one already. */
+	old = wf_add_relaxed(&c->refs, 1u);
+	if (wf_unlikely(old == 0))
+		die("reference taken to a freed channel");
+	if (wf_unlikely(old >= REFS_STUCK))
+		wf_store_relaxed(&c->refs, REFS_STUCK_AT);	/* never to be freed again */
+	return c;
+}
+
+WEFT_API void
+weft_chan_unref(weft_chan *c)
+{
+	uint32_t old;
+
+	if (c == NULL)
+		return;
+	old = wf_sub_acqrel(&c->refs, 1u);			/* N3 */
+	if (wf_likely(old > 1 && old < REFS_STUCK))
+		return;
+	if (old >= REFS_STUCK) {
+		wf_store_relaxed(&c->refs, REFS_STUCK_AT);	/* never to be freed again */
+		return;
+	}
+	if (old == 0)
+		die("unref of a freed channel");
+	/* Relaxed: all other owners are done (N3); anybody left waits without a reference. */
+	if (wf_load_relaxed(&c->has_sender) || wf_load_relaxed(&c->has_receiver))
+		die("last reference dropped while goroutines wait on the channel");
+	free(c);
+}
+
+WEFT_API size_t
+weft_chan_len(const weft_chan *c)
+{
+	if (c == NULL || (c->flags & WF_CHAN_TIMER) != 0)
+		return 0;
+	return wf_load_relaxed(&c->count);	/* a snapshot, stale when it is returned */
+}
+
+WEFT_API size_t
+weft_chan_cap(const weft_chan *c)
+{
+	if (c == NULL || (c->flags & WF_CHAN_TIMER) != 0)
+		return 0;
+	return c->cap;
+}
+
+/* ---- Waiting. The lock is held, and dropped. ---- */
+
+WF_PARKS int
+wf_chan_wait_nil(enum wf_wait_reason reason, int64_t deadline)
+{
+	int r = chan_may_wait(deadline);
+
+	if (r < 0)
+		return r;
+	return wf_park(NULL, NULL, reason, deadline, true);
+}
+
+/* Only its own goroutine takes a waiter off for good; a peer may have, and failed to claim it. */
+static WF_COLD void
+sendq_leave(struct weft_chan *c, struct waiter *w)
+{
+	WF_POINT("chan.gave_up");
+	wf_lock(&c->lock);
+	if (waitq_remove(&c->sendq, w))
+		sendq_taken(c);
+	wf_unlock(&c->lock);
+}
+
+static WF_COLD void
+recvq_leave(struct weft_chan *c, struct waiter *w)
+{
+	WF_POINT("chan.gave_up");
+	wf_lock(&c->lock);
+	if (waitq_remove(&c->recvq, w))
+		recvq_taken(c);
+	wf_unlock(&c->lock);
+}
+
+static inline int
+send_wait(struct weft_chan *c, const void *elem, int64_t deadline)
+{
+	struct waiter w;
+	int r = chan_may_wait(deadline);
+
+	if (r < 0) {
+		wf_unlock(&c->lock);
+		return r;
+	}
+	wf_waiter_init(&w, deadline, true);
+	w.elem = WF_UNCONST(elem);
+	sendq_put(c, &w);
+	r = wf_park_unlock(&c->lock, WAIT_CHAN_SEND, deadline, true);
+	if (r < 0) {
+		sendq_leave(c, &w);
+		return r;
+	}
+	/* The channel may be gone by now; the claimer has left word. */
+	return w.n != 0 ? 0 : -EPIPE;
+}
+
+static inline int
+recv_wait(struct weft_chan *c, void *elem, int64_t deadline)
+{
+	struct waiter w;
+	int r = chan_may_wait(deadline);
+
+	if (r < 0) {
+		wf_unlock(&c->lock);
+		return r;
+	}
+	wf_waiter_init(&w, deadline, true);
+	w.elem = elem;
+	recvq_put(c, &w);
+	r = wf_park_unlock(&c->lock, WAIT_CHAN_RECV, deadline, true);
+	if (r < 0) {
+		recvq_leave(c, &w);
+		return r;
+	}
+	return w.n != 0 ? 1 : 0;
+}
+
+/* ---- Send and receive ---- */
+
+WF_PARKS int
+wf_chan_send(struct weft_chan *c, const void *elem, int64_t deadline)
+{
+	struct g *wake = NULL;
+	int r;
+
+	wf_lock(&c->lock);
+	r = chan_send_locked(c, elem, &wake);
+	if (r == CHAN_BLOCKS)
+		return send_wait(c, elem, deadline);
+	wf_unlock(&c->lock);
+	if (wake != NULL)
+		wf_ready(wake);
+	return r;
+}
+
+WF_PARKS int
+wf_chan_recv(struct weft_chan *c, void *elem, int64_t deadline)
+{
+	struct g *wake = NULL;
+	int r;
+
+	wf_lock(&c->lock);
+	r = chan_recv_locked(c, elem, &wake);
+	if (r == CHAN_BLOCKS)
+		return recv_wait(c, elem, deadline);
+	wf_unlock(&c->lock);
+	if (wake != NULL)
+		wf_ready(wake);
+	return r;
+}
+
+WF_API_PARKS int
+weft_chan_send(weft_chan *c, const void *elem, int64_t deadline)
+{
+	int r;
+
+	if (wf_likely(c != NULL)) {
+		r = chan_look_send(c, deadline);
+		if (r != CHAN_BLOCKS)
+			return r;
+	}
+	wf_enter();
+	r = wf_likely(c != NULL) ? wf_chan_send(c, elem, deadline)
+	    : wf_chan_wait_nil(WAIT_CHAN_SEND_NIL, deadline);
+	wf_leave();
+	return r;
+}
+
+WF_API_PARKS int
+weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
+{
+	int r;
+
+	if (wf_likely(c != NULL)) {
+		r = chan_look_recv(c, elem, deadline);
+		if (r != CHAN_BLOCKS)
+			return r;
+	}
+	wf_enter();
+	r = wf_likely(c != NULL) ? wf_chan_recv(c, elem, deadline)
+	    : wf_chan_wait_nil(WAIT_CHAN_RECV_NIL, deadline);
+	wf_leave();
+	return r;
+}
+
+/* ---- Close ---- */
+
+/* R9. The queues are emptied after closed is set, so that whoever sees them empty and asks
+ * again sees closed (N2). */
+bool
+wf_chan_close_collect(struct weft_chan *c, struct gqueue *ready)
+{
+	struct waiter *w;
+
+	wf_lock(&c->lock);
+	if (wf_load_relaxed(&c->closed)) {		/* we hold the lock */
+		wf_unlock(&c->lock);
+		return false;
+	}
+	wf_store_release(&c->closed, true);		/* N1 */
+	while ((w = claim_receiver(c)) != NULL) {
+		elem_zero(w->elem, c->elem_size);
+		w->n = 0;
+		gqueue_put(ready, w->g);
+	}
+	while ((w = claim_sender(c)) != NULL) {
+		w->n = 0;
+		gqueue_put(ready, w->g);
+	}
+	wf_unlock(&c->lock);
+	return true;
+}
+
+bool
+wf_chan_close_quiet(struct weft_chan *c)
+{
+	struct gqueue ready = { NULL, NULL, 0 };
+	bool closed = wf_chan_close_collect(c, &ready);
+
+	if (ready.head != NULL)
+		wf_ready_all(&ready);
+	return closed;
+}
+
+WEFT_API void
+weft_chan_close(weft_chan *c)
+{
+	wf_enter();
+	if (c == NULL)
+		wf_panic("close of nil channel");
+	if (!wf_chan_close_quiet(c))
+		wf_panic("close of closed channel");
+	wf_leave();
+}
+
+/* ---- For timers ---- */
+
+int
+wf_chan_trysend_collect(struct weft_chan *c, const void *elem, struct gqueue *ready)
+{
+	struct g *wake = NULL;
+	int r;
+
+	wf_lock(&c->lock);
+	r = chan_send_locked(c, elem, &wake);
+	wf_unlock(&c->lock);
+	if (wake != NULL)
+		gqueue_put(ready, wake);
+	return r == CHAN_BLOCKS ? -ETIMEDOUT : r;
+}
+
+size_t
+wf_chan_drain(struct weft_chan *c)
+{
+	size_t n;
+
+	wf_lock(&c->lock);
+	n = wf_load_relaxed(&c->count);		/* we hold the lock */
+	c->take_at = c->put_at = 0;
+	wf_store_release(&c->count, (size_t)0);	/* N2 */
+	wf_unlock(&c->lock);
+	return n;
+}

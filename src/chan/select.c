@@ -1,0 +1,427 @@
+/*
+ * Select: waits for one of several channel operations. README.md, "Select", S1-S7.
+ */
+#include "chan/chan.h"
+#include "chan/ops.h"
+#include "sched/panic.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+/* Live cases that need no memory from the heap: README.md, "Memory". */
+#define SELECT_SMALL 8
+#define SELECT_LARGE 64
+
+/* Up to here insertion beats the heap: it has less to set up. */
+#define SORT_INSERT_MAX 8
+
+/* One call's work. Lives on the goroutine's stack; constant from S5 on. */
+struct select {
+	weft_case *cases;	/* the user's */
+	uint32_t n;		/* live cases; the arrays below have as many */
+	uint32_t *poll;		/* indices of the live cases in the order in which to try them */
+	uint32_t *order;	/* the same, channels by address */
+	struct waiter *waiter;	/* waiter[k] waits for case order[k] */
+};
+
+/* ---- Orders ---- */
+
+static inline uintptr_t
+address_of(const weft_case *cases, uint32_t i)
+{
+	return (uintptr_t)cases[i].chan;
+}
+
+static void
+sort_insert(uint32_t *order, uint32_t n, const weft_case *cases)
+{
+	for (uint32_t k = 1; k < n; k++) {
+		uint32_t moved = order[k];
+		uint32_t at = k;
+
+		while (at > 0 && address_of(cases, order[at - 1]) > address_of(cases, moved)) {
+			order[at] = order[at - 1];
+			at--;
+		}
+		order[at] = moved;
+	}
+}
+
+/* Lets order[at] sink to its place in the heap order[0..n), whose root is the highest address. */
+static void
+heap_sink(uint32_t *order, uint32_t at, uint32_t n, const weft_case *cases)
+{
+	uint32_t sinking = order[at];
+
+	for (;;) {
+		uint32_t child = 2 * at + 1;
+
+		if (child >= n)
+			break;
+		if (child + 1 < n &&
+		    address_of(cases, order[child + 1]) > address_of(cases, order[child]))
+			child++;
+		if (address_of(cases, order[child]) <= address_of(cases, sinking))
+			break;
+		order[at] = order[child];
+		at = child;
+	}
+	order[at] = sinking;
+}
+
+/* In place, without recursion, n log n at worst. n is at most INT_MAX: 2 * at + 2 can't wrap. */
+void
+wf_select_sort(uint32_t *order, uint32_t n, const weft_case *cases)
+{
+	if (n <= SORT_INSERT_MAX) {
+		sort_insert(order, n, cases);
+		return;
+	}
+	for (uint32_t k = n / 2; k-- > 0;)
+		heap_sink(order, k, n, cases);
+	for (uint32_t k = n; k-- > 1;) {
+		uint32_t highest = order[0];
+
+		order[0] = order[k];
+		order[k] = highest;
+		heap_sink(order, 0, k, cases);
+	}
+}
+
+/* S1. Fills poll, inside out, with the live ones of n cases. */
+static void
+shuffle_live(struct select *s, size_t n)
+{
+	uint32_t filled = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t at;
+
+		if (s->cases[i].chan == NULL)
+			continue;
+		/* Even in 0..filled: the multiplication's bias is below 2^-32 per case. */
+		at = filled == 0 ? 0
+		    : (uint32_t)(((uint64_t)wf_rand_fast() * (filled + 1)) >> 32);
+		s->poll[filled] = s->poll[at];
+		s->poll[at] = (uint32_t)i;
+		filled++;
+	}
+	WF_ASSERT(filled == s->n);
+}
+
+/* ---- Cases ---- */
+
+static inline struct weft_chan *
+chan_at(const struct select *s, uint32_t k)
+{
+	return s->cases[s->order[k]].chan;
+}
+
+/* Its result, or CHAN_BLOCKS. */
+static inline int
+case_try_locked(weft_case *wc, struct g **ret_wake)
+{
+	if (wc->op == WEFT_OP_SEND)
+		return chan_send_locked(wc->chan, wc->elem, ret_wake);
+	return chan_recv_locked(wc->chan, wc->elem, ret_wake);
+}
+
+/*
+ * A look without the lock: the result of a closed channel, or CHAN_BLOCKS. *ret_hopeful: it may
+ * be worth the lock.
+ */
+static inline int
+case_look(weft_case *wc, bool *ret_hopeful)
+{
+	int r;
+
+	if (wc->op == WEFT_OP_SEND)
+		r = chan_look_send(wc->chan, WEFT_NOW);
+	else
+		r = chan_look_recv(wc->chan, wc->elem, WEFT_NOW);
+	*ret_hopeful = r == CHAN_BLOCKS;
+	return r == -ETIMEDOUT ? CHAN_BLOCKS : r;
+}
+
+/* S2. The case that went, or -1. */
+static int
+try_unlocked(struct select *s)
+{
+	for (uint32_t k = 0; k < s->n; k++) {
+		weft_case *wc = &s->cases[s->poll[k]];
+		struct g *wake = NULL;
+		bool hopeful;
+		int r = case_look(wc, &hopeful);
+
+		if (hopeful) {
+			wf_lock(&wc->chan->lock);
+			r = case_try_locked(wc, &wake);
+			wf_unlock(&wc->chan->lock);
+		}
+		if (r != CHAN_BLOCKS) {
+			wc->res = r;
+			if (wake != NULL)
+				wf_ready(wake);
+			return (int)s->poll[k];
+		}
+	}
+	return -1;
+}
+
+/* S4. The same under all locks; whom to ready afterwards goes to *ret_wake. */
+static int
+try_locked(struct select *s, struct g **ret_wake)
+{
+	for (uint32_t k = 0; k < s->n; k++) {
+		weft_case *wc = &s->cases[s->poll[k]];
+		int r = case_try_locked(wc, ret_wake);
+
+		if (r != CHAN_BLOCKS) {
+			wc->res = r;
+			return (int)s->poll[k];
+		}
+	}
+	return -1;
+}
+
+/* ---- Locks and queues ---- */
+
+/* S3. */
+static void
+lock_all(struct select *s)
+{
+	struct weft_chan *last = NULL;
+
+	for (uint32_t k = 0; k < s->n; k++) {
+		struct weft_chan *c = chan_at(s, k);
+
+		if (c != last)
+			wf_lock(&c->lock);
+		last = c;
+	}
+}
+
+/*
+ * S6. Runs when the goroutine, whose frame *arg is in, may already have been claimed: what comes
+ * next is read before what comes before is unlocked, and nothing after the last unlock.
+ */
+static void
+unlock_all(void *arg)
+{
+	const struct select *s = arg;
+	uint32_t k = s->n - 1;
+	struct weft_chan *c = chan_at(s, k);
+
+	while (k-- > 0) {
+		struct weft_chan *next = chan_at(s, k);
+
+		if (next != c) {
+			wf_unlock(&c->lock);
+			WF_POINT("select.unlocked_one");
+		}
+		c = next;
+	}
+	wf_unlock(&c->lock);
+}
+
+/* S5. */
+static void
+queue_all(struct select *s, int64_t deadline)
+{
+	for (uint32_t k = 0; k < s->n; k++) {
+		weft_case *wc = &s->cases[s->order[k]];
+		struct waiter *w = &s->waiter[k];
+
+		wf_waiter_init(w, deadline, true);
+		w->solo = false;	/* any of them may be claimed */
+		w->elem = wc->elem;
+		w->index = k;
+		if (wc->op == WEFT_OP_SEND)
+			sendq_put(wc->chan, w);
+		else
+			recvq_put(wc->chan, w);
+	}
+}
+
+/* S7 for the waiters first..last-1, all on c. */
+static void
+leave_one(struct select *s, struct weft_chan *c, uint32_t first, uint32_t last)
+{
+	wf_lock(&c->lock);
+	for (uint32_t k = first; k < last; k++) {
+		if (s->cases[s->order[k]].op == WEFT_OP_SEND) {
+			if (waitq_remove(&c->sendq, &s->waiter[k]))
+				sendq_taken(c);
+		} else {
+			if (waitq_remove(&c->recvq, &s->waiter[k]))
+				recvq_taken(c);
+		}
+	}
+	wf_unlock(&c->lock);
+}
+
+/*
+ * S7. won is the position of the claimed waiter, or negative. Its channel is left alone if no other
+ * case has it: its claimer took it off, and may have freed the channel since.
+ */
+static void
+leave_all(struct select *s, int won)
+{
+	uint32_t first, last;
+
+	WF_POINT("select.woken");
+	for (first = 0; first < s->n; first = last) {
+		struct weft_chan *c = chan_at(s, first);
+
+		for (last = first + 1; last < s->n && chan_at(s, last) == c; last++)
+			;
+		if (last - first > 1 || (int)first != won)
+			leave_one(s, c, first, last);
+	}
+}
+
+/* ---- Select ---- */
+
+/* S5-S7, with all locks held, which are dropped. */
+static int
+select_wait(struct select *s, int64_t deadline)
+{
+	weft_case *wc;
+	int won;
+
+	queue_all(s, deadline);						/* S5 */
+	won = wf_park(unlock_all, s, WAIT_SELECT, deadline, true);	/* S6 */
+	leave_all(s, won);						/* S7 */
+	if (won < 0)
+		return won;
+
+	wc = &s->cases[s->order[won]];
+	if (wc->op == WEFT_OP_SEND)
+		wc->res = s->waiter[won].n != 0 ? 0 : -EPIPE;
+	else
+		wc->res = s->waiter[won].n != 0 ? 1 : 0;
+	return (int)s->order[won];
+}
+
+static WF_PARKS int
+select_run(struct select *s, size_t n, int64_t deadline)
+{
+	struct g *wake = NULL;
+	int r;
+
+	shuffle_live(s, n);						/* S1 */
+	r = try_unlocked(s);						/* S2 */
+	if (r >= 0)
+		return r;
+
+	memcpy(s->order, s->poll, s->n * sizeof(*s->order));
+	wf_select_sort(s->order, s->n, s->cases);
+	lock_all(s);							/* S3 */
+	r = try_locked(s, &wake);					/* S4 */
+	if (r < 0) {
+		r = chan_may_wait(deadline);
+		if (r == 0)
+			return select_wait(s, deadline);
+	}
+	unlock_all(s);
+	if (wake != NULL)
+		wf_ready(wake);
+	return r;
+}
+
+static WF_PARKS int
+select_small(weft_case *cases, size_t n, uint32_t live, int64_t deadline)
+{
+	struct waiter waiter[SELECT_SMALL];
+	uint32_t index[2 * SELECT_SMALL];
+	struct select s = { cases, live, index, index + SELECT_SMALL, waiter };
+
+	return select_run(&s, n, deadline);
+}
+
+static WF_PARKS int
+select_large(weft_case *cases, size_t n, uint32_t live, int64_t deadline)
+{
+	struct waiter waiter[SELECT_LARGE];
+	uint32_t index[2 * SELECT_LARGE];
+	struct select s = { cases, live, index, index + SELECT_LARGE, waiter };
+
+	return select_run(&s, n, deadline);
+}
+
+static WF_PARKS int
+select_huge(weft_case *cases, size_t n, uint32_t live, int64_t deadline)
+{
+	struct waiter *waiter = calloc(live, sizeof(*waiter) + 2 * sizeof(uint32_t));
+	uint32_t *index = (uint32_t *)(void *)(waiter + live);
+	struct select s = { cases, live, index, index + live, waiter };
+	int r;
+
+	if (waiter == NULL)
+		return -ENOMEM;
+	r = select_run(&s, n, deadline);
+	free(waiter);
+	return r;
+}
+
+/* The only live case: a plain operation. */
+static WF_PARKS int
+select_one(weft_case *cases, uint32_t i, int64_t deadline)
+{
+	weft_case *wc = &cases[i];
+	int r;
+
+	if (wc->op == WEFT_OP_SEND)
+		r = chan_look_send(wc->chan, deadline);
+	else
+		r = chan_look_recv(wc->chan, wc->elem, deadline);
+	if (r == CHAN_BLOCKS)
+		r = wc->op == WEFT_OP_SEND ? wf_chan_send(wc->chan, wc->elem, deadline)
+		    : wf_chan_recv(wc->chan, wc->elem, deadline);
+	if (r == -ETIMEDOUT || r == -ECANCELED)
+		return r;
+	wc->res = r;
+	return (int)i;
+}
+
+/* How many cases have a channel; the last of them goes to *ret_last. Panics on a bad one. */
+static size_t
+count_live(const weft_case *cases, size_t n, size_t *ret_last)
+{
+	size_t live = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (cases[i].chan == NULL)
+			continue;
+		if (wf_unlikely(cases[i].op != WEFT_OP_SEND && cases[i].op != WEFT_OP_RECV))
+			wf_panic("select: case %zu is neither a send nor a receive", i);
+		live++;
+		*ret_last = i;
+	}
+	return live;
+}
+
+WF_API_PARKS int
+weft_select(weft_case *cases, size_t n, int64_t deadline)
+{
+	size_t last = 0;
+	size_t live;
+	int r;
+
+	wf_enter();
+	live = count_live(cases, n, &last);
+	if (wf_unlikely(live == 0))
+		r = wf_chan_wait_nil(WAIT_SELECT_NONE, deadline);
+	else if (wf_unlikely(n > INT_MAX))
+		r = -ENOMEM;
+	else if (live == 1)
+		r = select_one(cases, (uint32_t)last, deadline);
+	else if (wf_likely(live <= SELECT_SMALL))
+		r = select_small(cases, n, (uint32_t)live, deadline);
+	else if (live <= SELECT_LARGE)
+		r = select_large(cases, n, (uint32_t)live, deadline);
+	else
+		r = select_huge(cases, n, (uint32_t)live, deadline);
+	wf_leave();
+	return r;
+}
