@@ -1,21 +1,25 @@
 # For hands. Everything is done by CMake; `make help` lists what there is.
 PREFIX ?= /usr/local
 ARGS ?=
+CMAKE_FLAGS ?=
+
+configure = cmake --preset $(1) --log-level=WARNING $(CMAKE_FLAGS) $(2) >/dev/null
 
 all: release
 
 help:
 	@echo "make           build the library and the programs (build/release)"
 	@echo "make run       ... and serve docs/ with weft-httpd; ARGS= are its arguments"
-	@echo "make test      build with assertions and run all tests; also: check, asan, tsan, coverage"
-	@echo "make bench     measure (build/release/bench)"
+	@echo "make test      build with assertions and run all tests; check is the same"
+	@echo "make asan tsan coverage release-gcc release-clang    the same, built in other ways"
+	@echo "make bench     measure"
 	@echo "make tidy      check style and layers"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 	@echo "make clean     remove build/"
 
 release:
 	@tools/setup build
-	@cmake --preset release --log-level=WARNING >/dev/null
+	@$(call configure,release)
 	@cmake --build --preset release
 
 run: release
@@ -23,19 +27,19 @@ run: release
 
 test check:
 	@tools/setup test
-	@cmake --preset debug --log-level=WARNING >/dev/null
+	@$(call configure,debug)
 	@cmake --build --preset debug
 	@tools/run-tests build/debug
 
-asan tsan coverage:
+asan tsan coverage release-gcc release-clang:
 	@tools/setup ci
-	@cmake --preset $@ --log-level=WARNING >/dev/null
+	@$(call configure,$@)
 	@cmake --build --preset $@
 	@tools/run-tests build/$@
 
 bench:
 	@tools/setup bench
-	@cmake --preset release --log-level=WARNING >/dev/null
+	@$(call configure,release)
 	@cmake --build --preset release --target bench
 	@tools/run-benches build/release/bench $(ARGS)
 
@@ -45,11 +49,12 @@ tidy:
 
 install:
 	@tools/setup build
-	@cmake --preset release --log-level=WARNING -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
+	@$(call configure,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX))
 	@cmake --build --preset release
 	@DESTDIR=$(DESTDIR) cmake --install build/release
 
 clean:
 	rm -rf build
 
-.PHONY: all help release run test check asan tsan coverage bench tidy install clean
+.PHONY: all help release run test check asan tsan coverage release-gcc release-clang bench tidy \
+    install clean

@@ -14,6 +14,16 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/weft-config-version.cmake
 install(FILES ${PROJECT_BINARY_DIR}/weft-config.cmake
     ${PROJECT_BINARY_DIR}/weft-config-version.cmake DESTINATION ${package})
 
+# Relative to the file itself, so that a tree installed into DESTDIR can be used from there.
+set(pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
+set(pc_libdir ${CMAKE_INSTALL_LIBDIR})
+foreach(dir pc_includedir pc_libdir)
+	if(NOT IS_ABSOLUTE ${${dir}})
+		set(${dir} "\${prefix}/${${dir}}")
+	endif()
+endforeach()
+file(RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_prefix}")
 configure_file(${PROJECT_SOURCE_DIR}/weft.pc.in ${PROJECT_BINARY_DIR}/weft.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/weft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -55,6 +55,10 @@ endforeach()
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/test
     ${PROJECT_SOURCE_DIR}/test/*.sh)
 list(FILTER scripts EXCLUDE REGEX "^lib/")
+if(WEFT_SANITIZE OR WEFT_COVERAGE)
+	# These look at the products, which are other ones here.
+	list(FILTER scripts EXCLUDE REGEX "^(abi|install)/")
+endif()
 foreach(script ${scripts})
 	string(REGEX REPLACE "\\.sh$" "" name ${script})
 	string(REPLACE "/" "." name ${name})

@@ -59,7 +59,7 @@ encode(char *ret, size_t size, uintptr_t value)
 	else if (value <= UINT32_MAX)
 		snprintf(ret, size, "=%" PRIxPTR, value);
 	else
-		FAIL("a child gets static addresses and small integers only, not %p", (void *)value);
+		FAIL("a child gets static addresses and small integers, not %p", (void *)value);
 }
 
 static uintptr_t
@@ -228,7 +228,8 @@ read_some(struct stream *s)
 static bool
 pump(struct child *c)
 {
-	struct pollfd p[2] = {{.fd = c->out.fd, .events = POLLIN}, {.fd = c->err.fd, .events = POLLIN}};
+	struct pollfd p[2] = {
+	    {.fd = c->out.fd, .events = POLLIN}, {.fd = c->err.fd, .events = POLLIN}};
 	int64_t left = c->deadline_ms - now_ms();
 
 	if (c->out.fd < 0 && c->err.fd < 0)
@@ -250,8 +251,8 @@ child_await(struct child *c, const char *text)
 	while (strstr(c->out.text, text) == NULL && strstr(c->err.text, text) == NULL) {
 		if (!pump(c)) {
 			kill(c->pid, SIGKILL);
-			FAIL("the child ended or hung without \"%s\"; stdout: \"%s\"; stderr: \"%s\"", text,
-			    c->out.text, c->err.text);
+			FAIL("no \"%s\" from the child; stdout: \"%s\"; stderr: \"%s\"",
+			    text, c->out.text, c->err.text);
 		}
 	}
 }

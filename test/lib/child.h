@@ -51,7 +51,7 @@ void child_result_free(struct child_result *r);
 /* The same in steps, for a child that is spoken to while it runs. One thread at a time. */
 struct child;
 struct child *child_start(const struct child_options *o, void (*fn)(void *), void *arg);
-/* Waits until the child has written `text` to stdout or stderr; fails the test if it ends without. */
+/* Waits until the child has written `text` to stdout or stderr, or fails the test. */
 void child_await(struct child *c, const char *text);
 void child_kill(struct child *c, int sig);
 pid_t child_pid(const struct child *c);
