@@ -14,7 +14,7 @@ set(test_environment
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
 
 add_library(weft_testlib STATIC ${PROJECT_SOURCE_DIR}/test/lib/test_main.c
-    ${PROJECT_SOURCE_DIR}/test/lib/child.c)
+    ${PROJECT_SOURCE_DIR}/test/lib/child.c ${PROJECT_SOURCE_DIR}/test/lib/hold.c)
 target_link_libraries(weft_testlib PUBLIC weft_internal)
 target_include_directories(weft_testlib PUBLIC ${PROJECT_SOURCE_DIR}/test/lib)
 

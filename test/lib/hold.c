@@ -1,0 +1,140 @@
+/*
+ * Hold points: see hold.h. Knows of the runtime only the hook that WF_POINT calls.
+ */
+#include "hold.h"
+
+#include "base/assert.h"
+#include "test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+enum { POINTS_MAX = 16 };
+
+struct point {
+	const char *name;	/* NULL: free */
+	enum { PASS, ARMED, HELD } state;
+	long count;
+};
+
+static struct point points[POINTS_MAX];			/* under `lock` */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+static struct point *
+find(const char *name)
+{
+	for (int i = 0; i < POINTS_MAX; i++) {
+		if (points[i].name != NULL && strcmp(points[i].name, name) == 0)
+			return &points[i];
+	}
+	return NULL;
+}
+
+#ifdef WEFT_DEBUG_BUILD
+static void
+reached(const char *name)
+{
+	struct point *p;
+
+	pthread_mutex_lock(&lock);
+	p = find(name);
+	if (p != NULL) {
+		p->count++;
+		if (p->state == ARMED) {
+			p->state = HELD;
+			pthread_cond_broadcast(&changed);
+			while (p->state == HELD)
+				pthread_cond_wait(&changed, &lock);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* Before any thread of the runtime exists, so that none reads the hook while it is set. */
+static void __attribute__((constructor))
+set_hook(void)
+{
+	wf_point_hook = reached;
+}
+#endif
+
+static struct point *
+find_or_add(const char *name)
+{
+	struct point *p = find(name);
+
+	for (int i = 0; p == NULL && i < POINTS_MAX; i++) {
+		if (points[i].name == NULL) {
+			p = &points[i];
+			p->name = name;
+		}
+	}
+	if (p == NULL)
+		FAIL("more than %d hold points", POINTS_MAX);
+	return p;
+}
+
+void
+hold_at(const char *name)
+{
+	struct point *p;
+
+#ifndef WEFT_DEBUG_BUILD
+	SKIP("hold points are in debug builds only");
+#endif
+	pthread_mutex_lock(&lock);
+	p = find_or_add(name);
+	if (p->state != PASS)
+		FAIL("%s is held already", name);
+	p->state = ARMED;
+	p->count = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+void
+hold_await(const char *name)
+{
+	struct timespec until;
+	struct point *p;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10 * test_scale();
+	pthread_mutex_lock(&lock);
+	p = find(name);
+	if (p == NULL || p->state == PASS)
+		FAIL("hold_await(\"%s\") without hold_at()", name);
+	while (p->state != HELD) {
+		if (pthread_cond_timedwait(&changed, &lock, &until) == ETIMEDOUT)
+			FAIL("nobody came to %s", name);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void
+hold_release(const char *name)
+{
+	struct point *p;
+
+	pthread_mutex_lock(&lock);
+	p = find(name);
+	if (p != NULL)
+		p->state = PASS;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+long
+hold_count(const char *name)
+{
+	struct point *p;
+	long count;
+
+	pthread_mutex_lock(&lock);
+	p = find(name);
+	count = p == NULL ? 0 : p->count;
+	pthread_mutex_unlock(&lock);
+	return count;
+}

@@ -1,0 +1,138 @@
+/*
+ * The hold points of test/lib themselves, and children: if these fail, tests that stand on them
+ * prove nothing.
+ */
+#include "test.h"
+
+#include "base/assert.h"
+#include "child.h"
+#include "hold.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void *
+walk(void *arg)
+{
+	int *step = arg;
+
+	__atomic_store_n(step, 1, __ATOMIC_SEQ_CST);
+	WF_POINT("lib_hold.middle");
+	__atomic_store_n(step, 2, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* A race test that did not really stop the thread would pass without having tried the race. */
+TEST(a_thread_stops_at_its_point_and_the_next_one_passes)
+{
+	int first = 0, second = 0;
+	pthread_t a, b;
+
+	hold_at("lib_hold.middle");
+	EXPECT_EQ(pthread_create(&a, NULL, walk, &first), 0);
+	hold_await("lib_hold.middle");
+	EXPECT_EQ(__atomic_load_n(&first, __ATOMIC_SEQ_CST), 1);
+	EXPECT_EQ(pthread_create(&b, NULL, walk, &second), 0);
+	EXPECT_EQ(pthread_join(b, NULL), 0);
+	EXPECT_EQ(second, 2);
+	EXPECT_EQ(first, 1);
+	hold_release("lib_hold.middle");
+	EXPECT_EQ(pthread_join(a, NULL), 0);
+	EXPECT_EQ(first, 2);
+	EXPECT_EQ(hold_count("lib_hold.middle"), 2);
+}
+
+static void
+speak_and_exit(void *arg)
+{
+	printf("%s %s\n", (const char *)arg, getenv("LIB_HOLD"));
+	fprintf(stderr, "on stderr\n");
+	exit(3);
+}
+
+/* What a child says and how it ends must arrive, or no test of a panic means anything. */
+TEST(a_child_reports_output_environment_and_status)
+{
+	const char *env[] = {"LIB_HOLD=set", NULL};
+	const struct child_options o = {.env = env};
+	struct child_result r = child_run_with(&o, speak_and_exit, (void *)(uintptr_t)"hello");
+
+	EXPECT_EQ(r.status, 3);
+	EXPECT_EQ(r.signal, 0);
+	EXPECT_STR(r.out, "hello set\n");
+	EXPECT_STR(r.err, "on stderr\n");
+	child_result_free(&r);
+}
+
+static void
+be_ready_and_hang(void *arg)
+{
+	(void)arg;
+	printf("ready\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+TEST(a_child_that_hangs_is_killed_at_its_limit)
+{
+	const struct child_options o = {.limit_ms = 300};
+	struct child *c = child_start(&o, be_ready_and_hang, NULL);
+	struct child_result r;
+
+	child_await(c, "ready");
+	r = child_wait(c);
+	EXPECT(r.timed_out);
+	EXPECT_EQ(r.signal, SIGKILL);
+	child_result_free(&r);
+}
+
+static void
+say_much(void *arg)
+{
+	for (uintptr_t i = 0; i < (uintptr_t)arg; i++)
+		printf("0123456789\n");
+}
+
+/* A child that prints without end must neither block nor fill the memory of the test. */
+TEST(output_beyond_the_limit_is_dropped)
+{
+	struct child_result r = child_run(say_much, (void *)300000);
+
+	EXPECT_EQ(r.status, 0);
+	EXPECT_EQ(r.out_len, CHILD_OUTPUT_MAX);
+	EXPECT_EQ(strncmp(r.out, "0123456789\n01234", 16), 0);
+	child_result_free(&r);
+}
+
+static void
+expect_the_wrong(void *arg)
+{
+	(void)arg;
+	EXPECT_EQ(2 + 2, 5);
+}
+
+static void
+expect_the_wrong_text(void *arg)
+{
+	(void)arg;
+	EXPECT_STR("a", "b");
+}
+
+/* The canary: a check that fails must fail the test. */
+TEST(a_failing_check_fails)
+{
+	struct child_result r = child_run(expect_the_wrong, NULL);
+
+	EXPECT_EQ(r.status, 1);
+	EXPECT_CONTAINS(r.err, "lib_hold.c");
+	EXPECT_CONTAINS(r.err, "got 4 and 5");
+	child_result_free(&r);
+	r = child_run(expect_the_wrong_text, NULL);
+	EXPECT_EQ(r.status, 1);
+	child_result_free(&r);
+}
