@@ -13,6 +13,7 @@
 /* WEFT_DEBUG, parsed. Zero is what an empty variable gives. Constant after boot. */
 struct wf_debug {
 	int64_t schedtrace_ms;	/* print a line every so often; 0 = never */
+	bool nomembarrier;	/* act as on a kernel without membarrier(2) */
 	bool scheddetail;	/* with it: every P, M and G too */
 	bool crash;		/* die of SIGABRT or of the signal, for a core file, not with status 2 */
 	char guard[12];		/* stack guards: "", "madvise", "mprotect", "canary" */
@@ -29,5 +30,16 @@ void wf_schedtrace_print(int64_t ms_since_start, bool detail);
 
 /* Every goroutine, the caller's first. Takes no lock of the scheduler. */
 void wf_dump_all(int fd);
+
+/*
+ * The end of the process because of the user's fault (sched/panic.c calls these; others call
+ * wf_panic() and wf_fatal()). Traces begin at the frame that goes on at from_pc, if there is one.
+ *
+ *   wf_crash_panic   "panic: ..." for each of the n texts, oldest first: the later ones came up
+ *                    in calls that the earlier ones had deferred
+ *   wf_crash_fatal   "fatal error: ...", and with all set every other goroutine too
+ */
+WF_NORETURN WF_COLD void wf_crash_panic(const char *const *texts, size_t n, uintptr_t from_pc);
+WF_NORETURN WF_COLD void wf_crash_fatal(const char *text, bool all, uintptr_t from_pc);
 
 #endif /* WEFT_SCHED_HOOKS_H */

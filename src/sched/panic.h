@@ -20,6 +20,24 @@ WF_NORETURN WF_COLD void wf_fatal(const char *fmt, ...) WF_PRINTF(1, 2);
 WF_NORETURN WF_COLD void wf_fatal_all(const char *fmt, ...) WF_PRINTF(1, 2);
 
 /*
+ * A deferred call. Owned by its goroutine: on g->defers, or on its way from there to being called.
+ * The memory is malloc'ed by weft_defer(), or the frame of a function of ours that is_borrowed.
+ */
+struct wf_defer {
+	struct wf_defer *next;	/* made before */
+	void (*fn)(void *);	/* called outside the runtime */
+	void *arg;
+	bool is_borrowed;
+};
+
+/* As weft_defer(), with the caller's memory: d lives until it was called or removed. */
+void wf_defer_push(struct wf_defer *d, void (*fn)(void *), void *arg);
+/* Takes d, which has not been called, off again. There may be newer ones. */
+void wf_defer_remove(struct wf_defer *d);
+/* In a deferred call: does it run because its goroutine ends (true), or because of a panic? */
+bool wf_is_ending(const struct g *g);
+
+/*
  * Runs all deferred calls of the calling goroutine, last first, outside the runtime (leaves, enters
  * again). For the end of a goroutine and for weft_goexit.
  */

@@ -1,0 +1,389 @@
+/*
+ * Printing goroutines. See dump.h; the form of the text and how a running goroutine is read
+ * without stopping it: README.md.
+ */
+#include "debug/dump.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <weft/debug.h>
+#include "os/os.h"
+#include "sched/go.h"
+#include "sched/hooks.h"
+#include "sched/sched.h"
+
+#define FRAMES_MAX (1u << 20)	/* a stack of 1 GiB may have more: then the walk ends here */
+#define HIDDEN_MAX 24u		/* more runtime frames than there ever are on top */
+#define ENTRY_BYTES 64u		/* wf_ctx_entry() is shorter on both processors */
+#define TRIES 3			/* at a goroutine that changes while it is read */
+#define NS_PER_S 1000000000
+
+void
+wf_dump_init(struct dump *d, int fd)
+{
+	wf_out_init(&d->out, fd);
+	memset(&d->syms, 0, sizeof(d->syms));
+	d->self = NULL;
+}
+
+void
+wf_dump_fini(struct dump *d)
+{
+	wf_out_flush(&d->out);
+	wf_symtab_close(&d->syms);
+}
+
+/* ---- stacks ---- */
+
+static bool
+is_public_name(struct dump *d)
+{
+	struct wf_symbol s;
+
+	wf_symtab_find(&d->syms, wf_unwind_lookup_pc(&d->u), &s);
+	return s.name != NULL && strncmp(s.name, "weft_", 5) == 0;
+}
+
+static void
+keep_frame(struct dump *d)
+{
+	uintptr_t pc = wf_unwind_lookup_pc(&d->u);
+
+	if (d->n < DUMP_INNER)
+		d->inner[d->n] = pc;
+	else
+		d->outer[(d->n - DUMP_INNER) % wf_countof(d->outer)] = pc;
+	d->n++;
+}
+
+static uintptr_t
+frame(const struct dump *d, size_t i)
+{
+	if (i < DUMP_INNER)
+		return d->inner[i];
+	return d->outer[(i - DUMP_INNER) % wf_countof(d->outer)];
+}
+
+/* Walks d->u to its end and keeps the frames. False: the frame to begin at did not come. */
+static bool
+walk(struct dump *d, enum dump_hide hide, uintptr_t from_pc)
+{
+	bool shown = hide == HIDE_NOTHING;
+	size_t hidden = 0;
+
+	d->n = 0;
+	do {
+		if (hide == HIDE_TO_PC && d->u.regs.pc == from_pc)
+			shown = true;
+		else if (!shown && hide == HIDE_RUNTIME && is_public_name(d))
+			shown = true;
+		if (shown)
+			keep_frame(d);
+		else if (hidden++ == HIDDEN_MAX)
+			return false;
+	} while (d->n < FRAMES_MAX && wf_unwind_next(&d->u));
+	return shown;
+}
+
+/* Keeps the frames of the stack that d->u stands at the top of. */
+static void
+collect(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine)
+{
+	struct wf_regs start = d->u.regs;
+	uintptr_t lo = d->u.stack.lo, hi = d->u.stack.hi, last;
+	bool is_known = d->u.stack.is_known;
+
+	if (!walk(d, hide, from_pc)) {
+		/* Without symbols, or from an odd place: better too much than nothing. */
+		wf_peek_init(&d->u.stack, lo, hi, is_known);
+		d->u.regs = start;
+		d->u.is_exact = d->u.is_first = true;
+		(void)walk(d, HIDE_NOTHING, 0);
+	}
+	if (!is_goroutine || d->n < 3)
+		return;
+	/* The entry and the function that it calls belong to the scheduler. */
+	last = frame(d, d->n - 1);
+	if (last >= (uintptr_t)wf_ctx_entry && last < (uintptr_t)wf_ctx_entry + ENTRY_BYTES)
+		d->n -= 2;
+}
+
+static void
+print_place(struct dump *d, const struct wf_symbol *s, uintptr_t pc)
+{
+	wf_out_str(&d->out, "\t");
+	wf_out_str(&d->out, s->path != NULL ? s->path : "??");
+	wf_out_str(&d->out, " +");
+	wf_out_hex(&d->out, s->path != NULL ? s->file_pc : pc);
+	wf_out_str(&d->out, "\n");
+}
+
+static void
+print_frame(struct dump *d, uintptr_t pc)
+{
+	struct wf_symbol s;
+
+	wf_symtab_find(&d->syms, pc, &s);
+	wf_out_str(&d->out, s.name != NULL ? s.name : "??");
+	wf_out_str(&d->out, "(...)\n");
+	print_place(d, &s, pc);
+}
+
+static void
+print_frames(struct dump *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		if (i == DUMP_INNER && d->n > DUMP_INNER + DUMP_OUTER) {
+			i = d->n - DUMP_OUTER;
+			wf_out_str(&d->out, "...");
+			wf_out_u64(&d->out, i - DUMP_INNER);
+			wf_out_str(&d->out, " frames elided...\n");
+		}
+		print_frame(d, frame(d, i));
+	}
+}
+
+void
+wf_dump_stack(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine)
+{
+	collect(d, hide, from_pc, is_goroutine);
+	print_frames(d);
+}
+
+/* ---- goroutines ---- */
+
+/* The name may be freed under our eyes: it is read like a stack, and cut at what is not text. */
+static void
+print_name(struct dump *d, const struct g *g)
+{
+	char name[32];
+
+	if (g->name == NULL || !wf_peek_copy(name, (uintptr_t)g->name, sizeof(name), false))
+		return;
+	name[sizeof(name) - 1] = '\0';
+	for (char *p = name; *p != '\0'; p++) {
+		if ((unsigned char)*p < ' ' || *p == '"' || *p == 0x7f)
+			*p = '?';
+	}
+	wf_out_str(&d->out, " \"");
+	wf_out_str(&d->out, name);
+	wf_out_str(&d->out, "\"");
+}
+
+void
+wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now)
+{
+	int64_t waited = (now - wf_load_relaxed(&g->since)) / NS_PER_S;
+
+	wf_out_str(&d->out, "goroutine ");
+	wf_out_u64(&d->out, wf_load_relaxed(&g->id));
+	print_name(d, g);
+	wf_out_str(&d->out, " [");
+	wf_out_str(&d->out, state);
+	if (wf_load_relaxed(&g->status) == G_WAITING && waited >= 1) {
+		wf_out_str(&d->out, ", ");
+		wf_out_i64(&d->out, waited >= 60 ? waited / 60 : waited);
+		wf_out_str(&d->out, waited >= 60 ? " minutes" : " seconds");
+	}
+	if (wf_load_relaxed(&g->locked) != 0)
+		wf_out_str(&d->out, ", locked to thread");
+	wf_out_str(&d->out, "]:\n");
+}
+
+void
+wf_dump_created_by(struct dump *d, const struct g *g)
+{
+	struct wf_symbol s;
+
+	if (g->created_pc == 0)
+		return;
+	wf_symtab_find(&d->syms, g->created_pc - 1, &s);
+	wf_out_str(&d->out, "created by ");
+	wf_out_str(&d->out, s.name != NULL ? s.name : "??");
+	if (g->parent_id != 0) {
+		wf_out_str(&d->out, " in goroutine ");
+		wf_out_u64(&d->out, g->parent_id);
+	}
+	wf_out_str(&d->out, "\n");
+	print_place(d, &s, g->created_pc - 1);
+}
+
+void
+wf_dump_caller(struct dump *d, const struct g *g, enum dump_hide hide, uintptr_t from_pc)
+{
+	d->self = g;
+	if (g == NULL) {
+		wf_out_str(&d->out, "runtime stack:\n");
+		wf_dump_stack(d, HIDE_NOTHING, 0, false);
+	} else {
+		wf_dump_header(d, g, "running", 0);
+		wf_dump_stack(d, hide, from_pc, true);
+		wf_dump_created_by(d, g);
+	}
+	wf_out_flush(&d->out);
+}
+
+/* The bracket's first words. The goroutine's thread, if it has one, may be in a marked call. */
+static const char *
+state_name(const struct g *g)
+{
+	struct m *m = g->m;
+
+	switch (wf_load_relaxed(&g->status)) {
+	case G_RUNNABLE:
+		return "runnable";
+	case G_RUNNING:
+		return m != NULL && wf_load_relaxed(&wf_gate(m)->in_syscall) ? "syscall" : "running";
+	case G_SYSCALL:
+		return "syscall";
+	case G_WAITING:
+		return wf_wait_reason_name(wf_load_relaxed(&g->wait_reason));
+	default:
+		return "dead";
+	}
+}
+
+/* Do two copies show the same wait, or the same place in a queue? */
+static bool
+is_same(const struct g *a, const struct g *b)
+{
+	return wf_load_relaxed(&a->id) == wf_load_relaxed(&b->id) &&
+	    wf_load_relaxed(&a->wait) == wf_load_relaxed(&b->wait) &&
+	    wf_load_relaxed(&a->status) == wf_load_relaxed(&b->status) &&
+	    a->ctx.pc == b->ctx.pc && a->ctx.sp == b->ctx.sp;
+}
+
+static bool
+copy_g(struct g *to, const struct g *g)
+{
+	return wf_peek_copy(to, (uintptr_t)g, sizeof(*to), /* direct */ true) &&
+	    wf_load_relaxed(&to->id) != 0 && wf_load_relaxed(&to->status) != G_DEAD;
+}
+
+/* Has the goroutine a stack that can be walked: does it run nowhere, and has it run before? */
+static bool
+has_stack(const struct g *g)
+{
+	uint8_t status = wf_load_relaxed(&g->status);
+
+	return (status == G_WAITING || status == G_RUNNABLE) && g->ctx.pc != 0;
+}
+
+/* Keeps the frames of g, of which copy is a copy. False: it changed meanwhile. */
+static bool
+collect_other(struct dump *d, const struct g *g, const struct g *copy)
+{
+	struct g again;
+
+	wf_unwind_ctx(&d->u, &copy->ctx, wf_load_relaxed(&copy->stack_lo),
+	    wf_load_relaxed(&copy->stack_hi), /* is_known */ true);
+	collect(d, HIDE_RUNTIME, 0, true);
+	return copy_g(&again, g) && is_same(&again, copy);
+}
+
+static void
+dump_other(struct g *g, void *arg)
+{
+	struct dump *d = arg;
+	bool is_whole = false;
+	struct g copy;
+
+	if (g == d->self)
+		return;
+	for (int i = 0; i < TRIES && !is_whole; i++) {
+		if (!copy_g(&copy, g))
+			return;		/* it has ended */
+		is_whole = !has_stack(&copy) || collect_other(d, g, &copy);
+	}
+	wf_out_str(&d->out, "\n");
+	wf_dump_header(d, &copy, state_name(&copy), wf_os_now());
+	if (!is_whole)
+		wf_out_str(&d->out, "\tgoroutine changed while it was read; stack unavailable\n");
+	else if (has_stack(&copy))
+		print_frames(d);
+	else if (wf_load_relaxed(&copy.status) == G_RUNNABLE)
+		print_frame(d, (uintptr_t)copy.fn);
+	else
+		wf_out_str(&d->out, "\tgoroutine running on other thread; stack unavailable\n");
+	wf_dump_created_by(d, &copy);
+	wf_out_flush(&d->out);
+}
+
+void
+wf_dump_others(struct dump *d)
+{
+	wf_g_each(dump_other, d);
+}
+
+/* ---- the caller ---- */
+
+struct g *
+wf_dump_current(uintptr_t sp)
+{
+	struct m *m = wf_self();
+	struct g *g = m != NULL ? wf_gate(m)->g : NULL;
+	uintptr_t lo;
+
+	if (g == NULL)
+		return NULL;
+	lo = wf_load_relaxed(&g->stack_lo);
+	/* An overflow has left the stack at its lower end. */
+	if (sp + WF_GUARD_BYTES < lo || sp >= wf_load_relaxed(&g->stack_hi))
+		return NULL;
+	return g;
+}
+
+bool
+wf_dump_bounds(const struct g *g, uintptr_t sp, uintptr_t *ret_lo, uintptr_t *ret_hi)
+{
+	const struct m *m = wf_self();
+
+	if (g != NULL) {
+		*ret_lo = wf_load_relaxed(&g->stack_lo);
+		*ret_hi = wf_load_relaxed(&g->stack_hi);
+		return true;
+	}
+	if (m != NULL && sp >= m->g0_lo && sp < m->g0_hi) {
+		*ret_lo = m->g0_lo;
+		*ret_hi = m->g0_hi;
+		return true;
+	}
+	*ret_lo = sp;
+	*ret_hi = sp + ((uintptr_t)1 << 20);
+	return false;
+}
+
+void
+wf_dump_all(int fd)
+{
+	struct dump *d = malloc(sizeof(*d));
+	struct wf_ctx here;
+	struct g *g;
+	uintptr_t lo, hi;
+	bool is_known;
+
+	if (d == NULL)
+		return;
+	wf_ctx_here(&here);
+	g = wf_dump_current(here.sp);
+	wf_dump_init(d, fd);
+	is_known = wf_dump_bounds(g, here.sp, &lo, &hi);
+	wf_unwind_ctx(&d->u, &here, lo, hi, is_known);
+	wf_dump_caller(d, g, HIDE_RUNTIME, 0);
+	wf_dump_others(d);
+	wf_dump_fini(d);
+	free(d);
+}
+
+/*
+ * Outside the runtime while it prints: that may take long, and a thread in the runtime keeps
+ * its P. Entering makes sure that there is a goroutine to begin with.
+ */
+WF_API_PARKS void
+weft_dump(int fd)
+{
+	(void)wf_enter();
+	wf_leave();
+	wf_dump_all(fd);
+}

@@ -1,0 +1,58 @@
+/*
+ * Printing goroutines and stacks in the form of Go's tracebacks: README.md, "The text".
+ *
+ * Works from a signal handler, with locks held by anybody, while the goroutines run.
+ */
+#ifndef WEFT_DEBUG_DUMP_H
+#define WEFT_DEBUG_DUMP_H
+
+#include "debug/out.h"
+#include "debug/symtab.h"
+#include "debug/unwind.h"
+#include "sched/g.h"
+
+#define DUMP_INNER 50		/* as Go: frames printed from the top ... */
+#define DUMP_OUTER 50		/* ... and from the bottom of a deep stack */
+
+/* Which frames at the top of a stack are left out: those of the runtime say nothing to users. */
+enum dump_hide {
+	HIDE_NOTHING,
+	HIDE_TO_PC,		/* all before the one that goes on at from_pc */
+	HIDE_RUNTIME,		/* all before the first weft_ function */
+};
+
+struct dump {			/* owned by one thread at a time; some 30 KB */
+	struct wf_out out;
+	struct wf_unwind u;
+	struct wf_symtab syms;
+	uintptr_t inner[DUMP_INNER];
+	uintptr_t outer[DUMP_OUTER + 2];	/* a ring; two more, because two may be dropped */
+	size_t n;		/* frames met, shown ones only */
+	const struct g *self;	/* printed by itself, not among the others */
+};
+
+void wf_dump_init(struct dump *d, int fd);
+void wf_dump_fini(struct dump *d);
+
+/* Prints the stack from where d->u stands. is_goroutine: its last frames are the scheduler's. */
+void wf_dump_stack(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine);
+
+/* "goroutine 7 "name" [state, ...]:". g is a copy or the caller's own. */
+void wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now);
+void wf_dump_created_by(struct dump *d, const struct g *g);
+
+/*
+ * The caller: header, stack from where d->u stands, and who started it. g NULL: code that runs on
+ * no goroutine; only its stack.
+ */
+void wf_dump_caller(struct dump *d, const struct g *g, enum dump_hide hide, uintptr_t from_pc);
+
+/* All others, each after an empty line. */
+void wf_dump_others(struct dump *d);
+
+/* The goroutine whose stack sp is in, if it is the one that runs on this thread; else NULL. */
+struct g *wf_dump_current(uintptr_t sp);
+/* Bounds of the stack around sp. False: a guess. */
+bool wf_dump_bounds(const struct g *g, uintptr_t sp, uintptr_t *ret_lo, uintptr_t *ret_hi);
+
+#endif /* WEFT_DEBUG_DUMP_H */

@@ -1,0 +1,108 @@
+/*
+ * WEFT_DEBUG: names and values, "schedtrace=1000,scheddetail=1". What means nothing is said aloud,
+ * because a switch that is misspelt and silently off misleads.
+ */
+#include "sched/hooks.h"
+
+#include <string.h>
+
+#include "debug/out.h"
+
+#define STDERR 2
+
+static void
+warn(const char *item, size_t n)
+{
+	static const char known[] = ": known are schedtrace=MS, scheddetail=1, crash=1, "
+				    "nomembarrier=1, guard=madvise|mprotect|canary\n";
+	struct wf_out o;
+
+	wf_out_init(&o, STDERR);
+	wf_out_str(&o, "weft: WEFT_DEBUG: can't make sense of ");
+	wf_out_mem(&o, item, n);
+	wf_out_mem(&o, known, sizeof(known) - 1);
+	wf_out_flush(&o);
+}
+
+/* A decimal number of at most 9 digits, all of s[0..n). */
+static bool
+number(const char *s, size_t n, int64_t *ret)
+{
+	int64_t v = 0;
+
+	if (n == 0 || n > 9)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+		v = v * 10 + (s[i] - '0');
+	}
+	*ret = v;
+	return true;
+}
+
+static bool
+is(const char *s, size_t n, const char *word)
+{
+	return strlen(word) == n && memcmp(s, word, n) == 0;
+}
+
+static bool
+flag(const char *s, size_t n, bool *ret)
+{
+	int64_t v;
+
+	if (!number(s, n, &v))
+		return false;
+	*ret = v != 0;
+	return true;
+}
+
+static bool
+guard(const char *s, size_t n, struct wf_debug *d)
+{
+	if (!is(s, n, "madvise") && !is(s, n, "mprotect") && !is(s, n, "canary"))
+		return false;
+	memcpy(d->guard, s, n);
+	d->guard[n] = '\0';
+	return true;
+}
+
+/* One name=value. False: unknown, or the value is. */
+static bool
+item(const char *s, size_t n, struct wf_debug *d)
+{
+	const char *eq = memchr(s, '=', n);
+	size_t name, rest;
+
+	if (eq == NULL)
+		return false;
+	name = (size_t)(eq - s);
+	rest = n - name - 1;
+	if (is(s, name, "schedtrace"))
+		return number(eq + 1, rest, &d->schedtrace_ms);
+	if (is(s, name, "scheddetail"))
+		return flag(eq + 1, rest, &d->scheddetail);
+	if (is(s, name, "crash"))
+		return flag(eq + 1, rest, &d->crash);
+	if (is(s, name, "nomembarrier"))
+		return flag(eq + 1, rest, &d->nomembarrier);
+	if (is(s, name, "guard"))
+		return guard(eq + 1, rest, d);
+	return false;
+}
+
+void
+wf_debug_parse(const char *text, struct wf_debug *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (const char *s = text; s != NULL && *s != '\0';) {
+		size_t n = strcspn(s, ",");
+
+		if (n != 0 && !item(s, n, ret))
+			warn(s, n);
+		s += n;
+		if (*s == ',')
+			s++;
+	}
+}

@@ -1,0 +1,107 @@
+/*
+ * Text to a descriptor. See out.h.
+ */
+#include "debug/out.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "os/os.h"
+
+/* A reader that stands still for so long is given up: a crash must end the process. */
+#define STUCK_MS 5000
+
+void
+wf_out_init(struct wf_out *o, int fd)
+{
+	o->fd = fd;
+	o->n = 0;
+	o->is_broken = false;
+}
+
+void
+wf_out_flush(struct wf_out *o)
+{
+	size_t done = 0;
+
+	while (done < o->n && !o->is_broken) {
+		ssize_t r = wf_os_write(o->fd, o->buf + done, o->n - done);
+
+		if (r > 0)
+			done += (size_t)r;
+		else if (r == -EAGAIN)
+			o->is_broken = wf_os_poll_wait(o->fd, POLLOUT, STUCK_MS) <= 0;
+		else
+			o->is_broken = true;
+	}
+	o->n = 0;
+}
+
+void
+wf_out_mem(struct wf_out *o, const char *s, size_t n)
+{
+	while (n > 0) {
+		size_t part = wf_min(n, sizeof(o->buf) - o->n);
+
+		memcpy(o->buf + o->n, s, part);
+		o->n += part;
+		s += part;
+		n -= part;
+		if (o->n == sizeof(o->buf))
+			wf_out_flush(o);
+	}
+}
+
+void
+wf_out_str(struct wf_out *o, const char *s)
+{
+	wf_out_mem(o, s, strlen(s));
+}
+
+void
+wf_out_u64(struct wf_out *o, uint64_t v)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v != 0);
+	wf_out_mem(o, digits + i, sizeof(digits) - i);
+}
+
+void
+wf_out_i64(struct wf_out *o, int64_t v)
+{
+	if (v < 0)
+		wf_out_mem(o, "-", 1);
+	wf_out_u64(o, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
+void
+wf_out_hex(struct wf_out *o, uint64_t v)
+{
+	char digits[16];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = "0123456789abcdef"[v & 15];
+		v >>= 4;
+	} while (v != 0);
+	wf_out_mem(o, "0x", 2);
+	wf_out_mem(o, digits + i, sizeof(digits) - i);
+}
+
+void
+wf_out_indented(struct wf_out *o, const char *s)
+{
+	const char *nl;
+
+	for (; (nl = strchr(s, '\n')) != NULL; s = nl + 1) {
+		wf_out_mem(o, s, (size_t)(nl + 1 - s));
+		wf_out_mem(o, "\t", 1);
+	}
+	wf_out_str(o, s);
+}

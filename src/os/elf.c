@@ -1,0 +1,124 @@
+/*
+ * What is loaded at an address, its file, and memory that may not be there: what a stack walk
+ * needs of the system. Everything here may be called in a signal handler.
+ */
+#define _GNU_SOURCE
+#include "os/os.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int
+wf_os_peek(void *to, uintptr_t from, size_t n)
+{
+	struct iovec local = {.iov_base = to, .iov_len = n};
+	struct iovec remote = {.iov_base = (void *)from, .iov_len = n};
+	long r = syscall(SYS_process_vm_readv, (long)getpid(), &local, 1UL, &remote, 1UL, 0UL);
+
+	if (r < 0)
+		return -errno;
+	return (size_t)r == n ? 0 : -EFAULT;
+}
+
+const void *
+wf_os_map_file(const char *path, size_t *ret_bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *p;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
+		(void)close(fd);
+		return NULL;
+	}
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	(void)close(fd);
+	if (p == MAP_FAILED)
+		return NULL;
+	*ret_bytes = (size_t)st.st_size;
+	return p;
+}
+
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
+
+/* glibc's own lookup for unwinders: lock-free, so it also works in a crash inside dlopen(). */
+bool
+wf_os_elf_find(uintptr_t pc, struct wf_os_elf *ret)
+{
+	struct dl_find_object o;
+
+	if (_dl_find_object((void *)pc, &o) != 0)
+		return false;
+	ret->lo = (uintptr_t)o.dlfo_map_start;
+	ret->hi = (uintptr_t)o.dlfo_map_end;
+	ret->bias = o.dlfo_link_map->l_addr;
+	ret->path = o.dlfo_link_map->l_name;
+	ret->eh_frame_hdr = (uintptr_t)o.dlfo_eh_frame;
+	return true;
+}
+
+#else
+
+struct search {
+	uintptr_t pc;
+	struct wf_os_elf *ret;
+};
+
+static int
+look_at(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct search *s = arg;
+	uintptr_t lo = UINTPTR_MAX, hi = 0, hdr = 0;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + ph->p_vaddr;
+
+		if (ph->p_type == PT_LOAD && start < lo)
+			lo = start;
+		if (ph->p_type == PT_LOAD && start + ph->p_memsz > hi)
+			hi = start + ph->p_memsz;
+		if (ph->p_type == PT_GNU_EH_FRAME)
+			hdr = start;
+	}
+	if (s->pc < lo || s->pc >= hi)
+		return 0;
+	s->ret->lo = lo;
+	s->ret->hi = hi;
+	s->ret->bias = info->dlpi_addr;
+	s->ret->path = info->dlpi_name;
+	s->ret->eh_frame_hdr = hdr;
+	return 1;
+}
+
+bool
+wf_os_elf_find(uintptr_t pc, struct wf_os_elf *ret)
+{
+	struct search s = {.pc = pc, .ret = ret};
+
+	return dl_iterate_phdr(look_at, &s) == 1;
+}
+
+#endif
+
+bool
+wf_os_exe_path(char *buf, size_t cap)
+{
+	ssize_t n = readlink("/proc/self/exe", buf, cap - 1);
+
+	if (n <= 0)
+		return false;
+	buf[n] = '\0';
+	return true;
+}

@@ -1,0 +1,140 @@
+/*
+ * Signals: handlers, alternate stacks, and the ways a process ends. Knows nothing of what
+ * handlers do.
+ */
+#define _GNU_SOURCE
+#include "os/os.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+int
+wf_os_sigaction(int sig, wf_os_sigfn fn, struct sigaction *ret_old)
+{
+	struct sigaction sa;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_sigaction = fn;
+	sa.sa_flags = SA_ONSTACK | SA_SIGINFO | SA_RESTART | SA_NODEFER;
+	sigemptyset(&sa.sa_mask);
+	return sigaction(sig, &sa, ret_old) == 0 ? 0 : -errno;
+}
+
+int
+wf_os_sigaction_get(int sig, struct sigaction *ret)
+{
+	return sigaction(sig, NULL, ret) == 0 ? 0 : -errno;
+}
+
+int
+wf_os_sigaction_restore(int sig, const struct sigaction *old)
+{
+	return sigaction(sig, old, NULL) == 0 ? 0 : -errno;
+}
+
+/* Room for the kernel's own frame (it grows with the vector registers) and for bytes. */
+static size_t
+altstack_bytes(size_t bytes)
+{
+	long frame = sysconf(_SC_MINSIGSTKSZ);
+	size_t page = wf_os_page_size();
+
+	if (frame > 0)
+		bytes += (size_t)frame;
+	return (bytes + page - 1) & ~(page - 1);
+}
+
+void *
+wf_os_sigaltstack_new(size_t bytes)
+{
+	stack_t old, ss;
+
+	if (sigaltstack(NULL, &old) != 0 || !(old.ss_flags & SS_DISABLE))
+		return NULL;
+	memset(&ss, 0, sizeof(ss));
+	ss.ss_size = altstack_bytes(bytes);
+	ss.ss_sp = wf_os_map(ss.ss_size);
+	if (ss.ss_sp == NULL)
+		return NULL;
+	if (sigaltstack(&ss, NULL) != 0) {
+		wf_os_unmap(ss.ss_sp, ss.ss_size);
+		return NULL;
+	}
+	return ss.ss_sp;
+}
+
+void
+wf_os_sigaltstack_free(void *stack, size_t bytes)
+{
+	stack_t now, off;
+
+	if (stack == NULL)
+		return;
+	/* The program may have put another in its place meanwhile: that one stays. */
+	memset(&off, 0, sizeof(off));
+	off.ss_flags = SS_DISABLE;
+	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == stack)
+		(void)sigaltstack(&off, NULL);
+	wf_os_unmap(stack, altstack_bytes(bytes));
+}
+
+uintptr_t
+wf_os_sigregs(const void *uctx, uintptr_t *v, size_t n)
+{
+	const ucontext_t *u = uctx;
+#if defined(__x86_64__)
+	static const unsigned char order[] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+	    REG_RBP, REG_RSP, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+	    REG_RIP};
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = i < sizeof(order) ? (uintptr_t)u->uc_mcontext.gregs[order[i]] : 0;
+	return (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+	for (size_t i = 0; i < n; i++)
+		v[i] = i < 31 ? (uintptr_t)u->uc_mcontext.regs[i] : 0;
+	if (n > 31)
+		v[31] = (uintptr_t)u->uc_mcontext.sp;
+	if (n > 32)
+		v[32] = (uintptr_t)u->uc_mcontext.pc;
+	return (uintptr_t)u->uc_mcontext.pc;
+#endif
+}
+
+void
+wf_os_raise_default(int sig)
+{
+	struct sigaction sa;
+	sigset_t set;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = SIG_DFL;
+	(void)sigaction(sig, &sa, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	(void)raise(sig);
+}
+
+void
+wf_os_pause_forever(void)
+{
+	for (;;)
+		(void)pause();
+}
+
+void
+wf_os_exit(int status)
+{
+	_exit(status);
+}
+
+void
+wf_os_abort(void)
+{
+	wf_os_raise_default(SIGABRT);
+	_exit(127);
+}
