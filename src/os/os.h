@@ -38,7 +38,9 @@ int wf_os_futex_wake(const _Atomic uint32_t *word, int n);
 
 /* ---- thread.c ---- */
 
-/* A detached thread with the caller's signal mask, or all signals blocked if block_signals. 0, -EAGAIN, ... */
+/* Remembers the caller's signal mask: threads made later begin with it. Once, at start. */
+void wf_os_thread_mask_init(void);
+/* A detached thread with that mask, or with all signals blocked if block_signals. 0, -EAGAIN, ... */
 int wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block_signals);
 int wf_os_tid(void);
 int wf_os_pid(void);
@@ -92,16 +94,43 @@ const char *wf_os_getenv(const char *name);
 /* ---- signal.c ---- */
 
 typedef void (*wf_os_sigfn)(int, siginfo_t *, void *);
-/* Installs fn with SA_ONSTACK|SA_SIGINFO|SA_RESTART; the one before goes to ret_old if not NULL. */
+/* Installs fn with SA_ONSTACK|SA_SIGINFO|SA_RESTART|SA_NODEFER (so that a fault in a handler is
+ * handled too); the one before goes to ret_old if not NULL. */
 int wf_os_sigaction(int sig, wf_os_sigfn fn, struct sigaction *ret_old);
+int wf_os_sigaction_get(int sig, struct sigaction *ret);
 int wf_os_sigaction_restore(int sig, const struct sigaction *old);
 /* Gives the calling thread an alternate signal stack unless it has one. Returns what to free, or NULL. */
 void *wf_os_sigaltstack_new(size_t bytes);
 void wf_os_sigaltstack_free(void *stack, size_t bytes);
+/* What a handler's third argument says of the interrupted code: its registers in DWARF's order
+ * (at most n; 0 where not known) go to v, its pc is returned. */
+uintptr_t wf_os_sigregs(const void *uctx, uintptr_t *v, size_t n);
 /* Delivers sig to the calling thread with its default action. */
 void wf_os_raise_default(int sig);
+__attribute__((noreturn)) void wf_os_pause_forever(void);
 __attribute__((noreturn)) void wf_os_exit(int status);
 __attribute__((noreturn)) void wf_os_abort(void);
+
+/* ---- elf.c: signal-safe ---- */
+
+/* Copies n bytes at `from` of this process, which may be unmapped or guarded: 0, -EFAULT, or
+ * another -errno when the kernel does not let us. */
+int wf_os_peek(void *to, uintptr_t from, size_t n);
+/* A whole file, readable; NULL when there is none. Freed with wf_os_unmap(). */
+const void *wf_os_map_file(const char *path, size_t *ret_bytes);
+
+/* An executable or library in memory. */
+struct wf_os_elf {
+	uintptr_t lo, hi;		/* its addresses; there may be holes */
+	uintptr_t bias;			/* address in memory minus address in the file */
+	const char *path;		/* "" = the program itself. The loader's: gone after dlclose(3) */
+	uintptr_t eh_frame_hdr;		/* its table of frame descriptions; 0 = none */
+};
+
+/* What is loaded at pc? False: nothing. */
+bool wf_os_elf_find(uintptr_t pc, struct wf_os_elf *ret);
+/* The path of the running program. */
+bool wf_os_exe_path(char *buf, size_t cap);
 
 /* ---- fd.c: as the system calls of the same names, EINTR retried where nothing was done ---- */
 
@@ -109,11 +138,15 @@ ssize_t wf_os_read(int fd, void *buf, size_t n);
 ssize_t wf_os_write(int fd, const void *buf, size_t n);
 ssize_t wf_os_readv(int fd, const struct iovec *v, int n);
 ssize_t wf_os_writev(int fd, const struct iovec *v, int n);
-/* Never waits, also on a blocking descriptor: -EAGAIN; -EOPNOTSUPP where that can't be had. */
+/* writev(2) that never raises SIGPIPE. */
+ssize_t wf_os_writev_quiet(int fd, const struct iovec *v, int n);
+/* Never waits, also on a blocking descriptor: -EAGAIN; -EOPNOTSUPP where that can't be had.
+ * Raises no SIGPIPE. */
 ssize_t wf_os_readv_nowait(int fd, const struct iovec *v, int n);
 ssize_t wf_os_writev_nowait(int fd, const struct iovec *v, int n);
 ssize_t wf_os_pread(int fd, void *buf, size_t n, off_t off);
 ssize_t wf_os_pwrite(int fd, const void *buf, size_t n, off_t off);
+/* Raises no SIGPIPE. */
 ssize_t wf_os_sendfile(int out_fd, int in_fd, off_t *off, size_t n);
 int wf_os_close(int fd);
 /* O_NONBLOCK set: 1, not: 0; or -errno. */
@@ -125,6 +158,8 @@ int wf_os_poll_now(int fd, short events);
 int wf_os_poll_wait(int fd, short events, int timeout_ms);
 /* S_IFSOCK, S_IFREG, ... of the open file, or -errno. */
 int wf_os_file_type(int fd);
+/* A number that no other open socket has; 0 for what is not a socket. 0 or -errno. */
+int wf_os_socket_id(int fd, uint64_t *ret_id);
 
 /* ---- socket.c ---- */
 
@@ -137,12 +172,14 @@ ssize_t wf_os_sendmsg(int fd, const struct msghdr *m, int flags);
 /* Non-blocking and close-on-exec, like those of socket(). */
 int wf_os_accept(int fd, struct sockaddr *from, socklen_t *len);
 int wf_os_socket(int family, int type, int protocol);
+/* -EINPROGRESS also when a signal came between. */
 int wf_os_connect(int fd, const struct sockaddr *to, socklen_t len);
 int wf_os_bind(int fd, const struct sockaddr *a, socklen_t len);
 int wf_os_listen(int fd, int backlog);
 int wf_os_setsockopt_int(int fd, int level, int opt, int value);
 int wf_os_getsockopt_int(int fd, int level, int opt, int *ret_value);
 int wf_os_getpeername(int fd, struct sockaddr *a, socklen_t *len);
+int wf_os_getsockname(int fd, struct sockaddr *a, socklen_t *len);
 /* As getaddrinfo(3): blocks the thread. Its EAI_ code, and -errno in *ret_errno for EAI_SYSTEM. */
 int wf_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
     struct addrinfo **res, int *ret_errno);

@@ -98,7 +98,8 @@ struct g {
 	struct g *scope_prev;		/* s */
 
 	char *name;			/* c  or NULL; freed at the end */
-	uint32_t stack_class;		/* c  bytes of its stack slot, 0 = default */
+	struct wf_stack *stack;		/* o  NULL before the first run, and for main and bound ones */
+	uint32_t stack_class;		/* c  bytes of its stack, 0 = default */
 	_Atomic uint32_t locked;	/* o  depth of weft_lock_thread */
 #if defined(WF_TSAN) || defined(WF_ASAN)
 	void *sanitizer;		/* o  TSan's fiber, or ASan's fake stack */

@@ -168,6 +168,22 @@ void wf_ready(struct g *g);
 /* All of q, oldest first. */
 void wf_ready_all(struct gqueue *q);
 
+/*
+ * Around an internal call that will block the thread: between them no scheduler state may be
+ * touched, and the goroutine may be on another P, but not on another thread, until the end.
+ */
+void wf_blocking_begin(void);
+WF_PARKS void wf_blocking_end(void);
+
+/*
+ * May the holder of a lock be about to let it go? True if others run on another P and CPU, and
+ * nothing waits to run on ours, so that a short spin may be cheaper than a park. A hint.
+ */
+bool wf_can_spin(void);
+
+/* 32 random bits from this thread's generator. */
+uint32_t wf_rand_fast(void);
+
 /* Lets others run. */
 WF_PARKS void wf_yield(void);
 

@@ -17,6 +17,7 @@ enum m_hold {
 	HOLD_DETACHING,		/* the monitor is deciding: wait for its verdict */
 	HOLD_DETACHED,		/* the P is gone: get another before going on */
 	HOLD_FORKED,		/* this is a child of fork(2): no weft here */
+	HOLD_FENCED = 0x80,	/* a flag: no membarrier here, so every entry takes the slow path */
 };
 
 /* The first member of struct m: what the fast path needs to see of it. */

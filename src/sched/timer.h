@@ -22,7 +22,7 @@ struct wf_timer {
 	/*
 	 * Called at or after when, under the heap's lock, on any thread: must be short, must not
 	 * park or arm. Goroutines to wake go on ready. Returns when to fire again, or
-	 * INT64_MAX: then the timer is out of the heap before fire is called.
+	 * INT64_MAX: then the timer leaves the heap as soon as fire has returned.
 	 */
 	int64_t (*fire)(struct wf_timer *t, int64_t now, struct gqueue *ready);
 };

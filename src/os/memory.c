@@ -1,0 +1,75 @@
+/*
+ * Memory from the kernel: mapping, guarding, giving back.
+ */
+#define _GNU_SOURCE
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102	/* Linux 6.13; not in glibc 2.36's headers */
+#endif
+
+void *
+wf_os_map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void
+wf_os_unmap(void *p, size_t bytes)
+{
+	(void)munmap(p, bytes);
+}
+
+int
+wf_os_guard_install(void *p, size_t bytes)
+{
+	return madvise(p, bytes, MADV_GUARD_INSTALL) == 0 ? 0 : -errno;
+}
+
+int
+wf_os_protect_none(void *p, size_t bytes)
+{
+	return mprotect(p, bytes, PROT_NONE) == 0 ? 0 : -errno;
+}
+
+int
+wf_os_dontneed(void *p, size_t bytes)
+{
+	return madvise(p, bytes, MADV_DONTNEED) == 0 ? 0 : -errno;
+}
+
+void
+wf_os_nohugepage(void *p, size_t bytes)
+{
+	/* Fails on kernels without huge pages, where it is not needed. */
+	(void)madvise(p, bytes, MADV_NOHUGEPAGE);
+}
+
+size_t
+wf_os_page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+bool
+wf_os_faults(const void *p)
+{
+	int fd[2];
+	bool faults;
+
+	/* The kernel reads the byte for us: EFAULT instead of a signal. A pipe really reads it. */
+	if (pipe2(fd, O_CLOEXEC) != 0)
+		return false;
+	faults = write(fd[1], p, 1) < 0 && errno == EFAULT;
+	(void)close(fd[0]);
+	(void)close(fd[1]);
+	return faults;
+}

@@ -1,0 +1,219 @@
+/*
+ * Kernel threads, through glibc's pthreads: a goroutine may call anything of libc, so its
+ * thread must be one that libc knows.
+ */
+#define _GNU_SOURCE
+#include "os/os.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct start {
+	void (*fn)(void *);
+	void *arg;
+};
+
+/* What threads of ours have blocked: what the first thread had when weft began. */
+static sigset_t process_mask;
+
+void
+wf_os_thread_mask_init(void)
+{
+	pthread_sigmask(SIG_SETMASK, NULL, &process_mask);
+}
+
+static void *
+run(void *p)
+{
+	struct start s = *(struct start *)p;
+
+	free(p);
+	s.fn(s.arg);
+	return NULL;
+}
+
+int
+wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block_signals)
+{
+	struct start *s = malloc(sizeof(*s));
+	pthread_attr_t attr;
+	pthread_t t;
+	sigset_t mask, old;
+	int e;
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->fn = fn;
+	s->arg = arg;
+	if ((e = pthread_attr_init(&attr)) != 0) {
+		free(s);
+		return -e;
+	}
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	(void)pthread_attr_setstacksize(&attr, stack_bytes);
+	if (block_signals)
+		sigfillset(&mask);
+	else
+		mask = process_mask;
+	pthread_sigmask(SIG_SETMASK, &mask, &old);
+	e = pthread_create(&t, &attr, run, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	(void)pthread_attr_destroy(&attr);
+	if (e != 0)
+		free(s);
+	return -e;
+}
+
+int
+wf_os_tid(void)
+{
+	return (int)syscall(SYS_gettid);
+}
+
+int
+wf_os_pid(void)
+{
+	return (int)getpid();
+}
+
+bool
+wf_os_is_main_thread(void)
+{
+	return wf_os_tid() == wf_os_pid();
+}
+
+int
+wf_os_thread_stack(uintptr_t *ret_lo, uintptr_t *ret_hi)
+{
+	pthread_attr_t attr;
+	void *lo;
+	size_t n;
+	int e = pthread_getattr_np(pthread_self(), &attr);
+
+	if (e != 0)
+		return -e;
+	e = pthread_attr_getstack(&attr, &lo, &n);
+	(void)pthread_attr_destroy(&attr);
+	if (e != 0)
+		return -e;
+	*ret_lo = (uintptr_t)lo;
+	*ret_hi = (uintptr_t)lo + n;
+	return 0;
+}
+
+int
+wf_os_thread_state(int tid)
+{
+	char path[64], buf[512];
+	ssize_t n;
+	char *p;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	n = wf_os_read_file(path, buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	/* "tid (name) S ...": the name may hold anything, so look for the last parenthesis. */
+	p = strrchr(buf, ')');
+	if (p == NULL || p[1] != ' ')
+		return -EIO;
+	return (unsigned char)p[2];
+}
+
+int
+wf_os_thread_count(void)
+{
+	char buf[4096];
+	ssize_t n = wf_os_read_file("/proc/self/status", buf, sizeof(buf));
+	const char *p;
+
+	if (n < 0)
+		return (int)n;
+	p = strstr(buf, "\nThreads:");
+	return p == NULL ? -EIO : atoi(p + 9);
+}
+
+void
+wf_os_thread_yield(void)
+{
+	(void)sched_yield();
+}
+
+static pthread_key_t exit_key;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+static void (*exit_fn)(void *);
+static int exit_error;
+
+static void
+at_exit(void *arg)
+{
+	exit_fn(arg);
+}
+
+static void
+make_exit_key(void)
+{
+	exit_error = -pthread_key_create(&exit_key, at_exit);
+}
+
+int
+wf_os_at_thread_exit(void (*fn)(void *), void *arg)
+{
+	/* One function for the whole process is all that weft needs. */
+	exit_fn = fn;
+	(void)pthread_once(&exit_once, make_exit_key);
+	if (exit_error != 0)
+		return exit_error;
+	return -pthread_setspecific(exit_key, arg);
+}
+
+void
+wf_os_thread_exit(void)
+{
+	pthread_exit(NULL);
+}
+
+void
+wf_os_timer_slack_min(void)
+{
+	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+}
+
+int
+wf_os_membarrier_init(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
+		return -errno;
+	return 0;
+}
+
+int
+wf_os_membarrier(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
+		return -errno;
+	return 0;
+}
+
+void
+wf_os_thread_name(const char *name)
+{
+	char buf[16];
+
+	snprintf(buf, sizeof(buf), "%s", name);
+	(void)pthread_setname_np(pthread_self(), buf);
+}
+
+void
+wf_os_at_fork_child(void (*fn)(void))
+{
+	(void)pthread_atfork(NULL, NULL, fn);
+}

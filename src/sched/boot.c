@@ -1,0 +1,197 @@
+/*
+ * The start of the runtime, by the first weft call of the process (Go: schedinit).
+ */
+#include "sched/sched.h"
+
+#include "os/os.h"
+#include "sched/fiber.h"
+#include "sched/panic.h"
+#include "sched/self_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(WF_TSAN) || defined(WF_ASAN)
+#define G0_STACK ((size_t)1 << 20)
+#else
+#define G0_STACK ((size_t)256 << 10)
+#endif
+
+struct sched wf_sched;
+
+#ifdef WEFT_DEBUG_BUILD
+void (*wf_point_hook)(const char *name);
+#endif
+
+/* Set once Ps are counted from the machine, not from the environment or by a call. */
+static bool follows_limit;
+
+/* The number of Ps that the environment asks for, or 0. */
+static uint32_t
+procs_from_env(void)
+{
+	static const char *const names[] = { "WEFT_MAXPROCS", "GOMAXPROCS" };
+
+	for (size_t i = 0; i < wf_countof(names); i++) {
+		const char *s = wf_os_getenv(names[i]);
+		char *end;
+		long n;
+
+		if (s == NULL || *s == '\0')
+			continue;
+		n = strtol(s, &end, 10);
+		if (*end == '\0' && n > 0)
+			return (uint32_t)wf_min(n, (long)PROCS_MAX);
+	}
+	return 0;
+}
+
+/* WEFT_STACK: a number with K or M; 0 when it is not set or means nothing. */
+static size_t
+stack_from_env(void)
+{
+	const char *s = wf_os_getenv("WEFT_STACK");
+	unsigned long long n;
+	char *end;
+
+	if (s == NULL || *s == '\0')
+		return 0;
+	n = strtoull(s, &end, 10);
+	if (*end == 'K' || *end == 'k')
+		n <<= 10, end++;
+	else if (*end == 'M' || *end == 'm')
+		n <<= 20, end++;
+	return *end == '\0' && n <= WF_STACK_MAX ? (size_t)n : 0;
+}
+
+/* In the child of a fork only the forking thread exists. Its next weft call says so and aborts. */
+static void
+forked(void)
+{
+	struct m *m = wf_self();
+
+	if (m != NULL)
+		wf_store_relaxed(&m->gate.hold, HOLD_FORKED);
+}
+
+/* The thread's own stack, for the scheduler: goroutine 1 keeps the one the process began on. */
+static void
+make_g0(struct m *m)
+{
+	char *base = wf_os_map(G0_STACK + WF_GUARD_BYTES);
+
+	if (base == NULL)
+		wf_throw("out of memory at start", __FILE__, __LINE__);
+	(void)wf_os_protect_none(base, WF_GUARD_BYTES);
+	m->g0_lo = (uintptr_t)base + WF_GUARD_BYTES;
+	m->g0_hi = (uintptr_t)base + WF_GUARD_BYTES + G0_STACK;
+	wf_ctx_init(&m->g0ctx, wf_g0_main, m->g0_hi);
+}
+
+/* The process's first thread: its stack becomes goroutine 1, which may then run on any thread. */
+static void
+adopt_main(void)
+{
+	struct m *m;
+	struct g *g;
+	struct p *p;
+	uintptr_t lo = 0, hi = 0;
+
+	(void)wf_os_thread_stack(&lo, &hi);
+	wf_lock(&wf_sched.lock);
+	m = wf_m_new_locked();
+	wf_sched.n_m++;
+	p = wf_p_get_idle_locked(wf_load_relaxed(&wf_sched.all_p[0]));
+	wf_unlock(&wf_sched.lock);
+	if (m == NULL)
+		wf_throw("out of memory at start", __FILE__, __LINE__);
+	m->is_main_thread = true;
+	make_g0(m);
+	wf_m_init_self(m);
+	wf_p_acquire(m, p);
+
+	g = wf_g_alloc();
+	if (g == NULL)
+		wf_throw("out of memory at start", __FILE__, __LINE__);
+	wf_store_relaxed(&g->id, wf_add_relaxed(&wf_sched.goid_gen, 1));
+	wf_store_relaxed(&g->flags, GF_MAIN);
+	wf_store_relaxed(&g->stack_lo, lo);
+	wf_store_relaxed(&g->stack_hi, hi);
+	g->m = m;
+	g->ctx.pc = 1;
+	wf_store_relaxed(&g->status, G_RUNNING);
+	m->gate.g = g;
+	wf_sched.main_g = g;
+	wf_store_relaxed(&p->n_created, 1);
+#ifdef WF_TSAN
+	g->sanitizer = __tsan_get_current_fiber();
+	m->sanitizer = __tsan_create_fiber(0);
+#endif
+}
+
+static void
+start_monitor(void)
+{
+	struct m *m;
+
+	wf_lock(&wf_sched.lock);
+	m = wf_m_new_locked();
+	wf_sched.has_monitor = true;
+	wf_unlock(&wf_sched.lock);
+	if (m == NULL || wf_os_thread_start(wf_monitor_main, m, G0_STACK, true) != 0)
+		wf_throw("can't start the monitor thread", __FILE__, __LINE__);
+}
+
+static void
+boot(void)
+{
+	uint32_t n = procs_from_env();
+
+	wf_os_thread_mask_init();
+	wf_sched.start = wf_os_now();
+	wf_store_relaxed(&wf_sched.now_coarse, wf_sched.start);
+	wf_store_relaxed(&wf_sched.last_poll, wf_sched.start);
+	wf_store_relaxed(&wf_sched.poll_until, INT64_MAX);
+	wf_store_relaxed(&wf_sched.goid_gen, 1);
+	wf_sched.max_threads = THREADS_MAX;
+	wf_debug_parse(wf_os_getenv("WEFT_DEBUG"), &wf_sched.debug);
+	wf_sched.has_membarrier = !wf_sched.debug.nomembarrier && wf_os_membarrier_init() == 0;
+	wf_stack_init(wf_sched.debug.guard, stack_from_env());
+
+	follows_limit = n == 0;
+	wf_procs_init(n != 0 ? n : wf_min((uint32_t)wf_numcpu(), PROCS_MAX));
+	if (wf_os_is_main_thread())
+		adopt_main();
+	wf_crash_init(&wf_sched.debug);
+	wf_os_at_fork_child(forked);
+	start_monitor();
+}
+
+/* Once a second, by the monitor: has the cgroup limit or the affinity mask changed? */
+void
+wf_procs_follow_limit(void)
+{
+	if (follows_limit)
+		wf_procs_set((uint32_t)wf_numcpu());
+}
+
+/* The program has said how many Ps it wants: the machine's limits do not change that. */
+void
+wf_procs_stop_following(void)
+{
+	follows_limit = false;
+}
+
+void
+wf_boot(void)
+{
+	static struct wf_lock lock;
+	static bool done;
+
+	/* Every new thread comes by here once: the lock is all the ordering it needs. */
+	wf_lock(&lock);
+	if (!done)
+		boot();
+	done = true;
+	wf_unlock(&lock);
+}

@@ -1,0 +1,45 @@
+/*
+ * Is the program dead? Nothing runs, nothing can wake anybody: say so and end (Go: checkdead).
+ *
+ * Only when every thread of ours sleeps for good, no timer is set, nobody waits in the poller, and
+ * the process has no threads that weft does not know: those might bring work. Then the report
+ * can't be a false alarm, whatever order the threads went to sleep in, because all counts are
+ * under sched.lock and a thread that is being started is counted before it exists.
+ */
+#include "sched/sched.h"
+
+#include "os/os.h"
+#include "sched/panic.h"
+
+/* May threads that we do not know of, or foreign ones between two calls, bring work? */
+static bool
+strangers_may_help(void)
+{
+	int ours = (int)(wf_sched.n_m + wf_sched.n_foreign) + (wf_sched.has_monitor ? 1 : 0);
+	int n = wf_os_thread_count();
+
+	return wf_sched.n_foreign > wf_sched.n_foreign_parked || n < 0 || n > ours;
+}
+
+/* Under sched.lock, whenever a thread has gone to sleep. Does not return from a dead program. */
+void
+wf_check_dead_locked(void)
+{
+	uint32_t asleep = wf_sched.n_idle_m + wf_sched.n_locked_idle;
+
+	if (wf_poll_nwaiters() > 0 || wf_sched.runq.n > 0)
+		return;
+	if (asleep + 1 == wf_sched.n_m && wf_load_seqcst(&wf_sched.last_poll) == 0) {
+		/* The last one awake waits in the poller, for nothing: it shall find out itself. */
+		if (wf_timers_next_all() == INT64_MAX)
+			wf_poll_wake();
+		return;
+	}
+	if (asleep < wf_sched.n_m || wf_timers_next_all() != INT64_MAX || strangers_may_help())
+		return;
+	/* A wake that is on its way to a sleeper has taken it off the idle list already. */
+	wf_unlock(&wf_sched.lock);
+	if (wf_sched.main_exited && wf_numgoroutine() == 0)
+		wf_fatal_all("no goroutines (main called runtime.Goexit) - deadlock!");
+	wf_fatal_all("all goroutines are asleep - deadlock!");
+}

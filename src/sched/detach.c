@@ -1,0 +1,46 @@
+/*
+ * Taking a P from a thread whose goroutine is outside the runtime. README.md, "Detach".
+ *
+ * An asymmetric Dekker: the thread's side (wf_enter, wf_leave in self.h) has no fence, the
+ * monitor's has a membarrier, which costs it a microsecond and only when something is stuck.
+ */
+#include "sched/sched.h"
+
+#include "os/os.h"
+
+/* Detaches p from its M. False: the M is inside the runtime, or was just there. Monitor only. */
+bool
+wf_detach(struct p *p, bool is_blocked)
+{
+	struct m *m = wf_load_acquire(&p->m);
+	uint8_t quiet = wf_sched.has_membarrier ? HOLD_NONE : HOLD_FENCED;
+	uint8_t found = quiet;
+	bool outside;
+
+	if (m == NULL ||
+	    !wf_cas_seqcst(&m->gate.hold, &found, (uint8_t)(HOLD_DETACHING | quiet)))	/* D4 */
+		return false;
+	WF_POINT("detach.announced");
+	/* After it, either the M's D1 is seen below, or the M's D2 sees D4. */
+	if (wf_sched.has_membarrier)
+		(void)wf_os_membarrier();
+	else
+		wf_fence_seqcst();
+	outside = wf_load_acquire(&m->gate.in_runtime) == 0;				/* D3 -> here */
+	if (!outside || m->p != p) {
+		wf_store_release(&m->gate.hold, quiet);					/* D5: undo */
+		return false;
+	}
+	/* The M can't come in before the verdict: what it owned is ours. */
+	m->p = NULL;
+	m->last_p = p;
+	wf_store_release(&p->m, NULL);
+	wf_store_relaxed(&m->detached_at, wf_load_relaxed(&wf_sched.now_coarse));
+	wf_store_relaxed(&m->is_detached, 1);
+	(void)wf_add_relaxed(&wf_sched.n_detached, 1);
+	(void)wf_add_relaxed(is_blocked ? &wf_sched.n_detach_blocked : &wf_sched.n_detach_computing, 1);
+	WF_POINT("detach.taken");
+	wf_store_release(&m->gate.hold, (uint8_t)(HOLD_DETACHED | quiet));		/* D5: verdict */
+	wf_hand_off(p);
+	return true;
+}

@@ -1,0 +1,127 @@
+/*
+ * The slow side of the gate: threads that weft sees for the first time, threads that lost their
+ * P, children of fork(2). README.md, "Detach", D5 and D6; "Foreign threads".
+ */
+#include "sched/sched.h"
+
+#include "os/os.h"
+#include "sched/panic.h"
+#include "sched/self_set.h"
+
+/* A foreign thread ends: its M may serve another. */
+static void
+foreign_ends(void *arg)
+{
+	struct m *m = arg;
+
+	wf_lock(&wf_sched.lock);
+	wf_store_relaxed(&m->bound_g.status, G_DEAD);
+	wf_store_relaxed(&m->tid, 0);
+	m->gate.g = NULL;
+	m->is_foreign = false;
+	wf_sched.n_foreign--;
+	m->idle_next = wf_sched.free_m;
+	wf_sched.free_m = m;
+	wf_unlock(&wf_sched.lock);
+	wf_self_set(NULL);
+}
+
+/* An M and a goroutine for a thread that weft did not start. They stay until it ends. */
+struct m *
+wf_adopt_foreign(void)
+{
+	struct m *m;
+	struct g *g;
+	uintptr_t lo = 0, hi = 0;
+
+	(void)wf_os_thread_stack(&lo, &hi);
+	wf_lock(&wf_sched.lock);
+	m = wf_m_new_locked();
+	if (m != NULL) {
+		m->is_foreign = true;
+		wf_sched.n_foreign++;
+	}
+	wf_unlock(&wf_sched.lock);
+	if (m == NULL || wf_os_at_thread_exit(foreign_ends, m) != 0)
+		wf_throw("out of memory for a thread that calls weft", __FILE__, __LINE__);
+	wf_self_set(m);
+	wf_store_relaxed(&m->tid, wf_os_tid());
+	wf_store_relaxed(&m->gate.in_runtime, 1);
+
+	g = &m->bound_g;
+	g->m = m;
+	wf_store_relaxed(&g->stack_lo, lo);
+	wf_store_relaxed(&g->stack_hi, hi);
+	wf_store_relaxed(&g->id, wf_goid_new(m));
+	wf_store_relaxed(&g->flags, GF_BOUND);
+	wf_store_relaxed(&g->status, G_RUNNING);
+	m->gate.g = g;
+	return m;
+}
+
+/*
+ * The monitor took the P of this thread while its goroutine was outside. It needs one again: its
+ * old one or any that is idle, else it queues up, and goes on on another thread (D6).
+ */
+static WF_PARKS struct m *
+reattach(struct m *m)
+{
+	struct g *g = m->gate.g;
+	struct p *p;
+
+	wf_store_relaxed(&m->is_detached, 0);
+	(void)wf_sub_relaxed(&wf_sched.n_detached, 1);
+	/* Ours again: the monitor disputes only what has a P. */
+	wf_store_relaxed(&m->gate.hold, wf_sched.has_membarrier ? HOLD_NONE : HOLD_FENCED);
+	wf_lock(&wf_sched.lock);
+	p = wf_p_get_idle_locked(m->last_p);
+	wf_unlock(&wf_sched.lock);
+	if (p != NULL) {
+		wf_p_acquire(m, p);
+		return m;
+	}
+	m->commit.kind = COMMIT_GLOBAL;
+	m->commit.g = g;
+	wf_switch_to_g0(m, g);
+	return wf_self();
+}
+
+/*
+ * D2 found something other than HOLD_NONE, or there is no M yet. Returns when this thread is
+ * inside the runtime, with a P unless it is foreign.
+ */
+WF_PARKS struct m *
+wf_enter_slow(struct m *m)
+{
+	uint8_t hold;
+
+	if (m == NULL) {
+		wf_boot();
+		m = wf_self();
+		return m != NULL ? m : wf_adopt_foreign();
+	}
+	/* Without membarrier the entry itself orders D1 before D2. */
+	wf_store_seqcst(&m->gate.in_runtime, 1);			/* D1 */
+	wf_fence_seqcst();
+	for (int i = 0; (hold = wf_load_acquire(&m->gate.hold) & (uint8_t)~HOLD_FENCED) == HOLD_DETACHING; i++) {
+		/* The verdict is a microsecond away, unless the monitor was preempted. */
+		if (i < 1000)
+			wf_cpu_relax();
+		else
+			wf_os_thread_yield();
+	}
+	switch (hold) {
+	case HOLD_DETACHED:
+		return reattach(m);					/* D6 */
+	case HOLD_FORKED: {
+		static const char msg[] = "fatal error: weft: called in a child of fork(2)\n"
+		    "Only exec or _exit are possible there: its threads do not exist in the child.\n"
+		    "Start processes with posix_spawn(3), or fork before the first weft call.\n";
+
+		(void)wf_os_write(2, msg, sizeof(msg) - 1);
+		wf_os_abort();
+	}
+	default:
+		return m;
+	}
+}

@@ -1,0 +1,328 @@
+/*
+ * Finding the next goroutine: on the own P, in the global queue, in the poller, at other Ps; and
+ * going idle when there is none. README.md, "Finding work" and "Going idle, and being woken"
+ * (S1-S5). Go: schedule, findRunnable, stealWork.
+ */
+#include "sched/sched.h"
+
+#include "os/os.h"
+
+/* 3 us at 40 ns a pause: a goroutine that was just readied is about to be run by its own P. */
+#define RUNNEXT_PAUSES 75
+#define STEAL_PASSES 4
+
+/* Runs what is due of p's timers. */
+static void
+run_timers(struct p *p, int64_t now)
+{
+	struct gqueue ready = { 0 };
+
+	(void)wf_timers_run(&p->timers, now, &ready);
+	if (ready.head != NULL)
+		wf_ready_all(&ready);
+}
+
+/* What a busy P does now and then, so that the network and timers do not starve (W4, W6). */
+static WF_NOINLINE void
+look_around(struct p *p)
+{
+	if (wf_load_relaxed(&p->timers.next) != INT64_MAX)
+		run_timers(p, wf_os_now());
+	if (wf_poll_nwaiters() > 0 && wf_load_relaxed(&wf_sched.last_poll) != 0 &&
+	    wf_xchg_acquire(&wf_sched.polling, 1u) == 0) {
+		struct gqueue q = { 0 };
+		uint32_t n;
+
+		wf_poll_wait(0, &q);
+		wf_store_release(&wf_sched.polling, 0);
+		wf_store_relaxed(&wf_sched.last_poll, wf_os_now());
+		if ((n = q.n) != 0) {
+			wf_inject(&q);
+			wf_poll_done(n);
+		}
+	}
+}
+
+static struct g *
+take_global(struct p *p)
+{
+	struct g *g;
+
+	if (wf_load_relaxed(&wf_sched.runq_len) == 0)
+		return NULL;
+	wf_lock(&wf_sched.lock);
+	g = wf_global_take_locked(p, 0);
+	wf_unlock(&wf_sched.lock);
+	return g;
+}
+
+/* The slice of what runs from runnext is over: what is there waits its turn. */
+static void
+end_slice(struct p *p)
+{
+	struct g *g = runq_take_next(&p->runq);
+
+	wf_store_relaxed(&p->preempt, 0);
+	p->inherited = 0;
+	if (g != NULL)
+		wf_runq_put(p, g, false);
+}
+
+/*
+ * The next goroutine of the own P, or of the global queue when it is its turn; NULL when there is
+ * none at hand. Never blocks, cheap: also called on the stack of a goroutine that is leaving.
+ */
+struct g *
+wf_pick_local(struct m *m)
+{
+	struct p *p = m->p;
+	uint32_t picks = wf_load_relaxed(&p->picks) + 1;
+	struct g *g;
+
+	if (wf_unlikely(wf_p_must_retire(p)))
+		return NULL;
+	wf_store_relaxed(&p->picks, picks);
+	if (wf_unlikely(picks % POLL_PICKS == 0))
+		look_around(p);
+	if (wf_unlikely(wf_load_relaxed(&p->schedtick) % GLOBAL_TICK == GLOBAL_TICK - 1) &&
+	    wf_load_relaxed(&wf_sched.runq_len) != 0) {
+		wf_lock(&wf_sched.lock);
+		g = wf_global_take_locked(p, 1);
+		wf_unlock(&wf_sched.lock);
+		if (g != NULL)
+			goto new_slice;
+	}
+	if (wf_unlikely(wf_load_relaxed(&p->preempt) || p->inherited >= INHERIT_MAX))
+		end_slice(p);
+	if ((g = runq_take_next(&p->runq)) != NULL) {
+		p->inherited++;
+		return g;
+	}
+	if ((g = runq_take(&p->runq)) == NULL && (g = take_global(p)) == NULL)
+		return NULL;
+new_slice:
+	p->inherited = 0;
+	wf_store_relaxed(&p->schedtick, wf_load_relaxed(&p->schedtick) + 1);
+	return g;
+}
+
+/* Asks the poller without waiting, if somebody waits in it and nobody else asks. */
+static struct g *
+ask_poller(struct m *m)
+{
+	if (wf_poll_nwaiters() == 0 || wf_load_relaxed(&wf_sched.last_poll) == 0)
+		return NULL;
+	look_around(m->p);
+	return wf_pick_local(m);
+}
+
+/* Takes the goroutine that the victim is to run next, unless the victim does so in time. */
+static struct g *
+steal_runnext(struct p *victim)
+{
+	struct g *g = wf_load_acquire(&victim->runq.runnext);		/* Q4 */
+
+	if (g == NULL)
+		return NULL;
+	if (wf_load_relaxed(&victim->status) == P_RUNNING) {
+		for (int i = 0; i < RUNNEXT_PAUSES; i++) {
+			wf_cpu_relax();
+			if (wf_load_relaxed(&victim->runq.runnext) != g)
+				return NULL;
+		}
+	}
+	return wf_cas_acqrel(&victim->runq.runnext, &g, NULL) ? g : NULL;	/* Q4 */
+}
+
+static struct g *
+steal_from(struct p *p, struct p *victim, bool runnext)
+{
+	struct g *batch[RUNQ_CAP / 2];
+	uint32_t n = runq_grab(&victim->runq, batch);
+
+	if (n == 0)
+		return runnext ? steal_runnext(victim) : NULL;
+	wf_store_relaxed(&p->n_steals, wf_load_relaxed(&p->n_steals) + 1);
+	/* The newest runs, as in Go; the others keep their order. The ring is empty: it has room. */
+	for (uint32_t i = 0; i + 1 < n; i++)
+		wf_runq_put(p, batch[i], false);
+	return batch[n - 1];
+}
+
+static uint32_t
+gcd(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t r = a % b;
+
+		a = b;
+		b = r;
+	}
+	return a;
+}
+
+/* Tries all other Ps, in an order that is random and meets each once (a step coprime to n). */
+static struct g *
+steal(struct m *m, int64_t now)
+{
+	struct p *p = m->p;
+	uint32_t n = wf_load_acquire(&wf_sched.n_p);
+	struct g *g;
+
+	if (n == 1)
+		return NULL;
+	for (int pass = 0; pass < STEAL_PASSES; pass++) {
+		uint32_t at = wf_rand_below(&m->rand, n);
+		uint32_t step = 1 + wf_rand_below(&m->rand, n);
+
+		while (gcd(step, n) != 1)
+			step = step % n + 1;
+		for (uint32_t i = 0; i < n; i++, at = (at + step) % n) {
+			struct p *victim = wf_load_acquire(&wf_sched.all_p[at]);
+			bool last = pass == STEAL_PASSES - 1;
+
+			if (victim == p)
+				continue;
+			if (last && wf_load_relaxed(&victim->timers.next) <= now) {
+				run_timers(victim, now);
+				if ((g = wf_pick_local(m)) != NULL)
+					return g;
+			}
+			if ((g = steal_from(p, victim, last)) != NULL)
+				return g;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Nothing found: gives the P up. Returns a goroutine that came in the last moment, or NULL; then
+ * m->p is NULL, unless the M is to look again (S1-S4).
+ */
+static struct g *
+go_idle(struct m *m, int64_t now)
+{
+	struct g *g;
+	struct p *p;
+
+	WF_POINT("idle.searched");
+	wf_lock(&wf_sched.lock);
+	if ((g = wf_global_take_locked(m->p, 0)) != NULL) {
+		wf_unlock(&wf_sched.lock);
+		return g;
+	}
+	if (!wf_load_relaxed(&m->is_spinning) && wf_load_relaxed(&wf_sched.needspinning)) {
+		wf_store_relaxed(&wf_sched.needspinning, 0);
+		wf_unlock(&wf_sched.lock);
+		(void)wf_start_spinning(m, true);
+		return NULL;
+	}
+	wf_p_put_idle_locked(wf_p_release(m));				/* S1 */
+	wf_unlock(&wf_sched.lock);
+
+	if (wf_load_relaxed(&m->is_spinning)) {
+		wf_store_relaxed(&m->is_spinning, 0);
+		(void)wf_sub_seqcst(&wf_sched.n_spinning, 1);		/* S2, S3 */
+	}
+	WF_POINT("idle.announced");
+	if (wf_has_work(now)) {						/* S4 */
+		wf_lock(&wf_sched.lock);
+		p = wf_p_get_idle_locked(NULL);
+		wf_unlock(&wf_sched.lock);
+		if (p != NULL) {
+			wf_p_acquire(m, p);
+			(void)wf_start_spinning(m, true);
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Waits in the poller, without a P, if there is anything to wait for and nobody does so already.
+ * Returns whether the M has a P again.
+ */
+static bool
+wait_in_poller(struct m *m)
+{
+	int64_t until = wf_timers_next_all();
+	struct gqueue q = { 0 };
+	struct p *p;
+	int64_t now;
+	uint32_t n;
+
+	if (wf_poll_nwaiters() == 0 && until == INT64_MAX)
+		return false;
+	if (wf_xchg_seqcst(&wf_sched.last_poll, 0) == 0) {
+		/* Somebody else waits there: not longer than until, please. */
+		if (until < wf_load_seqcst(&wf_sched.poll_until))
+			wf_poll_wake();
+		return false;
+	}
+	wf_store_seqcst(&wf_sched.poll_until, until);			/* T3 */
+	until = wf_min(until, wf_timers_next_all());			/* T4 */
+	now = wf_os_now();
+	wf_poll_wait(until == INT64_MAX ? -1 : wf_max(until - now, (int64_t)0), &q);
+	now = wf_os_now();
+	wf_store_seqcst(&wf_sched.poll_until, INT64_MAX);
+	wf_store_seqcst(&wf_sched.last_poll, now);
+
+	n = q.n;
+	wf_lock(&wf_sched.lock);
+	p = wf_p_get_idle_locked(NULL);
+	wf_unlock(&wf_sched.lock);
+	if (p != NULL) {
+		wf_p_acquire(m, p);
+		(void)wf_start_spinning(m, true);
+	}
+	if (n != 0) {
+		wf_inject(&q);
+		wf_poll_done(n);
+	}
+	return p != NULL;
+}
+
+/* A goroutine to run, and m->p to run it with. Waits until there is one. On the M's own stack. */
+struct g *
+wf_find_runnable(struct m *m)
+{
+	struct g *g;
+	int64_t now;
+
+	for (;;) {
+		if (m->p == NULL) {
+			if (m->is_exiting)
+				return NULL;
+			wf_m_stop(m);						/* S5 */
+			continue;
+		}
+		if (wf_p_must_retire(m->p)) {
+			wf_lock(&wf_sched.lock);
+			wf_p_retire_locked(wf_p_release(m));
+			wf_unlock(&wf_sched.lock);
+			if (wf_load_relaxed(&m->is_spinning))
+				wf_stop_spinning(m);
+			wf_wake_one();
+			continue;
+		}
+		now = 0;
+		if (wf_load_relaxed(&m->p->timers.next) != INT64_MAX) {
+			now = wf_os_now();
+			run_timers(m->p, now);
+		}
+		if ((g = wf_pick_local(m)) != NULL || (g = ask_poller(m)) != NULL)
+			break;
+		if (wf_start_spinning(m, false)) {
+			if (now == 0)
+				now = wf_os_now();
+			if ((g = steal(m, now)) != NULL)
+				break;
+		}
+		if ((g = go_idle(m, now)) != NULL)
+			break;
+		if (m->p == NULL)
+			(void)wait_in_poller(m);
+	}
+	if (wf_load_relaxed(&m->is_spinning))
+		wf_stop_spinning(m);
+	return g;
+}

@@ -1,0 +1,207 @@
+/*
+ * Birth of goroutines, and the small public calls around them.
+ */
+#include "sched/go.h"
+
+#include <weft/go.h>
+#include "os/os.h"
+#include "sched/panic.h"
+#include "sched/sched.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES 31u
+
+static char *
+copy_name(const char *name)
+{
+	size_t n = strnlen(name, NAME_MAX_BYTES);
+	char *s = malloc(n + 1);
+
+	if (s != NULL) {
+		memcpy(s, name, n);
+		s[n] = '\0';
+	}
+	return s;
+}
+
+/* The rare parts of a birth: a name, a copied argument, a stack of its own size. */
+static WF_NOINLINE bool
+set_options(struct g *g, const struct wf_go_args *a)
+{
+	if (a->name != NULL && (g->name = copy_name(a->name)) == NULL)
+		return false;
+	if (a->copy != NULL) {
+		void *copy = malloc(a->copy_size != 0 ? a->copy_size : 1);
+
+		if (copy == NULL) {
+			free(g->name);
+			g->name = NULL;
+			return false;
+		}
+		memcpy(copy, a->copy, a->copy_size);
+		g->arg = copy;
+		wf_store_relaxed(&g->flags, GF_OWN_ARG);
+	}
+	g->stack_class = (uint32_t)a->stack_size;
+	return true;
+}
+
+struct g *
+wf_g_new(const struct wf_go_args *a)
+{
+	struct m *m = wf_self();
+	struct p *p = m->p;
+	struct g *g;
+
+	if (wf_unlikely(a->fn == NULL))
+		wf_fatal("go of nil func value");
+	g = wf_g_alloc();
+	if (wf_unlikely(g == NULL))
+		return NULL;
+	g->fn = a->fn;
+	g->arg = a->arg;
+	g->scope = a->scope;
+	g->created_pc = a->caller_pc;
+	g->stack_class = 0;
+	if (wf_unlikely(a->name != NULL || a->copy != NULL || a->stack_size != 0) && !set_options(g, a)) {
+		wf_g_free(g);
+		return NULL;
+	}
+	g->parent_id = m->gate.g != NULL ? wf_load_relaxed(&m->gate.g->id) : 0;
+	wf_store_relaxed(&g->id, wf_goid_new(m));
+	wf_store_relaxed(&g->since, wf_load_relaxed(&wf_sched.now_coarse));
+	wf_store_relaxed(&g->status, G_RUNNABLE);
+	if (p != NULL)
+		wf_store_relaxed(&p->n_created, wf_load_relaxed(&p->n_created) + 1);
+	else
+		(void)wf_add_relaxed(&wf_sched.n_outside, 1);
+	return g;
+}
+
+int
+wf_go(const struct wf_go_args *a)
+{
+	struct g *g = wf_g_new(a);
+
+	if (wf_unlikely(g == NULL))
+		return -ENOMEM;
+	wf_ready(g);
+	return 0;
+}
+
+WF_API_PARKS int
+weft_go(void (*fn)(void *), void *arg)
+{
+	struct wf_go_args a = { .fn = fn, .arg = arg, .caller_pc = (uintptr_t)__builtin_return_address(0) };
+	int r;
+
+	(void)wf_enter();
+	r = wf_go(&a);
+	wf_leave();
+	return r;
+}
+
+WF_API_PARKS int
+weft_go_with(const weft_go_options *o, void (*fn)(void *), void *arg)
+{
+	struct wf_go_args a = { .fn = fn, .arg = arg, .caller_pc = (uintptr_t)__builtin_return_address(0) };
+	weft_go_options all = { 0 };
+	int r;
+
+	if (o != NULL) {
+		if (o->size == 0)
+			return -EINVAL;
+		/* Older programs have a shorter struct, newer ones a longer: what both know counts. */
+		memcpy(&all, o, wf_min(o->size, sizeof(all)));
+		if (all.stack_size > WF_STACK_MAX)
+			return -EINVAL;
+		a.name = all.name;
+		a.stack_size = all.stack_size;
+		a.copy = all.copy;
+		a.copy_size = all.copy_size;
+	}
+	(void)wf_enter();
+	r = wf_go(&a);
+	wf_leave();
+	return r;
+}
+
+WF_API_PARKS void
+weft_yield(void)
+{
+	(void)wf_enter();
+	wf_yield();
+	wf_leave();
+}
+
+WF_API_PARKS void
+weft_goexit(void)
+{
+	struct m *m = wf_enter();
+	struct g *g = m->gate.g;
+	uint8_t flags = wf_load_relaxed(&g->flags);
+
+	if (flags & GF_BOUND) {
+		if (g->defers != NULL)
+			wf_run_defers(g);
+		wf_leave();
+		wf_os_thread_exit();
+	}
+	if (!(flags & GF_MAIN))
+		wf_g_exit(g);
+	/* The stack of main is the process's: it waits for ever, and the others go on. */
+	if (g->defers != NULL)
+		wf_run_defers(g);
+	wf_lock(&wf_sched.lock);
+	wf_sched.main_exited = true;
+	wf_unlock(&wf_sched.lock);
+	(void)wf_add_relaxed(&wf_sched.n_outside, -1);
+	for (;;)
+		(void)wf_park(NULL, NULL, WAIT_GOEXIT, WEFT_FOREVER, false);
+}
+
+uint64_t
+weft_goid(void)
+{
+	uint64_t id;
+
+	(void)wf_enter();
+	id = wf_load_relaxed(&wf_g()->id);
+	wf_leave();
+	return id;
+}
+
+int
+weft_numcpu(void)
+{
+	return wf_numcpu();
+}
+
+/* Born minus ended, over all places that count. Exact when nothing moves. */
+int
+wf_numgoroutine(void)
+{
+	uint32_t n = wf_load_acquire(&wf_sched.n_p);
+	int64_t sum = wf_load_relaxed(&wf_sched.n_outside);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
+
+		sum += wf_load_relaxed(&p->n_created) - wf_load_relaxed(&p->n_ended);
+	}
+	return (int)sum;
+}
+
+int
+weft_numgoroutine(void)
+{
+	int n;
+
+	(void)wf_enter();
+	n = wf_numgoroutine();
+	wf_leave();
+	return n;
+}

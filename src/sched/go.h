@@ -1,0 +1,30 @@
+/*
+ * Birth of goroutines, for the layers above: weft_go itself, scopes, timers.
+ */
+#ifndef WEFT_SCHED_GO_H
+#define WEFT_SCHED_GO_H
+
+#include "sched/g.h"
+
+struct wf_go_args {
+	void (*fn)(void *);
+	void *arg;
+	struct weft_scope *scope;	/* NULL = root */
+	const char *name;		/* or NULL; copied */
+	size_t stack_size;		/* 0 = default */
+	const void *copy;		/* or NULL: copied, and given to fn as its arg */
+	size_t copy_size;
+	uintptr_t caller_pc;		/* who started it, for "created by" */
+};
+
+/* A goroutine that is runnable and on no queue yet, or NULL: out of memory. Fatal for fn NULL. */
+struct g *wf_g_new(const struct wf_go_args *a);
+
+/* Starts a goroutine: 0, -ENOMEM. */
+int wf_go(const struct wf_go_args *a);
+
+/* Calls each(g, arg) for every goroutine that is not dead, bound ones too. Others run on
+ * meanwhile: each must expect g to change or die under its eyes (it stays readable). */
+void wf_g_each(void (*each)(struct g *g, void *arg), void *arg);
+
+#endif /* WEFT_SCHED_GO_H */

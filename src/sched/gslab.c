@@ -1,0 +1,267 @@
+/*
+ * The memory of goroutines: G records in chunks, with a cache of dead ones per P.
+ *
+ * The address space of a chunk is never given back, so a stale pointer to a G may always be read. The
+ * pages of a chunk whose goroutines are all dead are: they read as zero, which is a
+ * dead goroutine with no id.
+ *
+ * Lock order: slab.lock is innermost.
+ */
+#include "sched/sched.h"
+
+#include "os/os.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_BYTES ((size_t)256 << 10)
+#define CHUNK_GS (CHUNK_BYTES / sizeof(struct g))
+#define KEEP_EMPTY 4u		/* chunks without a goroutine that keep their pages */
+
+/*
+ * A chunk. Constant once it is on the list: gs, all_next. The rest under slab.lock.
+ */
+struct chunk {
+	struct g *gs;
+	struct chunk *all_next;		/* every chunk, newest first */
+	struct chunk *next, *prev;	/* chunks that have free goroutines */
+	struct g *free;			/* dead goroutines that are in no P's cache */
+	uint32_t n_free;
+	uint32_t n_fresh;		/* gs[n_fresh..] were never used since the last purge */
+	bool is_listed;
+};
+
+static struct {
+	struct wf_lock lock;
+	_Atomic(struct chunk *) all;	/* pushed under lock, read without */
+	struct chunk *avail;		/* under lock: has free or fresh goroutines */
+	struct chunk **by_base;		/* under lock: sorted by address, to find a G's chunk */
+	uint32_t n_chunks, cap_chunks;
+	uint32_t n_empty;		/* chunks that are wholly free and have pages */
+} slab;
+
+static struct chunk *
+chunk_of(const struct g *g)
+{
+	uint32_t lo = 0, hi = slab.n_chunks;
+
+	while (hi - lo > 1) {
+		uint32_t mid = (lo + hi) / 2;
+
+		if ((uintptr_t)slab.by_base[mid]->gs <= (uintptr_t)g)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return slab.by_base[lo];
+}
+
+static void
+list_put(struct chunk *c)
+{
+	c->prev = NULL;
+	c->next = slab.avail;
+	if (slab.avail != NULL)
+		slab.avail->prev = c;
+	slab.avail = c;
+	c->is_listed = true;
+}
+
+static void
+list_remove(struct chunk *c)
+{
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		slab.avail = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	c->is_listed = false;
+}
+
+static bool
+grow_locked(void)
+{
+	struct chunk *c;
+	uint32_t i;
+
+	if (slab.n_chunks == slab.cap_chunks) {
+		uint32_t cap = slab.cap_chunks == 0 ? 16 : slab.cap_chunks * 2;
+		struct chunk **p = realloc(slab.by_base, cap * sizeof(*p));
+
+		if (p == NULL)
+			return false;
+		slab.by_base = p;
+		slab.cap_chunks = cap;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return false;
+	c->gs = wf_os_map(CHUNK_BYTES);
+	if (c->gs == NULL) {
+		free(c);
+		return false;
+	}
+	for (i = slab.n_chunks; i > 0 && slab.by_base[i - 1]->gs > c->gs; i--)
+		slab.by_base[i] = slab.by_base[i - 1];
+	slab.by_base[i] = c;
+	slab.n_chunks++;
+	slab.n_empty++;
+	list_put(c);
+	c->all_next = wf_load_relaxed(&slab.all);
+	/* S-ALL: release -> acquire in wf_g_each: the chunk is complete when it is seen. */
+	wf_store_release(&slab.all, c);
+	return true;
+}
+
+static bool
+chunk_is_empty(const struct chunk *c)
+{
+	return c->n_free == c->n_fresh;
+}
+
+static struct g *
+take_locked(void)
+{
+	struct chunk *c = slab.avail;
+	struct g *g;
+
+	if (c == NULL) {
+		if (!grow_locked())
+			return NULL;
+		c = slab.avail;
+	}
+	if (chunk_is_empty(c))
+		slab.n_empty--;
+	if ((g = c->free) != NULL) {
+		c->free = g->link;
+		c->n_free--;
+	} else {
+		g = &c->gs[c->n_fresh++];
+	}
+	if (c->free == NULL && c->n_fresh == CHUNK_GS)
+		list_remove(c);
+	return g;
+}
+
+static void
+give_locked(struct g *g)
+{
+	struct chunk *c = chunk_of(g);
+
+	g->link = c->free;
+	c->free = g;
+	c->n_free++;
+	if (!c->is_listed)
+		list_put(c);
+	if (chunk_is_empty(c))
+		slab.n_empty++;
+}
+
+struct g *
+wf_g_alloc(void)
+{
+	struct m *m = wf_self();
+	struct p *p = m == NULL ? NULL : m->p;
+	struct g *g;
+
+	if (p != NULL && p->free_g != NULL) {
+		g = p->free_g;
+		p->free_g = g->link;
+		p->n_free_g--;
+		g->link = NULL;
+		return g;
+	}
+	wf_lock(&slab.lock);
+	g = take_locked();
+	if (g != NULL && p != NULL) {
+		/* Fill half of the cache, while the lock is ours. */
+		while (p->n_free_g < G_CACHE / 2) {
+			struct g *more = slab.avail != NULL ? take_locked() : NULL;
+
+			if (more == NULL)
+				break;
+			more->link = p->free_g;
+			p->free_g = more;
+			p->n_free_g++;
+		}
+	}
+	wf_unlock(&slab.lock);
+	if (g != NULL)
+		g->link = NULL;
+	return g;
+}
+
+void
+wf_g_free(struct g *g)
+{
+	struct m *m = wf_self();
+	struct p *p = m == NULL ? NULL : m->p;
+
+	if (p != NULL) {
+		g->link = p->free_g;
+		p->free_g = g;
+		if (++p->n_free_g < G_CACHE)
+			return;
+	}
+	wf_lock(&slab.lock);
+	if (p == NULL)
+		give_locked(g);
+	else
+		while (p->n_free_g > G_CACHE / 2) {
+			g = p->free_g;
+			p->free_g = g->link;
+			p->n_free_g--;
+			give_locked(g);
+		}
+	wf_unlock(&slab.lock);
+}
+
+/* A fresh id. Ids are handed to Ps in batches: they grow, but not strictly by time. */
+uint64_t
+wf_goid_new(struct m *m)
+{
+	struct p *p = m->p;
+
+	if (p == NULL)
+		return wf_add_relaxed(&wf_sched.goid_gen, 1);
+	if (p->goid_next == p->goid_end) {
+		p->goid_next = wf_add_relaxed(&wf_sched.goid_gen, GOID_BATCH);
+		p->goid_end = p->goid_next + GOID_BATCH;
+	}
+	return p->goid_next++;
+}
+
+void
+wf_g_each(void (*each)(struct g *g, void *arg), void *arg)
+{
+	for (struct m *m = wf_load_acquire(&wf_sched.all_m); m != NULL; m = m->all_next)
+		if (m->is_foreign && wf_load_relaxed(&m->bound_g.status) != G_DEAD)
+			each(&m->bound_g, arg);
+	for (struct chunk *c = wf_load_acquire(&slab.all); c != NULL; c = c->all_next)	/* S-ALL */
+		for (size_t i = 0; i < CHUNK_GS; i++)
+			if (wf_load_relaxed(&c->gs[i].status) != G_DEAD)
+				each(&c->gs[i], arg);
+}
+
+/* Gives pages of empty chunks back, one chunk a call. Returns whether there may be more. */
+bool
+wf_g_scavenge(void)
+{
+	bool more = false;
+
+	wf_lock(&slab.lock);
+	if (slab.n_empty > KEEP_EMPTY) {
+		for (struct chunk *c = slab.avail; c != NULL; c = c->next) {
+			if (!chunk_is_empty(c) || c->n_fresh == 0)
+				continue;
+			(void)wf_os_dontneed(c->gs, CHUNK_BYTES);
+			c->free = NULL;
+			c->n_free = c->n_fresh = 0;
+			more = true;
+			break;
+		}
+	}
+	wf_unlock(&slab.lock);
+	return more;
+}

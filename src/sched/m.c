@@ -1,0 +1,267 @@
+/*
+ * Threads: started when a P has nobody to hold it, asleep when there is no P for them, ended when
+ * they were idle for long. README.md, "States of an M".
+ */
+#include <weft/go.h>
+#include "sched/sched.h"
+
+#include "os/os.h"
+#include "sched/fiber.h"
+#include "sched/panic.h"
+#include "sched/self_set.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Idle threads beyond these end after IDLE_NS (Go keeps them for ever, W17). */
+#define KEEP_IDLE 2u
+#define IDLE_NS ((int64_t)5000000000)
+#define CLONE_TRIES 20		/* as Go: sleeping 1, 2, ... 20 ms between them */
+#define SIGSTACK_BYTES ((size_t)64 << 10)
+#if defined(WF_TSAN) || defined(WF_ASAN)
+#define THREAD_STACK ((size_t)1 << 20)
+#else
+#define THREAD_STACK ((size_t)256 << 10)
+#endif
+
+/* Memory for a thread, zero but for what outlives it. Under sched.lock. NULL: none. */
+struct m *
+wf_m_new_locked(void)
+{
+	struct m *m = wf_sched.free_m;
+
+	if (m != NULL) {
+		wf_sched.free_m = m->idle_next;
+		m->idle_next = NULL;
+		return m;
+	}
+	m = aligned_alloc(WF_CACHELINE, (sizeof(*m) + WF_CACHELINE - 1) & ~(size_t)(WF_CACHELINE - 1));
+	if (m == NULL)
+		return NULL;
+	memset(m, 0, sizeof(*m));
+	m->id = wf_sched.next_m_id++;
+	if (!wf_sched.has_membarrier)
+		wf_store_relaxed(&m->gate.hold, HOLD_FENCED);
+	wf_rand_init(&m->rand, (uint64_t)wf_os_now() + m->id);
+	m->all_next = wf_load_relaxed(&wf_sched.all_m);
+	/* M-ALL: release -> acquire in walkers of all_m. */
+	wf_store_release(&wf_sched.all_m, m);
+	return m;
+}
+
+/* What the thread itself must do once it runs. */
+void
+wf_m_init_self(struct m *m)
+{
+	wf_self_set(m);
+	wf_store_relaxed(&m->gate.in_runtime, 1);
+	wf_store_relaxed(&m->tid, wf_os_tid());
+	wf_os_timer_slack_min();
+	m->sigstack = wf_os_sigaltstack_new(SIGSTACK_BYTES);
+}
+
+void
+wf_note_wake(_Atomic uint32_t *note)
+{
+	/* N1: release -> acquire in wf_m_sleep: what the waker gave is seen. */
+	wf_store_release(note, 1);
+	(void)wf_os_futex_wake(note, 1);
+}
+
+/* Gives p to an M that sleeps with nobody else knowing it, and wakes it. */
+void
+wf_m_wake(struct m *m, struct p *p)
+{
+	m->next_p = p;
+	wf_note_wake(&m->note);
+}
+
+/* Sleeps until the note is set; takes the P that came with it. */
+void
+wf_m_sleep(struct m *m)
+{
+	while (wf_load_acquire(&m->note) == 0)				/* N1 */
+		(void)wf_os_futex_wait(&m->note, 0, INT64_MAX);
+	wf_store_relaxed(&m->note, 0);
+	if (m->next_p != NULL) {
+		struct p *p = m->next_p;
+
+		m->next_p = NULL;
+		wf_p_acquire(m, p);
+	}
+}
+
+static void
+idle_put_locked(struct m *m)
+{
+	m->is_idle = true;
+	m->idle_prev = NULL;
+	m->idle_next = wf_sched.idle_m;
+	if (m->idle_next != NULL)
+		m->idle_next->idle_prev = m;
+	wf_sched.idle_m = m;
+	wf_sched.n_idle_m++;
+}
+
+static void
+idle_remove_locked(struct m *m)
+{
+	if (m->idle_prev != NULL)
+		m->idle_prev->idle_next = m->idle_next;
+	else
+		wf_sched.idle_m = m->idle_next;
+	if (m->idle_next != NULL)
+		m->idle_next->idle_prev = m->idle_prev;
+	m->idle_next = m->idle_prev = NULL;
+	m->is_idle = false;
+	wf_sched.n_idle_m--;
+}
+
+/* Ends an idle thread whose time is over, unless somebody just took it off the list. */
+static bool
+retire_idle(struct m *m)
+{
+	bool gone = false;
+
+	wf_lock(&wf_sched.lock);
+	if (m->is_idle && wf_sched.n_idle_m > KEEP_IDLE && !m->is_main_thread) {
+		idle_remove_locked(m);
+		gone = true;
+	}
+	wf_unlock(&wf_sched.lock);
+	return gone;
+}
+
+/* The M has no P and nothing to do: sleeps until it is given one (S5). */
+void
+wf_m_stop(struct m *m)
+{
+	int64_t until = wf_os_now() + IDLE_NS;
+
+	WF_CHECK(m->p == NULL && !wf_load_relaxed(&m->is_spinning));
+	wf_lock(&wf_sched.lock);
+	idle_put_locked(m);
+	wf_check_dead_locked();
+	wf_unlock(&wf_sched.lock);
+	while (wf_load_acquire(&m->note) == 0) {			/* N1 */
+		int r = wf_os_futex_wait(&m->note, 0, until);
+
+		if (r == -ETIMEDOUT) {
+			until = INT64_MAX;
+			if (retire_idle(m)) {
+				m->is_exiting = true;
+				return;
+			}
+		}
+	}
+	wf_m_sleep(m);
+}
+
+/* The thread's first function: the scheduler runs on its own stack. */
+void
+wf_m_main(void *arg)
+{
+	struct m *m = arg;
+	struct p *p = m->next_p;
+
+	wf_m_init_self(m);
+	wf_os_thread_name("weft");
+#ifdef WF_TSAN
+	m->sanitizer = __tsan_get_current_fiber();
+#endif
+#ifdef WF_ASAN
+	(void)wf_os_thread_stack(&m->g0_lo, &m->g0_hi);
+#endif
+	m->next_p = NULL;
+	wf_p_acquire(m, p);
+	wf_schedule(m);
+	wf_m_exit(m);
+}
+
+/* Ends the thread of m, which holds no P. On its own stack. */
+void
+wf_m_exit(struct m *m)
+{
+	wf_os_sigaltstack_free(m->sigstack, SIGSTACK_BYTES);
+	m->sigstack = NULL;
+	wf_self_set(NULL);
+	wf_store_relaxed(&m->tid, 0);
+	wf_lock(&wf_sched.lock);
+	m->is_exiting = false;
+	m->locked_g = NULL;
+	m->gate.g = NULL;
+	wf_store_relaxed(&m->note, 0);
+	m->idle_next = wf_sched.free_m;
+	wf_sched.free_m = m;
+	wf_sched.n_m--;
+	wf_check_dead_locked();
+	wf_unlock(&wf_sched.lock);
+	wf_os_thread_exit();
+}
+
+/* A kernel thread for m. Retries while the system says that it is short, then gives up aloud. */
+static void
+start_thread(struct m *m)
+{
+	int r = 0;
+
+	for (int i = 1; i <= CLONE_TRIES; i++) {
+		_Atomic uint32_t word = 0;
+
+		r = wf_os_thread_start(wf_m_main, m, THREAD_STACK, false);
+		if (r != -EAGAIN)
+			break;
+		(void)wf_os_futex_wait(&word, 0, wf_os_now() + i * (int64_t)1000000);
+	}
+	if (r != 0)
+		wf_fatal("runtime: failed to create new OS thread (have %u already; errno=%d): "
+		    "see ulimit -u, the pids cgroup and weft_set_maxthreads", wf_sched.n_m, -r);
+}
+
+/* Finds or makes a thread for p, which is the caller's; is_spinning: counted in n_spinning already. */
+void
+wf_m_start(struct p *p, bool is_spinning)
+{
+	struct m *m;
+
+	wf_lock(&wf_sched.lock);
+	m = wf_sched.idle_m;
+	if (m != NULL) {
+		idle_remove_locked(m);
+		wf_store_relaxed(&m->is_spinning, is_spinning);
+		wf_unlock(&wf_sched.lock);
+		wf_m_wake(m, p);
+		return;
+	}
+	if (wf_sched.n_m >= (uint32_t)wf_sched.max_threads) {
+		wf_unlock(&wf_sched.lock);
+		wf_fatal("thread exhaustion: program exceeds %d-thread limit", wf_sched.max_threads);
+	}
+	m = wf_m_new_locked();
+	if (m != NULL)
+		wf_sched.n_m++;		/* now, so that check_dead counts it */
+	wf_unlock(&wf_sched.lock);
+	if (m == NULL)
+		wf_fatal("runtime: out of memory for a thread");
+	wf_store_relaxed(&m->is_spinning, is_spinning);
+	m->next_p = p;
+	start_thread(m);
+}
+
+int
+weft_set_maxthreads(int n)
+{
+	int old;
+
+	(void)wf_enter();
+	wf_lock(&wf_sched.lock);
+	old = wf_sched.max_threads;
+	if (n >= 1)
+		wf_sched.max_threads = n;
+	wf_unlock(&wf_sched.lock);
+	if (n >= 1 && wf_sched.n_m > (uint32_t)n)
+		wf_fatal("thread exhaustion: program exceeds %d-thread limit", n);
+	wf_leave();
+	return old;
+}

@@ -1,0 +1,246 @@
+/*
+ * The monitor: a thread without a P that sees to what nobody else would do in time (Go: sysmon).
+ * It detaches Ps from threads that block or compute (detach.c), ends the slices of runnext
+ * chains, asks the poller when all are busy, gives free memory back, follows the cgroup limit,
+ * and prints WEFT_DEBUG=schedtrace.
+ */
+#include "sched/sched.h"
+
+#include "os/os.h"
+#include "sched/self_set.h"
+
+#include <errno.h>
+
+#define ROUND_MIN_NS 20000		/* as Go */
+#define ROUND_MAX_NS 10000000		/* as Go */
+#define ROUND_WANTED_NS 500000		/* while work waits: what is blocked is found within 1 ms */
+#define QUIET_ROUNDS 50			/* as Go: then the rounds get longer */
+#define IDLE_ROUNDS 10			/* rounds without anybody running before it sleeps deeply */
+#define POLL_STALE_NS 1000000		/* nobody asked the poller for so long: we do (Go: 10 ms) */
+#define REVALIDATE_NS 100000000
+#define SCAVENGE_NS 500000
+#define LIMIT_NS 1000000000		/* cgroup limits are looked at once a second, as in Go */
+
+static struct {
+	int64_t slept;			/* the present length of a round */
+	int quiet;			/* rounds in which nothing was done */
+	int idle;			/* rounds in which all Ps were idle */
+	int64_t last_revalidate, last_trace, last_limit;
+	bool may_revalidate, may_scavenge;
+} mon;
+
+void
+wf_monitor_wake(void)
+{
+	wf_store_seqcst(&wf_sched.monitor_note, 1);
+	(void)wf_os_futex_wake(&wf_sched.monitor_note, 1);
+}
+
+/* Sleeps until the time, or until somebody calls wf_monitor_wake(). */
+static void
+nap(int64_t ns)
+{
+	int64_t until = ns < 0 ? INT64_MAX : wf_os_now() + ns;
+
+	wf_store_relaxed(&wf_sched.monitor_is_slow, ns < 0 || ns >= ROUND_WANTED_NS);
+	while (wf_load_acquire(&wf_sched.monitor_note) == 0)
+		if (wf_os_futex_wait(&wf_sched.monitor_note, 0, until) == -ETIMEDOUT)
+			break;
+	wf_store_relaxed(&wf_sched.monitor_is_slow, 0);
+	wf_store_seqcst(&wf_sched.monitor_note, 0);
+}
+
+/* Does work wait that nobody can take, because no P is idle and nobody looks? */
+static bool
+work_waits(int64_t now)
+{
+	if (wf_load_seqcst(&wf_sched.n_idle_p) != 0 || wf_load_seqcst(&wf_sched.n_spinning) != 0)
+		return false;
+	return wf_has_work(now);
+}
+
+/* Has p's goroutine been outside the runtime since the last look, and nothing else happened? */
+static bool
+is_stuck(struct p *p, struct m *m, int64_t now, bool *ret_again)
+{
+	uint32_t tick = wf_load_relaxed(&p->schedtick), picks = wf_load_relaxed(&p->picks);
+	uint8_t syscall = wf_load_relaxed(&m->gate.syscall_tick);
+	bool in_syscall = wf_load_relaxed(&m->gate.in_syscall) != 0;
+	bool same = picks == p->seen_picks && syscall == p->seen_syscall && in_syscall == p->seen_in_syscall;
+
+	if (tick != p->seen_tick) {
+		p->seen_tick = tick;
+		p->seen_since = now;
+	} else if (now - p->seen_since >= SLICE_NS && picks != p->seen_picks) {
+		/* It runs one from runnext after the other: others have a right too. */
+		wf_store_relaxed(&p->preempt, 1);
+		p->seen_since = now;
+	}
+	*ret_again = same;
+	if (!same) {
+		p->seen_picks = picks;
+		p->seen_syscall = syscall;
+		p->seen_in_syscall = in_syscall;
+		p->seen_cpu = -1;
+	}
+	return same && wf_load_relaxed(&m->gate.in_runtime) == 0;
+}
+
+/*
+ * Is the thread asleep in the kernel? Its CPU clock stood still between two looks, and the kernel
+ * says so. The second is dear (8 us), the first cheap (0.3 us).
+ */
+static bool
+is_blocked(struct p *p, struct m *m)
+{
+	int tid = wf_load_relaxed(&m->tid);
+	int64_t cpu = wf_os_thread_cpu(tid), seen = p->seen_cpu;
+	int state;
+
+	p->seen_cpu = cpu;
+	if (cpu < 0 || cpu != seen)
+		return false;
+	state = wf_os_thread_state(tid);
+	return state == 'S' || state == 'D' || state == 'T' || state == 't';
+}
+
+/* Looks at all running Ps. Returns how many it took. */
+static int
+retake(int64_t now)
+{
+	uint32_t n = wf_load_acquire(&wf_sched.n_p);
+	bool wanted = work_waits(now);
+	int taken = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
+		struct m *m = wf_load_acquire(&p->m);
+		bool again, stuck;
+
+		if (m == NULL)
+			continue;
+		stuck = is_stuck(p, m, now, &again);
+		if (!again || !stuck || !(wanted || wf_p_must_retire(p)))
+			continue;
+		if (wf_load_relaxed(&m->gate.in_syscall) || is_blocked(p, m))
+			taken += wf_detach(p, true);
+		else if (now - p->seen_since >= SLICE_NS)
+			taken += wf_detach(p, false);
+		if (wanted)
+			wanted = work_waits(now);
+	}
+	return taken;
+}
+
+/* Asks the poller if goroutines wait there and nobody asked for a while. Returns whether any came. */
+static bool
+poll_for_the_busy(int64_t now)
+{
+	int64_t last = wf_load_relaxed(&wf_sched.last_poll);
+	struct gqueue q = { 0 };
+	uint32_t n;
+
+	if (wf_poll_nwaiters() == 0 || last == 0 || now - last < POLL_STALE_NS)
+		return false;
+	if (!wf_cas_acqrel(&wf_sched.last_poll, &last, now))
+		return false;
+	wf_poll_wait(0, &q);
+	n = q.n;
+	if (n == 0)
+		return false;
+	wf_inject(&q);
+	wf_poll_done(n);
+	return true;
+}
+
+/* What need not be done often. */
+static void
+housekeeping(int64_t now)
+{
+	const struct wf_debug *d = &wf_sched.debug;
+
+	if (now - mon.last_revalidate >= REVALIDATE_NS) {
+		mon.last_revalidate = now;
+		mon.may_revalidate = wf_poll_nwaiters() > 0 && wf_poll_revalidate();
+		mon.may_scavenge = true;
+	}
+	if (mon.may_scavenge) {
+		bool stacks = wf_stack_scavenge(SCAVENGE_NS), gs = wf_g_scavenge();
+
+		mon.may_scavenge = stacks || gs;
+	}
+	if (now - mon.last_limit >= LIMIT_NS) {
+		mon.last_limit = now;
+		wf_procs_follow_limit();
+	}
+	if (d->schedtrace_ms > 0 && now - mon.last_trace >= d->schedtrace_ms * 1000000) {
+		mon.last_trace = now;
+		wf_lock(&wf_sched.lock);
+		wf_schedtrace_print((now - wf_sched.start) / 1000000, d->scheddetail);
+		wf_unlock(&wf_sched.lock);
+	}
+}
+
+static bool
+all_idle(void)
+{
+	return wf_load_seqcst(&wf_sched.n_idle_p) >= wf_load_relaxed(&wf_sched.gomaxprocs);
+}
+
+/* How long the next nap is; < 0: until somebody runs. */
+static int64_t
+next_nap(int64_t now, bool did_something)
+{
+	const struct wf_debug *d = &wf_sched.debug;
+	int64_t ns;
+
+	mon.idle = all_idle() ? mon.idle + 1 : 0;
+	mon.quiet = did_something ? 0 : mon.quiet + 1;
+	if (mon.quiet == 0)
+		mon.slept = ROUND_MIN_NS;
+	else if (mon.quiet > QUIET_ROUNDS)
+		mon.slept = wf_min(mon.slept * 2, (int64_t)ROUND_MAX_NS);
+	ns = mon.slept;
+	if (mon.idle == 0 && ns > ROUND_WANTED_NS && work_waits(now))
+		ns = ROUND_WANTED_NS;
+	if (mon.may_scavenge || mon.may_revalidate)
+		return wf_min(ns, mon.may_scavenge ? 1000000 : REVALIDATE_NS / 2);
+	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS)
+		return d->schedtrace_ms > 0 ? d->schedtrace_ms * 1000000 : -1;
+	if (d->schedtrace_ms > 0)
+		ns = wf_min(ns, d->schedtrace_ms * 1000000);
+	return ns;
+}
+
+void
+wf_monitor_main(void *arg)
+{
+	struct m *m = arg;
+
+	wf_self_set(m);
+	wf_store_relaxed(&m->gate.in_runtime, 1);
+	wf_store_relaxed(&m->tid, wf_os_tid());
+	wf_os_timer_slack_min();
+	wf_os_thread_name("weft-monitor");
+	mon.slept = ROUND_MIN_NS;
+	mon.may_revalidate = mon.may_scavenge = true;
+	for (bool did = false;;) {
+		int64_t now = wf_os_now(), ns;
+
+		wf_store_relaxed(&wf_sched.now_coarse, now);
+		ns = next_nap(now, did);
+		if (ns < 0) {
+			/* Deep: whoever takes an idle P wakes us (wf_p_get_idle_locked). */
+			wf_store_seqcst(&wf_sched.monitor_is_deep, 1);
+			if (!all_idle())
+				ns = ROUND_MAX_NS;
+		}
+		nap(ns);
+		wf_store_seqcst(&wf_sched.monitor_is_deep, 0);
+		now = wf_os_now();
+		wf_store_relaxed(&wf_sched.now_coarse, now);
+		did = poll_for_the_busy(now);
+		did = retake(now) > 0 || did;
+		housekeeping(now);
+	}
+}

@@ -1,0 +1,269 @@
+/*
+ * Parking, claiming, readying. README.md, "Waking", W1-W6; the API is park.h.
+ */
+#include "sched/park.h"
+
+#include "os/os.h"
+#include "sched/panic.h"
+#include "sched/sched.h"
+#include "sched/scope_hook.h"
+
+#include <errno.h>
+
+int
+wf_park_check(int64_t deadline, bool cancellable)
+{
+	struct g *g = wf_g();
+
+	if (wf_can_cancel(g, cancellable) && wf_scope_is_cancelled(g->scope))
+		return -ECANCELED;
+	if (deadline != WEFT_FOREVER && (deadline <= 0 || deadline <= wf_os_now()))
+		return -ETIMEDOUT;
+	return 0;
+}
+
+bool
+wf_claim_ticket(struct g *g, uint64_t ticket, int result)
+{
+	/*
+	 * W4: acq_rel. Acquire pairs with the publish in the commit: the goroutine's frame is
+	 * complete. Exactly one claimer of a ticket succeeds.
+	 */
+	if (!wf_cas_acqrel(&g->wait, &ticket, ticket + 1))
+		return false;
+	g->wait_result = result;
+	return true;
+}
+
+bool
+wf_claim(struct waiter *w, int result)
+{
+	if (!w->solo)
+		return wf_claim_ticket(w->g, w->ticket, result);
+	/* The object's lock, which the caller holds, is all the exclusion there need be. */
+	wf_store_relaxed(&w->g->wait, w->ticket + 1);
+	w->g->wait_result = result;
+	return true;
+}
+
+void
+wf_ready(struct g *g)
+{
+	struct m *m = wf_self();
+
+	if (wf_unlikely(wf_load_relaxed(&g->flags) & GF_BOUND)) {
+		wf_note_wake(&g->m->note);
+		return;
+	}
+	wf_store_relaxed(&g->status, G_RUNNABLE);
+	if (wf_likely(m->p != NULL)) {
+		wf_runq_put(m->p, g, true);				/* A1, A2 by Q4 */
+	} else {
+		wf_global_put(g);					/* A1 */
+		wf_fence_seqcst();					/* A2 */
+	}
+	wf_wake_one();							/* A3 */
+}
+
+void
+wf_ready_all(struct gqueue *q)
+{
+	if (q->n == 1)
+		wf_ready(gqueue_take(q));
+	else if (q->n != 0)
+		wf_inject(q);
+}
+
+/* The timer of a wait with a deadline. On the waiter's frame. */
+struct deadline_timer {
+	struct wf_timer t;
+	struct g *g;
+	uint64_t ticket;
+};
+
+static int64_t
+deadline_passed(struct wf_timer *t, int64_t now, struct gqueue *ready)
+{
+	struct deadline_timer *d = wf_container_of(t, struct deadline_timer, t);
+
+	(void)now;
+	if (wf_claim_ticket(d->g, d->ticket, -ETIMEDOUT))
+		gqueue_put(ready, d->g);
+	return INT64_MAX;
+}
+
+/* Is the canary at the end of g's stack gone? Only where no guard could be had. */
+static WF_ALWAYS_INLINE void
+check_canary(struct g *g)
+{
+	if (wf_unlikely(g->stack != NULL && g->stack->has_canary && !wf_stack_canary_ok(g->stack)))
+		wf_fatal("stack overflow: goroutine %llu ran over its stack of %zu bytes; "
+		    "raise it with WEFT_STACK or weft_go_options.stack_size",
+		    (unsigned long long)wf_load_relaxed(&g->id), (size_t)(g->stack->hi - g->stack->lo));
+}
+
+/* Waiting of a goroutine that is bound to a foreign thread: the thread itself sleeps. */
+static int
+park_bound(struct m *m, struct g *g, const struct commit *c)
+{
+	bool forever = c->deadline == WEFT_FOREVER;
+
+	wf_store_relaxed(&g->status, G_WAITING);
+	wf_store_seqcst(&g->wait, c->ticket);
+	if (c->unlock != NULL)
+		c->unlock(c->arg);
+	else if (c->arg != NULL)
+		wf_unlock(c->arg);
+	if (forever) {
+		/* One that waits with a deadline wakes by itself: the program is not dead. */
+		wf_lock(&wf_sched.lock);
+		wf_sched.n_foreign_parked++;
+		if (wf_load_acquire(&m->note) == 0)
+			wf_check_dead_locked();
+		wf_unlock(&wf_sched.lock);
+	}
+	while (wf_load_acquire(&m->note) == 0) {			/* N1 */
+		int r = wf_os_futex_wait(&m->note, 0, c->deadline);
+
+		/* If the claim is lost, whoever won it will set the note. */
+		if (r == -ETIMEDOUT && wf_claim_ticket(g, c->ticket, -ETIMEDOUT))
+			break;
+	}
+	wf_store_relaxed(&m->note, 0);	/* the M may serve a thread of ours one day */
+	if (forever) {
+		wf_lock(&wf_sched.lock);
+		wf_sched.n_foreign_parked--;
+		wf_unlock(&wf_sched.lock);
+	}
+	wf_store_relaxed(&g->status, G_RUNNING);
+	return g->wait_result;
+}
+
+/* Leaves the goroutine's stack for whatever is to run next on this thread. */
+static WF_ALWAYS_INLINE void
+leave(struct m *m, struct g *g)
+{
+	struct g *next;
+
+	check_canary(g);
+	next = wf_unlikely(wf_load_relaxed(&g->locked) != 0) ? NULL : wf_pick_local(m);
+	if (wf_likely(next != NULL && wf_load_relaxed(&next->locked) == 0)) {
+		wf_switch_to_g(m, g, next);
+	} else {
+		m->picked = next;
+		wf_switch_to_g0(m, g);
+	}
+}
+
+WF_PARKS int
+wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t deadline,
+    bool cancellable)
+{
+	struct m *m = wf_self();
+	struct g *g = m->gate.g;
+	struct commit *c = &m->commit;
+	struct deadline_timer d;
+	bool timed = deadline != WEFT_FOREVER;
+	bool complex;
+
+	cancellable = wf_can_cancel(g, cancellable);
+	complex = timed || cancellable;
+	wf_store_relaxed(&g->wait_reason, reason);
+	wf_store_relaxed(&g->since, wf_load_relaxed(&wf_sched.now_coarse));
+	c->g = g;
+	c->unlock = unlock;
+	c->arg = arg;
+	c->ticket = wf_load_relaxed(&g->wait) + 1;			/* W1 */
+	c->cancellable = cancellable;
+	c->complex = complex;
+	c->deadline = deadline;
+	c->timer = NULL;
+	if (wf_unlikely(wf_load_relaxed(&g->flags) & GF_BOUND)) {
+		c->kind = COMMIT_NONE;
+		return park_bound(m, g, c);
+	}
+	if (complex) {
+		uint8_t flags = wf_load_relaxed(&g->flags) & (uint8_t)~GF_CANCELLABLE;
+
+		wf_store_relaxed(&g->flags, cancellable ? flags | GF_CANCELLABLE : flags);
+		wf_store_relaxed(&g->committing, 1);
+		if (timed) {
+			wf_store_relaxed(&d.t.home, NULL);
+			d.t.fire = deadline_passed;
+			d.g = g;
+			d.ticket = c->ticket;
+			c->timer = &d.t;
+		}
+	}
+	c->kind = COMMIT_PARK;
+	leave(m, g);							/* W2 */
+
+	if (complex) {
+		/* Woken before the commit was over: it still uses our frame (W3). */
+		while (wf_load_acquire(&g->committing))
+			wf_cpu_relax();
+		if (timed)
+			(void)wf_timer_disarm(&d.t);
+	}
+	return g->wait_result;
+}
+
+WF_PARKS int
+wf_park_unlock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline, bool cancellable)
+{
+	return wf_park(NULL, l, reason, deadline, cancellable);
+}
+
+WF_PARKS void
+wf_yield(void)
+{
+	struct m *m = wf_self();
+	struct g *g = m->gate.g, *next;
+
+	if (wf_load_relaxed(&g->flags) & GF_BOUND) {
+		wf_os_thread_yield();
+		return;
+	}
+	m->commit.kind = COMMIT_YIELD;
+	m->commit.g = g;
+	if (wf_unlikely(wf_load_relaxed(&g->locked) != 0)) {
+		/* Its thread may run nobody else: it queues up for everybody, and hands its P on. */
+		m->commit.kind = COMMIT_GLOBAL;
+		wf_switch_to_g0(m, g);
+		return;
+	}
+	check_canary(g);
+	next = wf_pick_local(m);
+	if (next == NULL && !wf_p_must_retire(m->p)) {
+		/* Nobody else here: go on. If this is a loop that waits, let the kernel run others. */
+		m->commit.kind = COMMIT_NONE;
+		wf_store_relaxed(&m->p->schedtick, wf_load_relaxed(&m->p->schedtick) + 1);
+		if (wf_load_relaxed(&m->p->picks) % POLL_PICKS == 0)
+			wf_os_thread_yield();
+	} else if (next == NULL) {
+		wf_switch_to_g0(m, g);
+	} else if (wf_unlikely(wf_load_relaxed(&next->locked) != 0)) {
+		m->picked = next;
+		wf_switch_to_g0(m, g);
+	} else {
+		wf_switch_to_g(m, g, next);
+	}
+}
+
+void
+wf_cancel_wait(struct g *g, struct gqueue *q)
+{
+	/* W6: seq_cst, the other half is in commit_park: it publishes, then looks at the mark. */
+	uint64_t ticket = wf_load_seqcst(&g->wait);
+
+	if ((ticket & 1) == 0 || !(wf_load_relaxed(&g->flags) & GF_CANCELLABLE))
+		return;
+	if (wf_claim_ticket(g, ticket, -ECANCELED))
+		gqueue_put(q, g);
+}
+
+uint32_t
+wf_rand_fast(void)
+{
+	return wf_rand_u32(&wf_self()->rand);
+}

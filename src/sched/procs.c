@@ -1,0 +1,203 @@
+/*
+ * Ps: made, idle, held, retired. They are added and taken away one by one, without stopping the
+ * world (Go: procresize). README.md, "States of a P".
+ */
+#include <weft/go.h>
+#include "sched/sched.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A new P, or NULL. Under sched.lock. */
+static struct p *
+new_p_locked(void)
+{
+	uint32_t id = wf_load_relaxed(&wf_sched.n_p);
+	struct p *p = aligned_alloc(WF_CACHELINE, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	memset(p, 0, sizeof(*p));
+	p->id = id;
+	wf_store_relaxed(&p->status, P_DEAD);
+	wf_timers_init(&p->timers);
+	/* P-ALL: release -> acquire of n_p: whoever sees the count sees the P. */
+	wf_store_release(&wf_sched.all_p[id], p);
+	wf_store_release(&wf_sched.n_p, id + 1);
+	return p;
+}
+
+void
+wf_p_put_idle_locked(struct p *p)
+{
+	wf_store_relaxed(&p->status, P_IDLE);
+	p->idle_next = wf_sched.idle_p;
+	wf_sched.idle_p = p;
+	(void)wf_add_seqcst(&wf_sched.n_idle_p, 1);			/* S1 */
+}
+
+/* An idle P, prefer if it is one, or NULL. It is then the caller's. */
+struct p *
+wf_p_get_idle_locked(struct p *prefer)
+{
+	struct p **at = &wf_sched.idle_p, *p;
+
+	if (prefer != NULL && wf_load_relaxed(&prefer->status) == P_IDLE)
+		for (at = &wf_sched.idle_p; *at != NULL && *at != prefer; at = &(*at)->idle_next)
+			;
+	if (*at == NULL)
+		at = &wf_sched.idle_p;
+	if ((p = *at) == NULL)
+		return NULL;
+	*at = p->idle_next;
+	p->idle_next = NULL;
+	(void)wf_sub_seqcst(&wf_sched.n_idle_p, 1);
+	/* Not idle any more, and not running before an M holds it: only its taker knows it. */
+	wf_store_relaxed(&p->status, P_RUNNING);
+	if (wf_load_seqcst(&wf_sched.monitor_is_deep))
+		wf_monitor_wake();
+	return p;
+}
+
+/* The M, which has none, takes p, which nobody else knows. */
+void
+wf_p_acquire(struct m *m, struct p *p)
+{
+	WF_CHECK(m->p == NULL);
+	m->p = p;
+	wf_store_relaxed(&p->status, P_RUNNING);
+	wf_store_release(&p->m, m);					/* D4 reads it */
+}
+
+/* The M gives its P up; the caller has it. */
+struct p *
+wf_p_release(struct m *m)
+{
+	struct p *p = m->p;
+
+	WF_CHECK(p != NULL);
+	m->p = NULL;
+	wf_store_release(&p->m, NULL);
+	return p;
+}
+
+bool
+wf_p_must_retire(const struct p *p)
+{
+	return p->id >= wf_load_relaxed(&wf_sched.gomaxprocs);
+}
+
+/*
+ * p is beyond gomaxprocs and nobody's: what it has goes to others. Its runnable goroutines to the
+ * global queue, its timers to P 0, which is never retired.
+ */
+void
+wf_p_retire_locked(struct p *p)
+{
+	struct gqueue q = { 0 };
+	struct g *g;
+
+	if ((g = runq_take_next(&p->runq)) != NULL)
+		gqueue_put(&q, g);
+	while ((g = runq_take(&p->runq)) != NULL)
+		gqueue_put(&q, g);
+	wf_global_put_all_locked(&q);
+	wf_timers_move(&p->timers, &wf_load_relaxed(&wf_sched.all_p[0])->timers);
+	while (p->n_stacks > 0)
+		wf_stack_put(p->stacks[--p->n_stacks]);
+	wf_store_relaxed(&p->status, P_DEAD);
+}
+
+/* Retires the idle Ps that are too many. */
+static void
+retire_idle_locked(void)
+{
+	struct p **at = &wf_sched.idle_p, *p;
+
+	while ((p = *at) != NULL) {
+		if (!wf_p_must_retire(p)) {
+			at = &p->idle_next;
+			continue;
+		}
+		*at = p->idle_next;
+		(void)wf_sub_seqcst(&wf_sched.n_idle_p, 1);
+		wf_p_retire_locked(p);
+	}
+}
+
+/* Makes or revives Ps so that those below n exist. Returns how many there are. */
+static uint32_t
+add_ps_locked(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct p *p = i < wf_load_relaxed(&wf_sched.n_p) ?
+		    wf_load_relaxed(&wf_sched.all_p[i]) : new_p_locked();
+
+		if (p == NULL)
+			return i;
+		if (wf_load_relaxed(&p->status) == P_DEAD)
+			wf_p_put_idle_locked(p);
+	}
+	return n;
+}
+
+void
+wf_procs_init(uint32_t n)
+{
+	wf_lock(&wf_sched.lock);
+	wf_store_relaxed(&wf_sched.gomaxprocs, n);
+	WF_CHECK(add_ps_locked(n) == n);
+	wf_unlock(&wf_sched.lock);
+}
+
+/* Changes the number of Ps to want, 1..PROCS_MAX. Returns what it was. */
+static uint32_t
+change(uint32_t want)
+{
+	uint32_t old, added;
+
+	wf_lock(&wf_sched.lock);
+	old = wf_load_relaxed(&wf_sched.gomaxprocs);
+	if (want > old) {
+		wf_store_relaxed(&wf_sched.gomaxprocs, want);
+		added = add_ps_locked(want);
+		/* Out of memory: as many as there are. */
+		if (added < want)
+			wf_store_relaxed(&wf_sched.gomaxprocs, wf_max(added, old));
+	} else if (want < old) {
+		wf_store_seqcst(&wf_sched.gomaxprocs, want);
+		retire_idle_locked();
+	}
+	wf_unlock(&wf_sched.lock);
+	if (want == old)
+		return old;
+	wf_monitor_wake();
+	wf_fence_seqcst();						/* A2 */
+	wf_wake_one();
+	return old;
+}
+
+/* For the monitor, which follows the machine's limits. */
+void
+wf_procs_set(uint32_t n)
+{
+	n = wf_min(n, PROCS_MAX);
+	if (n != wf_load_relaxed(&wf_sched.gomaxprocs))
+		(void)change(n);
+}
+
+int
+weft_gomaxprocs(int n)
+{
+	uint32_t old;
+
+	(void)wf_enter();
+	if (n < 1) {
+		old = wf_load_relaxed(&wf_sched.gomaxprocs);
+	} else {
+		wf_procs_stop_following();
+		old = change(wf_min((uint32_t)n, PROCS_MAX));
+	}
+	wf_leave();
+	return (int)old;
+}

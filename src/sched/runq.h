@@ -1,0 +1,151 @@
+/*
+ * The run queue of one P: a ring of 256 with one producer and many consumers, and a slot for
+ * the goroutine that runs next. All inline; no system, no locks.
+ *
+ * Only the M that owns the P puts, and sets runnext to a goroutine; the owner and any thief may take,
+ * and set runnext to NULL. head and tail count for ever and are compared only through their
+ * unsigned difference, so wrapping at 2^32 is harmless. Slot i is slot[i % RUNQ_CAP] and holds a
+ * goroutine exactly while head <= i < tail.
+ *
+ *   Q1  tail: release in runq_put -> acquire in runq_take, runq_grab
+ *       Whoever sees the new tail sees the slot, and all that was written to the goroutine
+ *       before it was queued.
+ *   Q2  head: release CAS in runq_take, runq_grab -> acquire in runq_put
+ *       A producer that sees head move on knows that the slot has been read and may reuse it.
+ *   Q3  head: release CAS in runq_take -> acquire in runq_take, runq_grab
+ *       A thief that sees head == h also sees the tail that let h be reached. Without it, it could
+ *       read a tail behind its head, find the two unequal, and take a slot not yet filled.
+ *   Q4  runnext: seq_cst exchange in runq_put_next -> acquire exchange or CAS in takers
+ *       As Q1. seq_cst, because it is also the "publish" of the idle protocol (README.md, A1): the
+ *       look at the idle counts that follows must not be ordered before it.
+ *
+ * The slots are relaxed atomics, not plain pointers: a thief that has fallen a lap behind may
+ * read a slot while the owner overwrites it. What it reads is then junk, and its CAS on head is
+ * certain to fail.
+ *
+ * Go: the same structure (runqput, runqget, runqgrab).
+ */
+#ifndef WEFT_SCHED_RUNQ_H
+#define WEFT_SCHED_RUNQ_H
+
+#include "sched/g.h"
+
+#ifndef RUNQ_CAP
+#define RUNQ_CAP 256u
+#endif
+
+_Static_assert((RUNQ_CAP & (RUNQ_CAP - 1)) == 0, "slot index relies on wrap-around");
+
+struct runq {
+	_Alignas(WF_CACHELINE) _Atomic uint32_t head;	/* CAS by consumers */
+	_Atomic(struct g *) runnext;			/* exchange by all; set by the owner */
+	_Alignas(WF_CACHELINE) _Atomic uint32_t tail;	/* stored by the owner only */
+	_Atomic(struct g *) slot[RUNQ_CAP];
+};
+
+/* Appends g. Returns false if the ring is full; g is then still the caller's. Owner only. */
+static inline bool
+runq_put(struct runq *q, struct g *g)
+{
+	uint32_t h = wf_load_acquire(&q->head);				/* Q2 */
+	uint32_t t = wf_load_relaxed(&q->tail);				/* our own store */
+
+	if (t - h >= RUNQ_CAP)
+		return false;
+	wf_store_relaxed(&q->slot[t % RUNQ_CAP], g);
+	wf_store_release(&q->tail, t + 1);				/* Q1 */
+	return true;
+}
+
+/* Makes g the next to run. Returns the goroutine that was, or NULL. Owner only. */
+static inline struct g *
+runq_put_next(struct runq *q, struct g *g)
+{
+	return wf_xchg_seqcst(&q->runnext, g);				/* Q4 */
+}
+
+/* Takes the goroutine that is to run next, or NULL. */
+static inline struct g *
+runq_take_next(struct runq *q)
+{
+	if (wf_load_relaxed(&q->runnext) == NULL)	/* a hint: the exchange decides */
+		return NULL;
+	return wf_xchg_acquire(&q->runnext, NULL);			/* Q4 */
+}
+
+/* Takes the oldest goroutine of the ring, or NULL. Any thread. */
+static inline struct g *
+runq_take(struct runq *q)
+{
+	uint32_t h = wf_load_acquire(&q->head);				/* Q3 */
+
+	for (;;) {
+		uint32_t t = wf_load_acquire(&q->tail);			/* Q1 */
+		struct g *g;
+
+		if (t == h)
+			return NULL;
+		g = wf_load_relaxed(&q->slot[h % RUNQ_CAP]);
+		/* acq_rel: a failed CAS reloads h and must do so with acquire (Q3). */
+		if (wf_cas_acqrel(&q->head, &h, h + 1))			/* Q2, Q3 */
+			return g;
+	}
+}
+
+/*
+ * Takes half of the ring, at least one if there is one, oldest first, into out[]. Returns how
+ * many, <= RUNQ_CAP / 2. Any thread.
+ */
+static inline uint32_t
+runq_grab(struct runq *q, struct g **out)
+{
+	uint32_t h = wf_load_acquire(&q->head);				/* Q3 */
+
+	for (;;) {
+		uint32_t t = wf_load_acquire(&q->tail);			/* Q1 */
+		uint32_t n = t - h;
+
+		n -= n / 2;
+		if (n == 0)
+			return 0;
+		if (n > RUNQ_CAP / 2) {
+			/* head and tail are from different moments: read both again. */
+			h = wf_load_acquire(&q->head);			/* Q3 */
+			continue;
+		}
+		for (uint32_t i = 0; i < n; i++)
+			out[i] = wf_load_relaxed(&q->slot[(h + i) % RUNQ_CAP]);
+		if (wf_cas_acqrel(&q->head, &h, h + n))			/* Q2, Q3 */
+			return n;
+	}
+}
+
+/* Goroutines in the ring. May be stale. */
+static inline uint32_t
+runq_len_racy(const struct runq *q)
+{
+	uint32_t h = wf_load_relaxed(&((struct runq *)(uintptr_t)q)->head);
+	uint32_t t = wf_load_relaxed(&((struct runq *)(uintptr_t)q)->tail);
+
+	return t - h <= RUNQ_CAP ? t - h : 0;
+}
+
+/*
+ * Is there nothing here? Decides only on a tail that did not move meanwhile: a goroutine
+ * kicked from runnext into the ring between two reads must not be missed. The seq_cst loads are
+ * steps S4 of the idle protocol.
+ */
+static inline bool
+runq_is_empty(struct runq *q)
+{
+	for (;;) {
+		uint32_t h = wf_load_seqcst(&q->head);
+		uint32_t t = wf_load_seqcst(&q->tail);
+		struct g *next = wf_load_seqcst(&q->runnext);
+
+		if (t == wf_load_seqcst(&q->tail))
+			return h == t && next == NULL;
+	}
+}
+
+#endif /* WEFT_SCHED_RUNQ_H */

@@ -1,0 +1,277 @@
+/*
+ * M, P and the scheduler's shared state. Only sched/ and debug/ include this.
+ *
+ * Letters on the fields say who may touch them:
+ *
+ *   c  constant once published
+ *   o  the owner only: for an M its own thread, for a P the M that holds it
+ *   w  written by the owner, read by anyone: relaxed unless noted
+ *   s  under sched.lock
+ *   m  the monitor thread only
+ *   x  has its own rules, given where its type is defined or at the field
+ */
+#ifndef WEFT_SCHED_SCHED_H
+#define WEFT_SCHED_SCHED_H
+
+#include "base/assert.h"
+#include "base/atomic.h"
+#include "base/rand.h"
+#include "sched/g.h"
+#include "sched/go.h"
+#include "sched/hooks.h"
+#include "sched/lock.h"
+#include "sched/park.h"
+#include "sched/poll.h"
+#include "sched/runq.h"
+#include "sched/self.h"
+#include "sched/stack.h"
+#include "sched/timer.h"
+
+#define PROCS_MAX 1024u
+#define THREADS_MAX 10000
+#define STACK_CACHE 16u		/* warm stacks a P keeps */
+#define G_CACHE 64u		/* dead goroutines a P keeps; moves them by half */
+#define GOID_BATCH 16u
+#define GLOBAL_TICK 61u		/* as Go: prime, so that it does not beat with user patterns */
+#define SLICE_NS 10000000	/* as Go: 10 ms */
+#define INHERIT_MAX 256u	/* goroutines in a row that may run from runnext (W12) */
+#define POLL_PICKS 64u		/* a busy P asks the poller every so many goroutines (W4) */
+
+enum p_status {
+	P_IDLE,			/* on sched.idle_p */
+	P_RUNNING,		/* held by p->m */
+	P_DEAD,			/* beyond gomaxprocs; empty */
+};
+
+/* The timer heap of one P. Rules: timer.c. */
+struct timers {
+	struct wf_lock lock;
+	_Atomic int64_t next;		/* when of the earliest; INT64_MAX. Written under lock */
+	struct timer_entry *heap;	/* under lock */
+	uint32_t n, cap;		/* under lock */
+};
+
+/*
+ * A P is the right to run goroutines, and what goes with it: a run queue, a timer heap, and caches
+ * that all threads would otherwise fight over. Never freed: a stale pointer to a P may always be
+ * dereferenced; what it finds may be out of date.
+ */
+struct p {
+	/* Read by every thief. */
+	_Alignas(WF_CACHELINE) uint32_t id;	/* c  index in sched.all_p */
+	_Atomic uint32_t status;		/* x  enum p_status; changed under sched.lock, or by the owner */
+	struct p *idle_next;			/* s  link while idle */
+	_Atomic(struct m *) m;			/* w  owner; NULL exactly while not running */
+	_Atomic uint8_t preempt;		/* x  set by the monitor: runnext must not inherit once more */
+
+	/* Written on every switch. */
+	_Alignas(WF_CACHELINE) _Atomic uint32_t schedtick;	/* w  + 1 per time slice */
+	_Atomic uint32_t picks;			/* w  + 1 per goroutine run */
+	uint32_t inherited;			/* o  runs in a row from runnext */
+	uint32_t n_stacks;			/* o */
+	struct wf_stack *stacks[STACK_CACHE];	/* o  warm default stacks, newest last */
+	struct g *free_g;			/* o  dead goroutines */
+	uint32_t n_free_g;			/* o */
+	uint64_t goid_next, goid_end;		/* o  ids this P may give out */
+	_Atomic int64_t n_created;		/* w  goroutines born here ... */
+	_Atomic int64_t n_ended;		/* w  ... and ended here: only sums mean anything */
+	_Atomic uint64_t n_steals;		/* w  batches stolen by this P */
+
+	/* What the monitor saw last. */
+	_Alignas(WF_CACHELINE) uint32_t seen_tick;	/* m */
+	uint32_t seen_picks;			/* m */
+	int64_t seen_since;			/* m  since when seen_tick stands */
+	uint8_t seen_syscall;			/* m  syscall_tick of its M */
+	bool seen_in_syscall;			/* m */
+	int64_t seen_cpu;			/* m  CPU time of its M's thread at the last look; -1 none */
+
+	struct runq runq;			/* x */
+	_Alignas(WF_CACHELINE) struct timers timers;	/* x */
+};
+
+/* What is to be done once a goroutine's stack has been left; see switch.c. */
+enum commit_kind {
+	COMMIT_NONE,
+	COMMIT_PARK,		/* publish the wait, unlock, arm the timer */
+	COMMIT_YIELD,		/* put it at the tail of the P's queue */
+	COMMIT_GLOBAL,		/* put it on the global queue: its thread lost its P */
+	COMMIT_DEAD,		/* free it and its stack */
+};
+
+struct commit {
+	enum commit_kind kind;
+	struct g *g;
+	void (*unlock)(void *);		/* COMMIT_PARK */
+	void *arg;
+	struct wf_timer *timer;		/* or NULL */
+	int64_t deadline;
+	uint64_t ticket;
+	bool cancellable;
+	bool complex;			/* has a timer or can be cancelled: more than one waker */
+};
+
+/*
+ * An M is a kernel thread. Made when one is needed; ends when it was idle for long, or with a locked
+ * goroutine. The memory is kept for the next thread, so the note may be woken late by anybody.
+ */
+struct m {
+	struct m_gate gate;			/* x  self.h; must be first */
+	struct p *p;				/* o  the P it holds, or NULL; the monitor writes NULL when it detaches */
+	struct wf_ctx g0ctx;			/* o  its own stack, where the scheduler runs */
+	struct commit commit;			/* o  pending */
+	struct wf_rand rand;			/* o */
+	_Atomic uint8_t is_spinning;		/* w */
+	bool is_foreign;			/* c  not ours: its goroutine is bound to it */
+	bool is_exiting;			/* o  ends when it gets to its own stack */
+	bool is_main_thread;			/* c  the process's first thread: never ends */
+	struct g *locked_g;			/* o  goroutine locked to this thread, or NULL */
+	_Atomic uint32_t note;			/* x  futex: 1 = woken. Cleared by the owner, set by wakers */
+	struct p *next_p;			/* x  given by the waker before it sets note */
+	struct p *last_p;			/* o  the P it held before it was detached */
+	struct m *idle_next, *idle_prev;	/* s  link while on sched.idle_m, or free_m */
+	bool is_idle;				/* s  on sched.idle_m */
+	struct m *all_next;			/* c  link of sched.all_m */
+	uint32_t id;				/* c */
+	_Atomic int tid;			/* w  kernel's thread id; 0 when it has ended */
+	_Atomic uint8_t is_detached;		/* x  set by the monitor, cleared by the owner: for reports */
+	_Atomic int64_t detached_at;		/* x */
+	struct g *picked;			/* o  to be run by wf_schedule before it looks for others */
+	void *sigstack;				/* o */
+	struct g bound_g;			/* x  the goroutine of a foreign thread */
+	uintptr_t g0_lo, g0_hi;			/* c  bounds of its own stack, for sanitizers */
+#if defined(WF_TSAN) || defined(WF_ASAN)
+	void *sanitizer;			/* o  TSan's fiber of its own stack, or ASan's fake stack */
+#endif
+};
+
+_Static_assert(offsetof(struct m, gate) == 0, "wf_gate() casts");
+
+struct sched {
+	struct wf_lock lock;
+
+	_Atomic uint32_t gomaxprocs;		/* w under lock */
+	_Atomic uint32_t n_p;			/* Ps ever made: all_p[0..n_p) are valid. Written under lock */
+	_Atomic(struct p *) all_p[PROCS_MAX];	/* c once set */
+
+	/* The idle protocol: README.md, "Going idle, and being woken". */
+	_Alignas(WF_CACHELINE) _Atomic uint32_t n_spinning;	/* x */
+	_Atomic uint32_t n_idle_p;		/* x  length of idle_p; changed under lock */
+	_Atomic uint32_t needspinning;		/* x  a hint */
+	struct p *idle_p;			/* s */
+
+	_Alignas(WF_CACHELINE) struct gqueue runq;	/* s  the global queue */
+	_Atomic uint32_t runq_len;		/* w under lock: runq.n, for looks without the lock */
+
+	struct m *idle_m;			/* s  newest first */
+	uint32_t n_idle_m;			/* s */
+	struct m *free_m;			/* s  ended threads' memory */
+	_Atomic(struct m *) all_m;		/* push only */
+	uint32_t n_m;				/* s  our threads, the monitor not counted */
+	uint32_t n_foreign;			/* s  adopted threads that live */
+	uint32_t n_locked_idle;			/* s  locked threads waiting for their goroutine */
+	int max_threads;			/* s */
+	uint32_t next_m_id;			/* s */
+	uint32_t n_foreign_parked;		/* s */
+
+	/* The poller: last_poll is 0 while a thread blocks in it. */
+	_Alignas(WF_CACHELINE) _Atomic int64_t last_poll;
+	_Atomic int64_t poll_until;		/* when it will come back; INT64_MAX: not by itself */
+	_Atomic uint32_t polling;		/* a thread asks without waiting */
+
+	/* The monitor. */
+	_Atomic uint32_t monitor_note;		/* futex */
+	_Atomic uint8_t monitor_is_slow;	/* it sleeps for a millisecond or longer */
+	_Atomic uint8_t monitor_is_deep;	/* it sleeps until woken: nothing runs */
+	_Atomic int64_t now_coarse;		/* when the monitor last looked at the clock */
+	bool has_monitor;			/* s */
+
+	_Atomic uint64_t goid_gen;		/* next id not yet handed to a P */
+	_Atomic uint32_t n_detached;		/* threads that run a goroutine without a P */
+	_Atomic uint64_t n_detach_blocked;	/* counts, for schedtrace */
+	_Atomic uint64_t n_detach_computing;
+	_Atomic int64_t n_outside;		/* goroutines born minus ended on threads without P */
+	int64_t start;				/* c  weft_now() at boot */
+	bool has_membarrier;			/* c */
+	bool main_exited;			/* s  main called weft_goexit */
+	struct g *main_g;			/* c */
+	struct wf_debug debug;			/* c  WEFT_DEBUG */
+};
+
+extern struct sched wf_sched;
+
+/* ---- boot.c ---- */
+void wf_boot(void);
+/* ---- procs.c: Ps ---- */
+void wf_procs_init(uint32_t n);
+struct p *wf_p_get_idle_locked(struct p *prefer);
+void wf_p_put_idle_locked(struct p *p);
+void wf_p_acquire(struct m *m, struct p *p);
+struct p *wf_p_release(struct m *m);
+bool wf_p_must_retire(const struct p *p);
+void wf_p_retire_locked(struct p *p);
+/* ---- m.c: threads ---- */
+struct m *wf_m_new_locked(void);
+void wf_m_init_self(struct m *m);
+void wf_m_start(struct p *p, bool is_spinning);
+void wf_m_stop(struct m *m);
+void wf_m_sleep(struct m *m);
+void wf_m_wake(struct m *m, struct p *p);
+WF_NORETURN void wf_m_exit(struct m *m);
+void wf_m_main(void *arg);
+void wf_note_wake(_Atomic uint32_t *note);
+/* ---- switch.c ---- */
+void wf_switch_to_g0(struct m *m, struct g *from);
+void wf_switch_to_g(struct m *m, struct g *from, struct g *to);
+void wf_g_end(struct g *g);
+WF_NORETURN void wf_g_exit(struct g *g);
+/* Where the scheduler of a thread begins, on that thread's own stack. */
+void wf_g0_main(void *carry);
+/* ---- find.c: finding work ---- */
+struct g *wf_pick_local(struct m *m);
+struct g *wf_find_runnable(struct m *m);
+void wf_schedule(struct m *m);
+/* ---- queue.c: putting work ---- */
+void wf_runq_put(struct p *p, struct g *g, bool next);
+void wf_global_put(struct g *g);
+void wf_global_put_all_locked(struct gqueue *q);
+struct g *wf_global_take_locked(struct p *p, uint32_t max);
+void wf_inject(struct gqueue *q);
+/* ---- wake.c: the idle protocol ---- */
+void wf_wake_one(void);
+void wf_stop_spinning(struct m *m);
+bool wf_start_spinning(struct m *m, bool force);
+void wf_hand_off(struct p *p);
+bool wf_has_work(int64_t now);
+void wf_wake_poller(int64_t when);
+/* ---- locked.c: goroutines locked to threads ---- */
+void wf_stop_locked(struct m *m);
+void wf_start_locked(struct m *m, struct g *g);
+/* ---- enter.c ---- */
+struct m *wf_adopt_foreign(void);
+/* ---- deadlock.c ---- */
+void wf_check_dead_locked(void);
+/* ---- gslab.c ---- */
+struct g *wf_g_alloc(void);
+void wf_g_free(struct g *g);
+uint64_t wf_goid_new(struct m *m);
+bool wf_g_scavenge(void);
+/* ---- timer.c ---- */
+void wf_timers_init(struct timers *ts);
+int64_t wf_timers_run(struct timers *ts, int64_t now, struct gqueue *ready);
+void wf_timers_move(struct timers *from, struct timers *to);
+int64_t wf_timers_next_all(void);
+/* ---- monitor.c, detach.c ---- */
+void wf_monitor_main(void *arg);
+void wf_monitor_wake(void);
+bool wf_detach(struct p *p, bool is_blocked);
+/* ---- go.c ---- */
+int wf_numgoroutine(void);
+/* ---- boot.c, procs.c: the number of Ps ---- */
+void wf_procs_follow_limit(void);
+void wf_procs_stop_following(void);
+void wf_procs_set(uint32_t n);
+/* ---- numcpu.c ---- */
+int wf_numcpu(void);
+int wf_numcpu_from(const char *root, int affinity);
+
+#endif /* WEFT_SCHED_SCHED_H */

@@ -1,0 +1,290 @@
+/*
+ * Stacks by class of size. README.md, "Stacks".
+ *
+ * A class is a power of two of usable bytes. It maps arenas of many slots, each slot a guard
+ * and then the stack. Free stacks are kept newest first: the next to be used is the one
+ * whose pages are warm. Those that wait long are purged from the old end.
+ */
+#include "sched/stack.h"
+
+#include "base/assert.h"
+#include "os/os.h"
+#include "sched/lock.h"
+#include "sched/sched.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CLASSES 17		/* 16 KiB << 0 .. 16: up to 1 GiB */
+#define ARENA_MAX ((size_t)64 << 20)
+#define KEEP_DIRTY 64u		/* free stacks of a class whose pages are not given back */
+#define CANARY ((uint64_t)0x5765667443616e61)
+
+struct stack_class {
+	struct wf_lock lock;
+	size_t usable;			/* c */
+	size_t stride;			/* c  usable + guard */
+	struct wf_stack *dirty_head;	/* under lock: free, pages may be there; newest first */
+	struct wf_stack *dirty_tail;
+	uint32_t n_dirty;
+	struct wf_stack *clean;		/* free, no pages */
+	uint32_t arena_slots;		/* how many the next arena has */
+};
+
+static struct stack_class classes[CLASSES];
+static struct stack_class default_class;
+static enum wf_guard_mode guard_mode;
+
+/* Does a guard made by madvise really fault? Old kernels refuse it, qemu-user only says yes. */
+static bool
+probe_guard(void)
+{
+	size_t page = wf_os_page_size();
+	char *p = wf_os_map(2 * page);
+	bool works = false;
+
+	if (p == NULL)
+		return false;
+	if (wf_os_guard_install(p, page) == 0)
+		works = wf_os_faults(p) && !wf_os_faults(p + page);
+	wf_os_unmap(p, 2 * page);
+	return works;
+}
+
+static void
+class_init(struct stack_class *c, size_t usable)
+{
+	c->usable = usable;
+	c->stride = usable + WF_GUARD_BYTES;
+	c->arena_slots = 16;
+}
+
+void
+wf_stack_init(const char *forced_mode, size_t default_bytes)
+{
+	if (forced_mode != NULL && strcmp(forced_mode, "mprotect") == 0)
+		guard_mode = GUARD_MPROTECT;
+	else if (forced_mode != NULL && strcmp(forced_mode, "canary") == 0)
+		guard_mode = GUARD_CANARY;
+	else
+		guard_mode = probe_guard() ? GUARD_MADVISE : GUARD_MPROTECT;
+
+	for (unsigned i = 0; i < CLASSES; i++)
+		class_init(&classes[i], WF_STACK_MIN << i);
+
+	if (default_bytes == 0)
+		default_bytes = WF_STACK_DEFAULT;
+	default_bytes = wf_max(default_bytes, WF_STACK_MIN);
+	default_bytes = wf_min(default_bytes, WF_STACK_MAX);
+	class_init(&default_class, (default_bytes + 4095) & ~(size_t)4095);
+}
+
+enum wf_guard_mode
+wf_stack_guard_mode(void)
+{
+	return guard_mode;
+}
+
+size_t
+wf_stack_default_bytes(void)
+{
+	return default_class.usable;
+}
+
+const struct stack_class *
+wf_stack_default_class(void)
+{
+	return &default_class;
+}
+
+/* Maps slots for c; smaller when address space is short. Under c->lock. */
+static bool
+grow_locked(struct stack_class *c)
+{
+	uint32_t n = c->arena_slots;
+	struct wf_stack *s;
+	char *base;
+
+	while (n > 1 && n * c->stride > ARENA_MAX)
+		n /= 2;
+	for (;; n /= 2) {
+		if (n == 0)
+			return false;
+		base = wf_os_map(n * c->stride);
+		if (base != NULL)
+			break;
+	}
+	s = calloc(n, sizeof(*s));
+	if (s == NULL) {
+		wf_os_unmap(base, n * c->stride);
+		return false;
+	}
+	wf_os_nohugepage(base, n * c->stride);
+	/* Lowest slot first, so that page tables fill up one after the other. */
+	for (uint32_t i = n; i-- > 0;) {
+		s[i].lo = (uintptr_t)base + i * c->stride + WF_GUARD_BYTES;
+		s[i].hi = (uintptr_t)base + (i + 1) * c->stride;
+		s[i].class = c;
+		s[i].next = c->clean;
+		c->clean = &s[i];
+	}
+	if (c->arena_slots < 4096)
+		c->arena_slots *= 2;
+	return true;
+}
+
+/* Makes an overflow of s fault; once per slot, guards survive being purged. */
+static void
+guard(struct wf_stack *s)
+{
+	void *g = (void *)(s->lo - WF_GUARD_BYTES);
+
+	s->is_guarded = true;
+	if (guard_mode == GUARD_MADVISE && wf_os_guard_install(g, WF_GUARD_BYTES) == 0)
+		return;
+	/* Two mappings each: at vm.max_map_count (32,700 stacks) the system says no. */
+	if (guard_mode != GUARD_CANARY && wf_os_protect_none(g, WF_GUARD_BYTES) == 0)
+		return;
+	s->has_canary = true;
+}
+
+struct wf_stack *
+wf_stack_get(size_t bytes)
+{
+	struct stack_class *c = &default_class;
+	struct wf_stack *s;
+
+	if (bytes != 0 && bytes != default_class.usable) {
+		unsigned i = 0;
+
+		while (i < CLASSES - 1 && classes[i].usable < bytes)
+			i++;
+		c = &classes[i];
+	}
+	wf_lock(&c->lock);
+	if ((s = c->dirty_head) != NULL) {
+		c->dirty_head = s->next;
+		if (s->next != NULL)
+			s->next->prev = NULL;
+		else
+			c->dirty_tail = NULL;
+		c->n_dirty--;
+	} else {
+		if (c->clean == NULL && !grow_locked(c)) {
+			wf_unlock(&c->lock);
+			return NULL;
+		}
+		s = c->clean;
+		c->clean = s->next;
+	}
+	wf_unlock(&c->lock);
+
+	s->next = s->prev = NULL;
+	if (!s->is_guarded)
+		guard(s);
+	if (s->has_canary)
+		*(volatile uint64_t *)s->lo = CANARY;
+	return s;
+}
+
+void
+wf_stack_put(struct wf_stack *s)
+{
+	struct stack_class *c = s->class;
+
+	wf_lock(&c->lock);
+	s->prev = NULL;
+	s->next = c->dirty_head;
+	if (c->dirty_head != NULL)
+		c->dirty_head->prev = s;
+	else
+		c->dirty_tail = s;
+	c->dirty_head = s;
+	c->n_dirty++;
+	wf_unlock(&c->lock);
+}
+
+bool
+wf_stack_canary_ok(const struct wf_stack *s)
+{
+	return *(const volatile uint64_t *)s->lo == CANARY;
+}
+
+bool
+wf_stack_is_guard(uintptr_t addr, struct g **ret_g)
+{
+	struct m *m = wf_self();
+	struct g *g = m == NULL ? NULL : m->gate.g;
+	uintptr_t lo;
+
+	if (g == NULL)
+		return false;
+	lo = wf_load_relaxed(&g->stack_lo);
+	if (lo == 0 || addr >= lo || addr < lo - WF_GUARD_BYTES)
+		return false;
+	*ret_g = g;
+	return true;
+}
+
+/* Takes up to n of the oldest dirty stacks off c, as a list through next. */
+static struct wf_stack *
+take_old(struct stack_class *c, uint32_t n)
+{
+	struct wf_stack *list = NULL;
+
+	wf_lock(&c->lock);
+	while (n-- > 0 && c->n_dirty > KEEP_DIRTY) {
+		struct wf_stack *s = c->dirty_tail;
+
+		c->dirty_tail = s->prev;
+		if (s->prev != NULL)
+			s->prev->next = NULL;
+		else
+			c->dirty_head = NULL;
+		c->n_dirty--;
+		s->next = list;
+		list = s;
+	}
+	wf_unlock(&c->lock);
+	return list;
+}
+
+/* Gives the pages of one batch back. Returns how many stacks it had. */
+static uint32_t
+purge_batch(struct stack_class *c)
+{
+	struct wf_stack *list = take_old(c, 64), *last = NULL;
+	uint32_t n = 0;
+
+	for (struct wf_stack *s = list; s != NULL; s = s->next) {
+		(void)wf_os_dontneed((void *)s->lo, s->hi - s->lo);
+		last = s;
+		n++;
+	}
+	if (last != NULL) {
+		wf_lock(&c->lock);
+		last->next = c->clean;
+		c->clean = list;
+		wf_unlock(&c->lock);
+	}
+	return n;
+}
+
+bool
+wf_stack_scavenge(int64_t budget_ns)
+{
+	int64_t end = wf_os_now() + budget_ns;
+	bool more = false;
+
+	for (unsigned i = 0; i <= CLASSES; i++) {
+		struct stack_class *c = i < CLASSES ? &classes[i] : &default_class;
+
+		while (purge_batch(c) > 0) {
+			if (wf_os_now() >= end) {
+				more = true;
+				break;
+			}
+		}
+	}
+	return more;
+}

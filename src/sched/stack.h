@@ -1,0 +1,58 @@
+/*
+ * Stacks: slots of large mappings, each with a guard region below it. See README.md, "Stacks".
+ */
+#ifndef WEFT_SCHED_STACK_H
+#define WEFT_SCHED_STACK_H
+
+#include "sched/g.h"
+
+/* A guard must not be jumped: frames of up to 60 KB fault in it. */
+#define WF_GUARD_BYTES ((size_t)64 << 10)
+/* Address space of a default stack without its guard: the slot is 256 KiB. */
+#define WF_STACK_DEFAULT ((size_t)192 << 10)
+#define WF_STACK_MIN ((size_t)16 << 10)
+#define WF_STACK_MAX ((size_t)1 << 30)
+
+struct stack_class;
+
+/*
+ * One slot. Made with its arena, never freed. Owned by the goroutine that runs on it, by a P's
+ * cache, or by its class (then under the class's lock).
+ */
+struct wf_stack {
+	uintptr_t lo, hi;		/* usable addresses; constant */
+	struct stack_class *class;	/* constant */
+	struct wf_stack *next;		/* owner: list link */
+	struct wf_stack *prev;		/* owner: list link */
+	bool is_guarded;		/* owner: guard installed, or canary written */
+	bool has_canary;		/* owner: no guard could be had */
+};
+
+/* How guards are made; chosen by a probe at start, or forced by WEFT_DEBUG=guard=... */
+enum wf_guard_mode { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
+
+void wf_stack_init(const char *forced_mode, size_t default_bytes);
+enum wf_guard_mode wf_stack_guard_mode(void);
+size_t wf_stack_default_bytes(void);
+
+/* A stack of at least bytes (0: default), guarded, or NULL when memory is out. */
+struct wf_stack *wf_stack_get(size_t bytes);
+/* Gives it back to its class. */
+void wf_stack_put(struct wf_stack *s);
+
+/* The class of stacks that goroutines get unless they ask for another size. */
+const struct stack_class *wf_stack_default_class(void);
+
+/* Is the canary of s, which has one, still whole? */
+bool wf_stack_canary_ok(const struct wf_stack *s);
+
+/* Is addr in the guard of the stack of the goroutine that runs on this thread? Signal-safe. */
+bool wf_stack_is_guard(uintptr_t addr, struct g **ret_g);
+
+/*
+ * Returns memory of free stacks to the system, for about budget_ns. Returns whether there is
+ * more to return. Called by the monitor only.
+ */
+bool wf_stack_scavenge(int64_t budget_ns);
+
+#endif /* WEFT_SCHED_STACK_H */

@@ -1,0 +1,51 @@
+/*
+ * Calls that are known to block. README.md, "Detach", "Marked calls".
+ *
+ * Every goroutine in user code can lose its P to the monitor anyway, so the marks need no state
+ * change of the goroutine and no atomic instruction: they tell the monitor not to look twice.
+ * (Go 1.26: one CAS on the goroutine each way.)
+ */
+#include <weft/go.h>
+#include "sched/sched.h"
+
+static WF_ALWAYS_INLINE void
+mark(struct m *m)
+{
+	wf_store_relaxed(&m->gate.syscall_tick, (uint8_t)(wf_load_relaxed(&m->gate.syscall_tick) + 1));
+	wf_store_relaxed(&m->gate.in_syscall, 1);
+	/* Work is waiting, and the monitor would not look for a while: let it. */
+	if (m->p != NULL && wf_load_relaxed(&wf_sched.monitor_is_slow) && !runq_is_empty(&m->p->runq))
+		wf_monitor_wake();
+}
+
+void
+weft_syscall_enter(void)
+{
+	mark(wf_enter());
+	wf_leave();
+}
+
+void
+weft_syscall_exit(void)
+{
+	struct m *m = wf_self();
+
+	if (m != NULL)
+		wf_store_relaxed(&m->gate.in_syscall, 0);
+	(void)wf_enter();
+	wf_leave();
+}
+
+void
+wf_blocking_begin(void)
+{
+	mark(wf_self());
+	wf_leave();
+}
+
+WF_PARKS void
+wf_blocking_end(void)
+{
+	wf_store_relaxed(&wf_self()->gate.in_syscall, 0);
+	(void)wf_enter();
+}

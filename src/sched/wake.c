@@ -1,0 +1,142 @@
+/*
+ * The idle protocol, the side of those who bring work: waking a thread, handing a P over.
+ * README.md, "Going idle, and being woken", steps A1-A3 and R1-R3.
+ */
+#include "sched/sched.h"
+
+/* Takes an idle P for a thread that will spin, and starts one on it. n_spinning was counted up. */
+static void
+start_spinner(void)
+{
+	struct p *p;
+
+	wf_lock(&wf_sched.lock);
+	p = wf_p_get_idle_locked(NULL);
+	wf_unlock(&wf_sched.lock);
+	if (p == NULL) {
+		(void)wf_sub_seqcst(&wf_sched.n_spinning, 1);
+		wf_store_relaxed(&wf_sched.needspinning, 1);	/* a hint */
+		return;
+	}
+	wf_m_start(p, true);
+}
+
+/*
+ * Work was published (A1), by a seq_cst exchange or followed by a full fence (A2). Wakes a thread
+ * unless one is looking already, or no P is idle: then whoever holds a P comes by.
+ */
+void
+wf_wake_one(void)
+{
+	uint32_t zero = 0;
+
+	if (wf_load_seqcst(&wf_sched.n_spinning) != 0)			/* A3 */
+		return;
+	if (wf_load_seqcst(&wf_sched.n_idle_p) == 0) {			/* A3 */
+		if (wf_load_relaxed(&wf_sched.needspinning) == 0)
+			wf_store_relaxed(&wf_sched.needspinning, 1);	/* a hint */
+		return;
+	}
+	WF_POINT("wake.saw_idle");
+	if (wf_cas_seqcst(&wf_sched.n_spinning, &zero, 1u))		/* A3 */
+		start_spinner();
+}
+
+/* The M has found work: somebody else must look on (R1-R3). */
+void
+wf_stop_spinning(struct m *m)
+{
+	wf_store_relaxed(&m->is_spinning, 0);
+	(void)wf_sub_seqcst(&wf_sched.n_spinning, 1);			/* R1, R2 */
+	wf_wake_one();							/* R3 */
+}
+
+/*
+ * May the M look for work at other Ps? At most half as many lookers as there are busy Ps, so that
+ * they do not burn more than they find. force: it has been told that there is work.
+ */
+bool
+wf_start_spinning(struct m *m, bool force)
+{
+	uint32_t spinning = wf_load_relaxed(&wf_sched.n_spinning);
+	uint32_t busy = wf_load_relaxed(&wf_sched.gomaxprocs) - wf_load_relaxed(&wf_sched.n_idle_p);
+
+	if (wf_load_relaxed(&m->is_spinning))
+		return true;
+	if (!force && 2 * spinning >= busy)
+		return false;
+	wf_store_relaxed(&m->is_spinning, 1);
+	(void)wf_add_seqcst(&wf_sched.n_spinning, 1);
+	return true;
+}
+
+/* Is there anything a thread with a P could do? All looks are seq_cst: step S4. */
+bool
+wf_has_work(int64_t now)
+{
+	uint32_t n = wf_load_acquire(&wf_sched.n_p);
+
+	if (wf_load_seqcst(&wf_sched.runq_len) != 0)
+		return true;
+	for (uint32_t i = 0; i < n; i++) {
+		struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
+
+		if (!runq_is_empty(&p->runq))
+			return true;
+		if (now != 0 && wf_load_seqcst(&p->timers.next) <= now)
+			return true;
+	}
+	return false;
+}
+
+/* A P without an M, taken from a blocked thread: give it to a thread if there is any reason. */
+void
+wf_hand_off(struct p *p)
+{
+	uint32_t zero = 0;
+	int64_t next;
+
+	if (!runq_is_empty(&p->runq) || wf_load_seqcst(&wf_sched.runq_len) != 0) {
+		wf_m_start(p, false);
+		return;
+	}
+	if (wf_load_seqcst(&wf_sched.n_spinning) + wf_load_seqcst(&wf_sched.n_idle_p) == 0 &&
+	    wf_cas_seqcst(&wf_sched.n_spinning, &zero, 1u)) {
+		wf_store_relaxed(&wf_sched.needspinning, 0);
+		wf_m_start(p, true);
+		return;
+	}
+	wf_lock(&wf_sched.lock);
+	if (wf_p_must_retire(p)) {
+		wf_p_retire_locked(p);
+		wf_unlock(&wf_sched.lock);
+		return;
+	}
+	/* The last P to go idle while nobody waits in the poller: somebody should. */
+	if (wf_sched.runq.n != 0 ||
+	    (wf_load_relaxed(&wf_sched.n_idle_p) + 1 == wf_load_relaxed(&wf_sched.gomaxprocs) &&
+	    wf_load_seqcst(&wf_sched.last_poll) != 0)) {
+		wf_unlock(&wf_sched.lock);
+		wf_m_start(p, false);
+		return;
+	}
+	next = wf_load_relaxed(&p->timers.next);
+	wf_p_put_idle_locked(p);					/* S1 */
+	wf_unlock(&wf_sched.lock);
+	if (wf_has_work(0))						/* S4 */
+		wf_wake_one();
+	if (next != INT64_MAX)
+		wf_wake_poller(next);
+}
+
+/* There is a timer for `when`: the thread in the poller must not sleep past it. */
+void
+wf_wake_poller(int64_t when)
+{
+	if (wf_load_seqcst(&wf_sched.last_poll) == 0) {			/* T2 */
+		if (when < wf_load_seqcst(&wf_sched.poll_until))
+			wf_poll_wake();
+	} else if (wf_load_seqcst(&wf_sched.n_idle_p) != 0) {
+		wf_wake_one();
+	}
+}
