@@ -33,6 +33,7 @@ struct weft_timer {
 	struct wf_lock ops;	/* one start or stop at a time; fire never takes it */
 	int64_t due;		/* f  when it fires next; what the channel gets */
 	int64_t period;		/* f */
+	bool is_pending;	/* f  has something to deliver yet, if only at the end of time */
 	weft_chan *chan;	/* c  or NULL: has a function */
 	void (*fn)(void *);	/* c */
 	void *arg;		/* c */
@@ -68,6 +69,7 @@ fire(struct wf_timer *heap, int64_t now, struct gqueue *ready)
 	if (!deliver(t, ready))
 		return wf_time_after(now, RETRY_NS);
 	WF_POINT("timer.delivered");
+	t->is_pending = t->period > 0;
 	t->due = wf_time_next_beat(t->due, now, t->period);
 	return t->due;
 }
@@ -82,6 +84,7 @@ start(struct weft_timer *t, int64_t deadline, int64_t period, struct gqueue *rea
 	/* "Now" has no phase of its own: the beats count from here. */
 	t->due = deadline <= WEFT_NOW ? now : deadline;
 	t->period = period;
+	t->is_pending = true;
 	/* Not left to the heap: the caller may look at the channel before any heap is looked at. */
 	when = t->due <= now ? fire(&t->heap, now, ready) : t->due;
 	wf_timer_arm(&t->heap, when);
@@ -91,9 +94,12 @@ start(struct weft_timer *t, int64_t deadline, int64_t period, struct gqueue *rea
 static bool
 stop(struct weft_timer *t)
 {
-	bool was_pending = wf_timer_disarm(&t->heap);
+	bool was_pending;
 
+	wf_timer_disarm(&t->heap);
 	/* Now fire is not running. What it has sent and nobody received is taken back. */
+	was_pending = t->is_pending;
+	t->is_pending = false;
 	if (t->chan != NULL && wf_chan_drain(t->chan) > 0)
 		was_pending = true;
 	return was_pending;
