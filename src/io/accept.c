@@ -1,0 +1,72 @@
+/*
+ * weft_accept.
+ */
+#include "io/io.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "os/os.h"
+#include "sched/self.h"
+
+struct io_accept {
+	struct io_op op;
+	struct sockaddr *from;
+	socklen_t *len;
+};
+
+/*
+ * The peer was gone before we looked, or its network: Linux reports on the listener what belongs
+ * to the connection (accept(2)). The next one is as good.
+ */
+static bool
+is_peers_error(int fd, ssize_t r)
+{
+	int listens;
+
+	switch (r) {
+	case -ECONNABORTED:
+	case -ENETDOWN:
+	case -EPROTO:
+	case -ENOPROTOOPT:
+	case -EHOSTDOWN:
+	case -ENONET:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+		return true;
+	case -EOPNOTSUPP:	/* also the answer of a socket that can't accept at all */
+		return wf_os_getsockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) == 0 && listens;
+	default:
+		return false;
+	}
+}
+
+static ssize_t
+try_accept(struct io_op *op, struct pd *pd)
+{
+	const struct io_accept *ac = wf_container_of(op, struct io_accept, op);
+	int fd = pd_number(pd), r;
+
+	do
+		r = wf_os_accept(fd, ac->from, ac->len);
+	while (wf_unlikely(r < 0) && is_peers_error(fd, r));
+	return r;
+}
+
+WF_API_PARKS int
+weft_accept(int fd, struct sockaddr *from, socklen_t *len, int64_t deadline)
+{
+	struct io_accept ac = {.op.try_fn = try_accept, .from = from, .len = len};
+	int r;
+
+	(void)wf_enter();
+	r = (int)wf_io_run(fd, PD_READ, &ac.op, deadline);
+	if (r >= 0) {
+		wf_pd_adopt(r);
+		/* Fails on what is not TCP, which has no delay to turn off. */
+		(void)wf_os_setsockopt_int(r, IPPROTO_TCP, TCP_NODELAY, 1);
+	}
+	wf_leave();
+	return r;
+}

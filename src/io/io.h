@@ -1,0 +1,49 @@
+/*
+ * What the files of io/ share: an operation on a descriptor is tried, and waits while the
+ * system says EAGAIN. README.md. Everything here is called between wf_enter() and wf_leave().
+ */
+#ifndef WEFT_IO_IO_H
+#define WEFT_IO_IO_H
+
+#include <weft/io.h>
+
+#include "base/compiler.h"
+#include "poll/desc.h"
+
+#define IO_VEC_MAX 1024		/* UIO_MAXIOV: what the kernel takes at a time */
+
+/*
+ * One operation. Lives on the stack of the call; the first member of what is particular to it.
+ * try_fn asks the system without waiting: a result, or -EAGAIN: ask again when it is ready.
+ */
+struct io_op {
+	ssize_t (*try_fn)(struct io_op *op, struct pd *pd);
+	bool dontwait;		/* the user gave MSG_DONTWAIT: -EAGAIN is the result */
+};
+
+/* Does op on fd when its turn has come. The operation's result, or -EBADF, -ETIMEDOUT, -ECANCELED, ... */
+WF_PARKS ssize_t wf_io_run(int fd, enum pd_use dir, struct io_op *op, int64_t deadline);
+
+/* Writes to be completed: v[0..n) without the first skip bytes of v[0]. */
+struct io_write {
+	struct io_op op;
+	const struct iovec *v;
+	int n;
+	size_t skip;
+	size_t done;		/* bytes that went */
+};
+
+/* Makes w an operation that writes all of v; wf_io_write_result() turns its result into what is returned. */
+void wf_io_write_init(struct io_write *w, const struct iovec *v, int n);
+ssize_t wf_io_write_result(const struct io_write *w, ssize_t r);
+
+/* As the public ones without weft_. */
+WF_PARKS int wf_io_connect(int fd, const struct sockaddr *to, socklen_t len, int64_t deadline);
+WF_PARKS int wf_io_close(int fd);
+WF_PARKS int wf_io_lookup(const char *host, const char *service, const struct addrinfo *hints,
+    struct addrinfo **ret_res, int64_t deadline);
+
+/* A socket that the poller knows to be new: as wf_os_socket(). */
+int wf_io_socket(int family, int type);
+
+#endif /* WEFT_IO_IO_H */

@@ -1,0 +1,178 @@
+/*
+ * weft_write and weft_writev: all of it, however often the descriptor fills up, and nobody
+ * else's bytes between ours (turns: poll/README.md).
+ */
+#include "io/io.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "io/how.h"
+#include "os/os.h"
+#include "sched/self.h"
+
+#define WINDOW 64		/* buffers copied at a time, when the first is partly written: 1 KB */
+#define POLLED_MAX 4096		/* PIPE_BUF: what goes without blocking when poll(2) says POLLOUT */
+
+static void
+advance(struct io_write *w, size_t bytes)
+{
+	w->done += bytes;
+	bytes += w->skip;
+	while (w->n > 0 && bytes >= w->v->iov_len) {
+		bytes -= w->v->iov_len;
+		w->v++;
+		w->n--;
+	}
+	w->skip = bytes;
+}
+
+/* The next buffers, at most max bytes of them, in window. Returns how many. */
+static int
+fill_window(const struct io_write *w, struct iovec window[WINDOW], size_t max)
+{
+	size_t skip = w->skip;
+	int n = 0;
+
+	for (int i = 0; i < w->n && n < WINDOW && max > 0; i++) {
+		size_t len = wf_min(w->v[i].iov_len - skip, max);
+
+		window[n++] = (struct iovec){(char *)w->v[i].iov_base + skip, len};
+		max -= len;
+		skip = 0;
+	}
+	return n;
+}
+
+static ssize_t
+write_socket(int fd, const struct iovec *v, int n)
+{
+	struct msghdr m = {.msg_iovlen = (size_t)n};
+
+	if (wf_likely(n == 1))
+		return wf_os_send(fd, v->iov_base, v->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	m.msg_iov = (struct iovec *)(uintptr_t)v;	/* only read */
+	return wf_os_sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static ssize_t
+write_blocking(int fd, const struct iovec *v, int n, bool is_file)
+{
+	ssize_t r;
+
+	wf_blocking_begin();
+	r = is_file ? wf_os_writev(fd, v, n) : wf_os_writev_quiet(fd, v, n);
+	wf_blocking_end();
+	return r;
+}
+
+/* No way to ask without waiting but to look first, and then to write little. */
+static ssize_t
+write_polled(const struct io_write *w, int fd, const struct iovec *v, int n)
+{
+	struct iovec window[WINDOW];
+	int r = wf_os_is_nonblock(fd);
+
+	if (r > 0)
+		return wf_os_writev_quiet(fd, v, n);
+	if (r == 0)
+		r = wf_os_poll_now(fd, POLLOUT);
+	if (r <= 0)
+		return r == 0 ? -EAGAIN : r;
+	return write_blocking(fd, window, fill_window(w, window, POLLED_MAX), /* is_file */ false);
+}
+
+static ssize_t
+write_some(struct io_write *w, struct pd *pd)
+{
+	struct iovec window[WINDOW];
+	const struct iovec *v = w->v;
+	int n = wf_min(w->n, IO_VEC_MAX), fd = pd_number(pd);
+	ssize_t r;
+
+	if (w->skip != 0) {
+		n = fill_window(w, window, SIZE_MAX);
+		v = window;
+	}
+	for (;;) {
+		int how = wf_io_how(pd, PD_WRITE);
+
+		switch (how) {
+		case PD_HOW_SOCKET:
+			r = write_socket(fd, v, n);
+			if (wf_likely(r != -ENOTSOCK))
+				return r;
+			break;
+		case PD_HOW_NOWAIT:
+			r = wf_os_writev_nowait(fd, v, n);
+			if (wf_likely(r != -EOPNOTSUPP))
+				return r;
+			break;
+		case PD_HOW_POLL:
+			return write_polled(w, fd, v, n);
+		case PD_HOW_FILE:
+		case PD_HOW_BLOCK:
+			return write_blocking(fd, v, n, how == PD_HOW_FILE);
+		default:
+			return how;
+		}
+		wf_io_how_was_wrong(pd, PD_WRITE, (enum pd_how)how);
+	}
+}
+
+static ssize_t
+try_write(struct io_op *op, struct pd *pd)
+{
+	struct io_write *w = wf_container_of(op, struct io_write, op);
+	ssize_t r;
+
+	/* Once in any case: nothing at all, to a datagram socket, is a message too. */
+	do {
+		r = write_some(w, pd);
+		if (r < 0)
+			return r;
+		advance(w, (size_t)r);
+	} while (w->n > 0 && r > 0);
+	return 0;
+}
+
+void
+wf_io_write_init(struct io_write *w, const struct iovec *v, int n)
+{
+	*w = (struct io_write){.op.try_fn = try_write, .v = v, .n = n};
+}
+
+ssize_t
+wf_io_write_result(const struct io_write *w, ssize_t r)
+{
+	return w->done > 0 ? (ssize_t)w->done : r;
+}
+
+WF_PARKS static ssize_t
+write_all(int fd, const struct iovec *v, int n, int64_t deadline)
+{
+	struct io_write w;
+	ssize_t r;
+
+	wf_io_write_init(&w, v, n);
+	(void)wf_enter();
+	r = wf_io_run(fd, PD_WRITE, &w.op, deadline);
+	wf_leave();
+	return wf_io_write_result(&w, r);
+}
+
+WF_API_PARKS ssize_t
+weft_writev(int fd, const struct iovec *v, int n, int64_t deadline)
+{
+	if (n <= 0)
+		return n == 0 ? 0 : -EINVAL;
+	return write_all(fd, v, n, deadline);
+}
+
+WF_API_PARKS ssize_t
+weft_write(int fd, const void *buf, size_t n, int64_t deadline)
+{
+	struct iovec v = {.iov_base = (void *)(uintptr_t)buf, .iov_len = n};
+
+	return write_all(fd, &v, 1, deadline);
+}

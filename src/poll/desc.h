@@ -1,0 +1,160 @@
+/*
+ * What weft knows of a descriptor number: who operates on it now, who waits for it, and
+ * whether it is being closed. Protocols: README.md, "Operations" (O1-O7), "Readiness" (R1-R6),
+ * "Closing" (K1-K6).
+ *
+ * Everything here is called between wf_enter() and wf_leave().
+ */
+#ifndef WEFT_POLL_DESC_H
+#define WEFT_POLL_DESC_H
+
+#include "base/atomic.h"
+#include "sched/lock.h"
+#include "sched/park.h"
+
+/* What an operation does to a descriptor. The first two are the directions of epoll(7) also. */
+enum pd_use {
+	PD_READ,	/* one at a time: read, receive, accept */
+	PD_WRITE,	/* one at a time: write, send, connect */
+	PD_OTHER,	/* any number: poll, pread, pwrite */
+};
+
+/* How a descriptor is asked without waiting; io/rw.c finds out and io/rw.c uses it. */
+enum pd_how {
+	PD_HOW_UNKNOWN,
+	PD_HOW_SOCKET,	/* MSG_DONTWAIT */
+	PD_HOW_NOWAIT,	/* preadv2(2) with RWF_NOWAIT */
+	PD_HOW_POLL,	/* poll(2) first, unless it is O_NONBLOCK */
+	PD_HOW_FILE,	/* not at all: a regular file or the like, epoll(7) does not take it */
+	PD_HOW_BLOCK,	/* not at all: something else that epoll(7) does not take */
+};
+
+/*
+ * Operations in flight: 20 bits for each enum pd_use, and two flags.
+ *
+ *   P1  refs: acq_rel on every change
+ *       An operation that is counted, or that finds PD_CLOSING, sees the record as whoever
+ *       closed or reset it before has left it; the closer that finds the counts at 0 comes
+ *       after everything that the operations did with the descriptor.
+ */
+#define PD_COUNT_BITS 20
+#define PD_COUNT_MASK ((UINT64_C(1) << PD_COUNT_BITS) - 1)
+#define PD_ONE(use) (UINT64_C(1) << ((use) * PD_COUNT_BITS))
+#define PD_COUNT(refs, use) (((refs) >> ((use) * PD_COUNT_BITS)) & PD_COUNT_MASK)
+#define PD_COUNT_ALL ((UINT64_C(1) << (3 * PD_COUNT_BITS)) - 1)
+#define PD_CLOSING (UINT64_C(1) << 63)	/* weft_close() was called: nobody else may begin */
+#define PD_FINAL (UINT64_C(1) << 62)	/* close(2) is being called: wait until it is over */
+
+/* Go's limit is 1,048,575. Ours leaves room for those that are only about to find out. */
+#define PD_OPS_MAX (PD_COUNT_MASK - 65536)
+
+/*
+ * The record of one descriptor number. All zero when the number is first seen; never freed,
+ * so that a stale event or waker finds a record, and by its generation that it is too late.
+ *
+ *   c  constant once the table holds it
+ *   l  under lock
+ *   w  written under lock, read by anyone
+ *   x  rules at the field
+ */
+struct pd {
+	struct wf_lock lock;
+	_Atomic int fd;			/* x  its number; stored by each who finds the record, always the same */
+	_Atomic uint64_t refs;		/* x  P1 */
+
+	uint32_t gen;			/* l  + 1 when what was registered is no longer meant */
+	uint16_t nwaits;		/* l  waits begun; that it wraps makes one check too many */
+	uint16_t nwaits_seen;		/* l  nwaits at the last look */
+	bool is_registered;		/* l  epoll has it, as far as we know */
+	bool on_look;			/* l  on the list of wf_poll_revalidate() */
+	bool turn_is_free[2];		/* l  O4: no owner, but others are on their way to the lock */
+
+	/*
+	 * x  An edge came while no owner waited. Set under lock; cleared under lock or, before it
+	 * asks the system, by the owner of the direction (R1).
+	 */
+	_Atomic uint8_t ready[2];
+	_Atomic uint8_t how[2];		/* x  enum pd_how, a cache that is put right when it fails */
+
+	uint64_t socket_id;		/* l  of the socket that is registered; 0 = not known */
+	struct waitq wait[2];		/* l  until it is ready: the owner of the direction, and polls */
+	struct waitq turn[2];		/* l  until it is their turn */
+	struct waitq closing;		/* l  the closer at K3; with PD_FINAL, who waits for its end */
+	struct pd *look_next;		/* x  list link: its pusher's, then its taker's */
+};
+
+_Static_assert(sizeof(struct pd) == WF_CACHELINE, "two records must not share a line");
+
+/* Constant, though it is stored more than once: no order. */
+static inline int
+pd_number(const struct pd *pd)
+{
+	return wf_load_relaxed(&pd->fd);
+}
+
+/* How many descriptor numbers there may be: the table is two levels of this many in all. */
+#define PD_LEAF 4096u
+#define PD_TOP 16384u
+
+/* The record of fd, made if need be. 0, -EBADF (negative), -EMFILE (beyond the table), -ENOMEM. */
+int wf_pd_get(int fd, struct pd **ret_pd);
+
+/* The record if there is one, or NULL. */
+struct pd *wf_pd_find(int fd);
+
+/*
+ * Begins an operation: it is counted, and for PD_READ and PD_WRITE it is the only one of its
+ * kind until wf_pd_leave(): its turn has come. Waits for that in line, until deadline.
+ * 0, -EBADF (closed meanwhile), -ETIMEDOUT, -ECANCELED; panics when there are too many.
+ */
+WF_PARKS int wf_pd_enter(struct pd *pd, enum pd_use use, int64_t deadline);
+void wf_pd_leave(struct pd *pd, enum pd_use use);
+
+/*
+ * The owner of a direction, before it asks the system the first time: what was ready before
+ * then is of no interest (R1).
+ */
+static inline void
+wf_pd_prepare(struct pd *pd, enum pd_use dir)
+{
+	/* An exchange, not a store: it must be over before the system is asked. */
+	if (wf_load_relaxed(&pd->ready[dir]) != 0)
+		(void)wf_xchg_seqcst(&pd->ready[dir], 0);		/* R1 */
+}
+
+/*
+ * The owner of a direction has got EAGAIN: waits until it should ask again. 0, -EBADF, -ETIMEDOUT,
+ * -ECANCELED, -EPERM (epoll(7) does not take it), -ENOSPC, -ENOMEM, -EMFILE.
+ */
+WF_PARKS int wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline);
+
+/* poll(2) for events, between wf_pd_enter(PD_OTHER) and leave: revents, or as wf_pd_wait(). */
+WF_PARKS int wf_pd_poll(struct pd *pd, short events, int64_t deadline);
+
+/* Closes the descriptor (K1-K6). 0, -EBADF, or what close(2) said. */
+WF_PARKS int wf_pd_close(struct pd *pd);
+
+/*
+ * fd is a socket that was just made by us. What its record still knows is of a descriptor that
+ * was closed without weft: forgets it; whoever waits there gets -EBADF.
+ */
+void wf_pd_adopt(int fd);
+
+/* ---- between desc.c and epoll.c ---- */
+
+/* Takes every waiter off q, claimed with result, and puts those that could be claimed on ready. */
+uint32_t wf_pd_claim_all(struct waitq *q, int result, struct gqueue *ready);
+/* Under pd->lock: registers pd with the poller. 0 or as wf_pd_wait(). */
+int wf_poll_register_locked(struct pd *pd);
+/* Under pd->lock: registers again, if the number means another file than it did. */
+int wf_poll_renew_locked(struct pd *pd);
+/* Under pd->lock: takes it out again, if it is in. */
+void wf_poll_unregister_locked(struct pd *pd);
+/* Under pd->lock, before a wait in pd->wait: counts it. wf_poll_done(1) takes it back. */
+void wf_poll_count_locked(struct pd *pd);
+/* A record changed at events of epoll(7), if its generation is still gen. */
+void wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready);
+/* What wf_poll_revalidate() does with one record. True: look again later. */
+bool wf_pd_look(struct pd *pd, struct gqueue *ready);
+
+#endif /* WEFT_POLL_DESC_H */

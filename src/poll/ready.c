@@ -1,0 +1,182 @@
+/*
+ * Waiting until a descriptor is ready, and being told: README.md, "Readiness".
+ */
+#define _GNU_SOURCE
+#include "poll/desc.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "base/assert.h"
+#include "os/os.h"
+#include "sched/poll.h"
+
+#define IS_OWNER 1u	/* waiter.index: it owns the direction; polls have 0 */
+
+int
+wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
+{
+	struct waiter w;
+	int r;
+
+	/* Before all else: what may not wait should not cost a registration. */
+	r = wf_park_check(deadline, true);
+	if (r < 0)
+		return r;
+	wf_lock(&pd->lock);						/* R3 */
+	if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {	/* K2 has had the lock, or will */
+		wf_unlock(&pd->lock);
+		return -EBADF;
+	}
+	if (wf_load_relaxed(&pd->ready[dir]) != 0) {	/* under the lock */
+		wf_store_relaxed(&pd->ready[dir], 0);
+		wf_unlock(&pd->lock);
+		return 0;
+	}
+	if (!pd->is_registered && (r = wf_poll_register_locked(pd)) < 0) {	/* R4 */
+		wf_unlock(&pd->lock);
+		return r;
+	}
+	wf_waiter_init(&w, deadline, true);
+	w.index = IS_OWNER;
+	waitq_put(&pd->wait[dir], &w);
+	wf_poll_count_locked(pd);
+	WF_POINT("pd.wait");
+	r = wf_park_unlock(&pd->lock, WAIT_IO, deadline, true);
+	if (r == 0 || r == -EBADF)
+		return r;	/* whoever woke us took us off, and counts us down */
+	wf_lock(&pd->lock);
+	(void)waitq_remove(&pd->wait[dir], &w);
+	wf_unlock(&pd->lock);
+	wf_poll_done(1);
+	return r;
+}
+
+/* One wait of a poll, under the lock, which it releases. */
+WF_PARKS static int
+poll_park_locked(struct pd *pd, short events, int64_t deadline)
+{
+	bool wants[2] = {(events & (POLLIN | POLLRDNORM | POLLRDBAND | POLLPRI | POLLRDHUP)) != 0,
+	    (events & (POLLOUT | POLLWRNORM | POLLWRBAND)) != 0};
+	struct waiter w[2];
+	int r;
+
+	if (!wants[PD_READ] && !wants[PD_WRITE])
+		wants[PD_READ] = true;	/* errors and hang-ups wake both directions */
+	for (int dir = PD_READ; dir <= PD_WRITE; dir++) {
+		wf_waiter_init(&w[dir], deadline, true);
+		w[dir].solo = false;	/* it may be on two queues */
+		if (wants[dir])
+			waitq_put(&pd->wait[dir], &w[dir]);
+	}
+	wf_poll_count_locked(pd);
+	r = wf_park_unlock(&pd->lock, WAIT_IO, deadline, true);
+	wf_lock(&pd->lock);
+	for (int dir = PD_READ; dir <= PD_WRITE; dir++)
+		(void)waitq_remove(&pd->wait[dir], &w[dir]);
+	wf_unlock(&pd->lock);
+	if (r != 0 && r != -EBADF)
+		wf_poll_done(1);
+	return r;
+}
+
+int
+wf_pd_poll(struct pd *pd, short events, int64_t deadline)
+{
+	int r;
+
+	do {
+		wf_lock(&pd->lock);
+		if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {	/* as in wf_pd_wait() */
+			wf_unlock(&pd->lock);
+			return -EBADF;
+		}
+		r = wf_os_poll_now(pd_number(pd), events);
+		if (r == 0)
+			r = wf_park_check(deadline, true);
+		else if (r > 0 && (r & POLLNVAL))
+			r = -EBADF;
+		if (r == 0 && !pd->is_registered)
+			r = wf_poll_register_locked(pd);
+		if (r != 0) {
+			wf_unlock(&pd->lock);
+			return r;
+		}
+		r = poll_park_locked(pd, events, deadline);
+	} while (r == 0);
+	return r;
+}
+
+/* R5 for one direction. Returns whether the owner was among those woken. */
+static bool
+wake_locked(struct waitq *q, struct gqueue *ready)
+{
+	bool owner = false;
+	struct waiter *w;
+
+	while ((w = waitq_take(q)) != NULL) {
+		bool is_owner = w->index == IS_OWNER;
+
+		if (wf_claim(w, 0)) {
+			gqueue_put(ready, w->g);
+			owner |= is_owner;
+		}
+	}
+	return owner;
+}
+
+void
+wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready)
+{
+	static const uint32_t dir_events[2] = {
+	    EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR,
+	    EPOLLOUT | EPOLLHUP | EPOLLERR,
+	};
+
+	wf_lock(&pd->lock);
+	if (pd->gen == gen && pd->is_registered)
+		for (int dir = PD_READ; dir <= PD_WRITE; dir++)
+			if ((events & dir_events[dir]) && !wake_locked(&pd->wait[dir], ready))
+				wf_store_relaxed(&pd->ready[dir], 1);	/* R6, under the lock */
+	wf_unlock(&pd->lock);
+}
+
+/* Is what we registered still what the number means? If not, registers that. */
+static void
+check_locked(struct pd *pd, struct gqueue *ready)
+{
+	uint64_t id;
+	int r = wf_os_socket_id(pd_number(pd), &id);
+
+	if (r == 0 && id != 0 && id == pd->socket_id)
+		return;
+	if (r == 0)
+		r = wf_poll_renew_locked(pd);
+	if (r == 0) {
+		pd->socket_id = id;
+		return;
+	}
+	/* Closed, or nothing that can be polled: those that wait shall ask and be told so. */
+	pd->is_registered = false;
+	pd->gen++;
+	for (int dir = PD_READ; dir <= PD_WRITE; dir++)
+		(void)wake_locked(&pd->wait[dir], ready);
+}
+
+bool
+wf_pd_look(struct pd *pd, struct gqueue *ready)
+{
+	bool again = false;
+
+	wf_lock(&pd->lock);
+	if (pd->is_registered && (pd->wait[PD_READ].head != NULL || pd->wait[PD_WRITE].head != NULL)) {
+		if (pd->nwaits != pd->nwaits_seen)
+			again = true;	/* begun since the last look: most are soon over */
+		else
+			check_locked(pd, ready);
+		pd->nwaits_seen = pd->nwaits;
+	}
+	pd->on_look = again;
+	wf_unlock(&pd->lock);
+	return again;
+}
