@@ -13,10 +13,10 @@
 WEFT_BEGIN_DECLS
 
 typedef struct weft_mutex { uint64_t weft_priv[2]; } weft_mutex;
-typedef struct weft_rwmutex { uint64_t weft_priv[6]; } weft_rwmutex;
+typedef struct weft_rwmutex { uint64_t weft_priv[7]; } weft_rwmutex;
 typedef struct weft_cond { uint64_t weft_priv[3]; } weft_cond;
 typedef struct weft_waitgroup { uint64_t weft_priv[2]; } weft_waitgroup;
-typedef struct weft_once { uint64_t weft_priv[3]; } weft_once;
+typedef struct weft_once { uint64_t weft_priv[2]; } weft_once;
 typedef struct weft_sem { uint64_t weft_priv[4]; } weft_sem;
 
 /**

@@ -1,0 +1,174 @@
+/*
+ * weft_cond: a strict queue of waiters. Protocol: README.md, "Cond", whose steps are cited here.
+ */
+#include "sync/mutex.h"
+
+#include "base/assert.h"
+#include "sched/panic.h"
+
+/* waiter.index: how far a waiter has got. */
+enum {
+	QUEUED,			/* C1: a signal takes it off, and that is all */
+	PARKED,			/* C3: a signal must claim it */
+};
+
+/*
+ * Life: the user's, all zero at first.
+ *
+ *   l  under lock
+ *   w  written under lock, read by anyone
+ *   x  rules at the field
+ */
+struct cond {
+	struct wf_lock lock;
+	_Atomic uint32_t n;		/* w  length of waiters */
+	_Atomic(struct cond *) self;	/* x  NULL, then its address, by the first to use it */
+	struct waitlist waiters;	/* l  oldest first */
+};
+
+_Static_assert(sizeof(struct cond) <= sizeof(weft_cond), "weft_priv is too small");
+
+static inline struct cond *
+cond_of(weft_cond *c)
+{
+	return (struct cond *)(void *)c;
+}
+
+static inline void
+check_not_copied(struct cond *c)
+{
+	/* Relaxed, here and below: it guards nothing, and everybody writes the same. */
+	struct cond *self = wf_load_relaxed(&c->self);
+
+	if (wf_likely(self == c) || (self == NULL && wf_cas_relaxed(&c->self, &self, c))
+	    || self == c)
+		return;
+	wf_enter();
+	wf_panic("sync.Cond is copied");
+}
+
+/* ---- The queue, under lock ---- */
+
+static void
+put_locked(struct cond *c, struct waiter *w)
+{
+	waitlist_put(&c->waiters, w);
+	wf_store_relaxed(&c->n, wf_load_relaxed(&c->n) + 1);	/* README.md: the mutex orders it */
+}
+
+static void
+removed_locked(struct cond *c)
+{
+	wf_store_relaxed(&c->n, wf_load_relaxed(&c->n) - 1);	/* a stale one costs a look */
+}
+
+/* C5. Spends one signal; false: nobody is there. A goroutine to be readied goes on ready. */
+static bool
+signal_locked(struct cond *c, struct gqueue *ready)
+{
+	struct waiter *w;
+
+	while ((w = waitlist_take(&c->waiters)) != NULL) {
+		removed_locked(c);
+		if (w->index == QUEUED)
+			return true;
+		if (wf_claim(w, 0)) {
+			gqueue_put(ready, w->g);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- Wait ---- */
+
+/* C3. */
+static int
+park(struct cond *c, struct waiter *w, int64_t deadline)
+{
+	int r;
+
+	wf_lock(&c->lock);
+	if (!w->queued) {
+		wf_unlock(&c->lock);
+		return 0;
+	}
+	r = wf_park_check(deadline, /* cancellable */ true);
+	if (r == 0) {
+		w->index = PARKED;
+		r = wf_park_unlock(&c->lock, WAIT_COND, deadline, /* cancellable */ true);
+		if (r >= 0)
+			return 0;
+		WF_POINT("cond.gave_up");
+		wf_lock(&c->lock);
+	}
+	if (waitlist_remove(&c->waiters, w))
+		removed_locked(c);
+	wf_unlock(&c->lock);
+	return r;
+}
+
+WF_API_PARKS int
+weft_cond_wait(weft_cond *pub, weft_mutex *pub_m, int64_t deadline)
+{
+	struct cond *c = cond_of(pub);
+	struct mutex *m = (struct mutex *)(void *)pub_m;
+	struct waiter w;
+	int r;
+
+	check_not_copied(c);
+	wf_enter();
+	/* Its ticket stays right until we park: nothing in between is a wait. */
+	wf_waiter_init(&w, deadline, /* cancellable */ true);
+	w.index = QUEUED;
+	wf_lock(&c->lock);
+	put_locked(c, &w);						/* C1 */
+	wf_unlock(&c->lock);
+
+	if (!mutex_unlock_fast(m))					/* C2 */
+		(void)wf_mutex_unlock_slow(m);	/* who got it runs next: we are about to park */
+	WF_POINT("cond.unlocked");
+	r = park(c, &w, deadline);					/* C3 */
+
+	if (!mutex_lock_fast(m))					/* C4 */
+		(void)wf_mutex_lock_slow(m, WEFT_FOREVER, WAIT_MUTEX);
+	wf_leave();
+	return r;
+}
+
+/* ---- Signal ---- */
+
+WF_API_PARKS void
+weft_cond_signal(weft_cond *pub)
+{
+	struct cond *c = cond_of(pub);
+	struct gqueue ready = {0};
+
+	check_not_copied(c);
+	if (wf_load_relaxed(&c->n) == 0)	/* the mutex orders it, as at put_locked() */
+		return;
+	wf_enter();
+	wf_lock(&c->lock);
+	(void)signal_locked(c, &ready);
+	wf_unlock(&c->lock);		/* The last touch. */
+	wf_ready_all(&ready);						/* C6 */
+	wf_leave();
+}
+
+WF_API_PARKS void
+weft_cond_broadcast(weft_cond *pub)
+{
+	struct cond *c = cond_of(pub);
+	struct gqueue ready = {0};
+
+	check_not_copied(c);
+	if (wf_load_relaxed(&c->n) == 0)	/* the mutex orders it, as at put_locked() */
+		return;
+	wf_enter();
+	wf_lock(&c->lock);
+	while (signal_locked(c, &ready))
+		continue;
+	wf_unlock(&c->lock);		/* The last touch. */
+	wf_ready_all(&ready);						/* C6 */
+	wf_leave();
+}

@@ -1,0 +1,74 @@
+/*
+ * The mutex as cond and rwmutex use it, inside the runtime. How it works: README.md, "Mutex".
+ */
+#ifndef WEFT_SYNC_MUTEX_H
+#define WEFT_SYNC_MUTEX_H
+
+#include <weft/sync.h>
+#include "sync/waitlist.h"
+
+/* Bits of mutex.state. */
+#define MUTEX_LOCKED	0x1u	/* somebody owns it */
+#define MUTEX_WAITERS	0x2u	/* waiters is not empty; changed under lock only */
+#define MUTEX_WOKEN	0x4u	/* one who runs is trying: unlock need wake nobody */
+#define MUTEX_STARVING	0x8u	/* goes from owner to first waiter; changed under lock only */
+
+/*
+ * Life: the user's, all zero at first. Who may free it when: README.md, "The rule of the last
+ * touch".
+ *
+ *   l  under lock
+ *   x  atomic; M1-M8
+ */
+struct mutex {
+	_Atomic uint32_t state;		/* x */
+	struct wf_lock lock;
+	struct waitlist waiters;	/* l  oldest first; one that competed and lost, first */
+};
+
+_Static_assert(sizeof(struct mutex) <= sizeof(weft_mutex), "weft_priv is too small");
+_Static_assert(sizeof(weft_mutex) <= 16, "promised by the contract");
+
+/*
+ * Takes the lock at once or waits for it: 0, or -ETIMEDOUT. reason is what dumps show. Between
+ * wf_enter() and wf_leave().
+ */
+WF_PARKS int wf_mutex_lock_slow(struct mutex *m, int64_t deadline, enum wf_wait_reason reason);
+
+/*
+ * Unlocks; fatal if it is not locked. True: it was handed to a starving waiter, which the
+ * caller should let run by wf_yield(). Does not park. Between wf_enter() and wf_leave().
+ */
+bool wf_mutex_unlock_slow(struct mutex *m);
+
+/* M1. */
+static WF_ALWAYS_INLINE bool
+mutex_lock_fast(struct mutex *m)
+{
+	uint32_t old = 0;
+
+	return wf_cas_acquire(&m->state, &old, MUTEX_LOCKED);		/* A1 */
+}
+
+/* M5. The last touch, if it works. */
+static WF_ALWAYS_INLINE bool
+mutex_unlock_fast(struct mutex *m)
+{
+	uint32_t old = MUTEX_LOCKED;
+
+	return wf_cas_release(&m->state, &old, 0u);			/* A1 */
+}
+
+/* Never waits. False when it is locked, or about to be handed to a waiter. */
+static inline bool
+mutex_trylock(struct mutex *m)
+{
+	uint32_t old = wf_load_relaxed(&m->state);	/* a first guess for the CAS */
+
+	while ((old & (MUTEX_LOCKED | MUTEX_STARVING)) == 0)
+		if (wf_cas_acquire(&m->state, &old, old | MUTEX_LOCKED))	/* A1 */
+			return true;
+	return false;
+}
+
+#endif /* WEFT_SYNC_MUTEX_H */

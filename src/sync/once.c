@@ -1,0 +1,96 @@
+/*
+ * weft_once. Protocol: README.md, "Once", whose steps and edge are cited here.
+ */
+#include <weft/sync.h>
+
+#include "sched/panic.h"
+#include "sync/waitlist.h"
+
+enum {
+	NEW,			/* zero: a fresh one */
+	RUNNING,
+	DONE,
+};
+
+/*
+ * Life: the user's, all zero at first.
+ *
+ *   l  under lock
+ *   x  atomic; O1-O4
+ */
+struct once {
+	_Atomic uint32_t state;		/* x  NEW, RUNNING, DONE; to DONE under lock */
+	struct wf_lock lock;
+	struct waitlist waiters;	/* l */
+};
+
+_Static_assert(sizeof(struct once) <= sizeof(weft_once), "weft_priv is too small");
+
+/* O3. Inside the runtime. */
+static void
+finish(struct once *o)
+{
+	struct gqueue ready = {0};
+	struct waiter *w;
+
+	wf_lock(&o->lock);
+	wf_store_release(&o->state, DONE);				/* E1 */
+	while ((w = waitlist_take(&o->waiters)) != NULL)
+		if (wf_claim(w, 0))
+			gqueue_put(&ready, w->g);
+	wf_unlock(&o->lock);
+	wf_ready_all(&ready);
+}
+
+/* O3 as a deferred call: fn panics or ends the goroutine. */
+static void
+cut_short(void *o)
+{
+	wf_enter();
+	finish(o);
+	wf_leave();
+}
+
+/* O4. */
+static WF_PARKS void
+wait_done(struct once *o)
+{
+	struct waiter w;
+
+	wf_lock(&o->lock);
+	if (wf_load_acquire(&o->state) == DONE) {			/* E1 */
+		wf_unlock(&o->lock);
+		return;
+	}
+	wf_waiter_init(&w, WEFT_FOREVER, /* cancellable */ false);
+	waitlist_put(&o->waiters, &w);
+	(void)wf_park_unlock(&o->lock, WAIT_ONCE, WEFT_FOREVER, /* cancellable */ false);
+}
+
+WF_API_PARKS void
+weft_once_do(weft_once *pub, void (*fn)(void *), void *arg)
+{
+	struct once *o = (struct once *)(void *)pub;
+	struct wf_defer defer;
+	uint32_t old = NEW;
+
+	if (wf_likely(wf_load_acquire(&o->state) == DONE))		/* O1; E1 */
+		return;
+	wf_enter();
+	if (fn == NULL)
+		wf_panic("weft_once_do of nil func value");
+	if (!wf_cas_acquire(&o->state, &old, RUNNING)) {		/* O2; E1 if it is DONE by now */
+		wait_done(o);						/* O4 */
+		wf_leave();
+		return;
+	}
+	wf_defer_push(&defer, cut_short, o);
+	wf_leave();
+
+	fn(arg);
+
+	wf_enter();
+	wf_defer_remove(&defer);
+	finish(o);
+	wf_leave();
+}

@@ -1,0 +1,270 @@
+/*
+ * weft_rwmutex: many readers or one writer, as in Go; writers exclude each other by a mutex of
+ * their own. Protocol: README.md, "RWMutex", whose steps and edges are cited here.
+ */
+#include "sync/mutex.h"
+
+#include "base/assert.h"
+#include "sched/panic.h"
+
+#define READER ((uint64_t)1)
+#define WRITER ((uint64_t)1 << 32)
+
+/*
+ * Life: the user's, all zero at first.
+ *
+ *   l  under lock
+ *   x  atomic; W1-W10
+ */
+struct rwmutex {
+	_Atomic uint64_t word;		/* x  readers + writers * WRITER */
+	struct mutex writers;		/* x  held from W5 to W8 */
+	struct wf_lock lock;
+	int32_t reader_wait;		/* l  readers the writer waits for; see README.md */
+	uint32_t reader_pass;		/* l  readers let in that have not looked yet */
+	bool writer_pass;		/* l  the writer is let in and has not looked yet */
+	struct waiter *writer;		/* l  or NULL: there is one at most */
+	struct waitlist readers;	/* l  oldest first */
+};
+
+_Static_assert(sizeof(struct rwmutex) <= sizeof(weft_rwmutex), "weft_priv is too small");
+
+static inline struct rwmutex *
+rwmutex_of(weft_rwmutex *rw)
+{
+	return (struct rwmutex *)(void *)rw;
+}
+
+static inline uint32_t
+n_readers(uint64_t word)
+{
+	return (uint32_t)word;
+}
+
+static inline bool
+has_writer(uint64_t word)
+{
+	return word >= WRITER;
+}
+
+/* ---- Letting in. Under lock; who is to be readied goes on ready. ---- */
+
+static void
+admit(struct waiter *w, struct gqueue *ready)
+{
+	/* Nothing but us ends these waits: they have no deadline and can't be cancelled. */
+	(void)wf_claim(w, 0);
+	gqueue_put(ready, w->g);
+}
+
+static void
+admit_readers_locked(struct rwmutex *rw, uint32_t n, struct gqueue *ready)
+{
+	for (; n > 0; n--) {
+		struct waiter *w = waitlist_take(&rw->readers);
+
+		if (w == NULL)
+			break;
+		admit(w, ready);
+	}
+	rw->reader_pass += n;
+}
+
+static void
+admit_writer_locked(struct rwmutex *rw, struct gqueue *ready)
+{
+	struct waiter *w = rw->writer;
+
+	rw->writer = NULL;
+	if (w != NULL)
+		admit(w, ready);
+	else
+		rw->writer_pass = true;
+}
+
+/* ---- Readers ---- */
+
+/* W2. */
+static WF_PARKS void
+wait_for_writer(struct rwmutex *rw)
+{
+	struct waiter w;
+
+	wf_lock(&rw->lock);
+	if (rw->reader_pass > 0) {
+		rw->reader_pass--;
+		wf_unlock(&rw->lock);
+		return;
+	}
+	wf_waiter_init(&w, WEFT_FOREVER, /* cancellable */ false);
+	waitlist_put(&rw->readers, &w);
+	(void)wf_park_unlock(&rw->lock, WAIT_RWMUTEX_R, WEFT_FOREVER, /* cancellable */ false);
+}
+
+WF_API_PARKS void
+weft_rwmutex_rlock(weft_rwmutex *pub)
+{
+	struct rwmutex *rw = rwmutex_of(pub);
+	uint64_t old = wf_add_acquire(&rw->word, READER);		/* W1; B1 */
+
+	if (wf_likely(!has_writer(old)))
+		return;
+	wf_enter();
+	wait_for_writer(rw);
+	wf_leave();
+}
+
+WEFT_API bool
+weft_rwmutex_tryrlock(weft_rwmutex *pub)
+{
+	struct rwmutex *rw = rwmutex_of(pub);
+	uint64_t old = wf_load_relaxed(&rw->word);	/* a first guess for the CAS */
+
+	while (!has_writer(old))
+		if (wf_cas_acquire(&rw->word, &old, old + READER))	/* B1 */
+			return true;
+	return false;
+}
+
+/* W4. The writer is waiting for us, so rw is still there until we let it in. */
+static WF_COLD void
+leave_to_writer(struct rwmutex *rw)
+{
+	struct gqueue ready = {0};
+
+	wf_lock(&rw->lock);
+	if (--rw->reader_wait == 0)
+		admit_writer_locked(rw, &ready);
+	wf_unlock(&rw->lock);						/* B2 */
+	wf_ready_all(&ready);
+}
+
+WF_API_PARKS void
+weft_rwmutex_runlock(weft_rwmutex *pub)
+{
+	struct rwmutex *rw = rwmutex_of(pub);
+	uint64_t old = wf_sub_release(&rw->word, READER);		/* W3; B1 */
+
+	if (wf_likely(!has_writer(old) && n_readers(old) != 0))
+		return;
+	wf_enter();
+	if (n_readers(old) == 0)
+		wf_fatal("sync: RUnlock of unlocked RWMutex");
+	leave_to_writer(rw);
+	wf_leave();
+}
+
+/* ---- Writers ---- */
+
+/* W7. */
+static WF_PARKS void
+wait_for_others(struct rwmutex *rw, uint64_t old)
+{
+	struct waiter w;
+	bool may_go;
+
+	wf_lock(&rw->lock);
+	if (!has_writer(old)) {
+		rw->reader_wait += (int32_t)n_readers(old);
+		may_go = rw->reader_wait == 0;
+	} else {
+		may_go = rw->writer_pass;
+		rw->writer_pass = false;
+	}
+	if (may_go) {
+		wf_unlock(&rw->lock);
+		return;
+	}
+	wf_waiter_init(&w, WEFT_FOREVER, /* cancellable */ false);
+	rw->writer = &w;
+	(void)wf_park_unlock(&rw->lock, WAIT_RWMUTEX_W, WEFT_FOREVER, /* cancellable */ false);
+}
+
+WF_API_PARKS void
+weft_rwmutex_lock(weft_rwmutex *pub)
+{
+	struct rwmutex *rw = rwmutex_of(pub);
+	uint64_t old;
+
+	if (wf_unlikely(!mutex_lock_fast(&rw->writers))) {		/* W5 */
+		wf_enter();
+		wf_mutex_lock_slow(&rw->writers, WEFT_FOREVER, WAIT_RWMUTEX_W);
+		wf_leave();
+	}
+	old = wf_add_acquire(&rw->word, WRITER);			/* W6; B1 */
+	if (wf_likely(old == 0))
+		return;
+	WF_POINT("rwmutex.writer_counted");
+	wf_enter();
+	wait_for_others(rw, old);
+	wf_leave();
+}
+
+/* True: a starving writer got the inner mutex, and should soon run. */
+static bool
+unlock_writers(struct rwmutex *rw)
+{
+	bool handed_over;
+
+	if (wf_likely(mutex_unlock_fast(&rw->writers)))
+		return false;
+	wf_enter();
+	handed_over = wf_mutex_unlock_slow(&rw->writers);
+	wf_leave();
+	return handed_over;
+}
+
+WF_API_PARKS bool
+weft_rwmutex_trylock(weft_rwmutex *pub)
+{
+	struct rwmutex *rw = rwmutex_of(pub);
+	uint64_t old = 0;
+
+	if (!mutex_trylock(&rw->writers))
+		return false;
+	if (wf_cas_acquire(&rw->word, &old, WRITER))			/* B1 */
+		return true;
+	(void)unlock_writers(rw);
+	return false;
+}
+
+/* W10. What we left in word waits for us, so rw is still there until we let it in. */
+static WF_COLD void
+leave_to_others(struct rwmutex *rw, uint64_t word)
+{
+	struct gqueue ready = {0};
+
+	wf_lock(&rw->lock);
+	admit_readers_locked(rw, n_readers(word), &ready);
+	if (has_writer(word)) {
+		rw->reader_wait += (int32_t)n_readers(word);
+		if (rw->reader_wait == 0)
+			admit_writer_locked(rw, &ready);
+	}
+	wf_unlock(&rw->lock);						/* B2 */
+	wf_ready_all(&ready);
+}
+
+WF_API_PARKS void
+weft_rwmutex_unlock(weft_rwmutex *pub)
+{
+	struct rwmutex *rw = rwmutex_of(pub);
+	bool handed_over;
+	uint64_t word;
+
+	if (wf_unlikely(!has_writer(wf_load_relaxed(&rw->word)))) {	/* our own store, or misuse */
+		wf_enter();
+		wf_fatal("sync: Unlock of unlocked RWMutex");
+	}
+	handed_over = unlock_writers(rw);				/* W8 */
+	WF_POINT("rwmutex.writers_unlocked");
+	word = wf_sub_release(&rw->word, WRITER) - WRITER;		/* W9; B1 */
+	if (wf_likely(word == 0 && !handed_over))
+		return;
+	wf_enter();
+	if (word != 0)
+		leave_to_others(rw, word);
+	if (handed_over)
+		wf_yield();
+	wf_leave();
+}

@@ -1,0 +1,239 @@
+/*
+ * weft_waitgroup: a counter and those that wait for it to be 0. Protocol: README.md,
+ * "WaitGroup", whose steps and edges are cited here.
+ */
+#include <weft/sync.h>
+
+#include "base/assert.h"
+#include "sched/go.h"
+#include "sched/panic.h"
+#include "sync/waitlist.h"
+
+#define WAITERS 1		/* bit of waitgroup.state: somebody waits, or has just been released */
+#define ONE 2			/* of the counter */
+#define COUNTER_MAX (INT32_MAX / ONE)
+
+/*
+ * Life: the user's, all zero at first. Who may free it when: README.md, "The rule of the last
+ * touch".
+ *
+ *   l  under lock
+ *   x  atomic; G1-G5
+ */
+struct waitgroup {
+	_Atomic int32_t state;		/* x  counter * ONE + WAITERS */
+	struct wf_lock lock;
+	struct waitlist waiters;	/* l */
+};
+
+_Static_assert(sizeof(struct waitgroup) <= sizeof(weft_waitgroup), "weft_priv is too small");
+_Static_assert(sizeof(weft_waitgroup) <= 16, "promised by the contract");
+
+static inline struct waitgroup *
+waitgroup_of(weft_waitgroup *wg)
+{
+	return (struct waitgroup *)(void *)wg;
+}
+
+/* ---- Add, done ---- */
+
+/* G2. We are the one that took the counter to 0 while somebody waited. */
+static WF_COLD void
+release_all(struct waitgroup *wg)
+{
+	struct gqueue ready = {0};
+	struct waiter *w;
+	int32_t state;
+
+	WF_POINT("waitgroup.zero");
+	wf_lock(&wg->lock);
+	state = wf_and_acqrel(&wg->state, ~WAITERS);			/* D3 */
+	while ((w = waitlist_take(&wg->waiters)) != NULL)
+		if (wf_claim(w, 0))
+			gqueue_put(&ready, w->g);
+	wf_unlock(&wg->lock);		/* The last touch. */
+	wf_ready_all(&ready);						/* D2 */
+	if (state != WAITERS)
+		wf_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
+}
+
+/* The part of G1 that is not 0 or that is wrong. old is the state before delta. */
+static WF_COLD void
+add_slow(struct waitgroup *wg, int32_t old, int delta)
+{
+	int64_t counter = (int64_t)(old >> 1) + delta;
+
+	if (counter < 0 || counter > COUNTER_MAX)
+		wf_panic("sync: negative WaitGroup counter");	/* Go's word for overflow too */
+	if (delta == 0)
+		return;		/* between another's G1 and G2 */
+	if (old == WAITERS && delta > 0)
+		wf_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
+	release_all(wg);
+}
+
+static inline void
+add(struct waitgroup *wg, int delta)
+{
+	/* In unsigned arithmetic, where a delta that is too large is no undefined behaviour. */
+	int32_t step = (int32_t)((uint32_t)delta * ONE);
+	int32_t old = wf_add_acqrel(&wg->state, step);			/* G1; D1 */
+	int64_t counter = (int64_t)(old >> 1) + delta;
+
+	if (wf_likely((counter > 0 && counter <= COUNTER_MAX && old != WAITERS)
+	    || (counter == 0 && (old & WAITERS) == 0)))
+		return;
+	wf_enter();
+	add_slow(wg, old, delta);
+	wf_leave();
+}
+
+WF_API_PARKS void
+weft_waitgroup_add(weft_waitgroup *pub, int delta)
+{
+	add(waitgroup_of(pub), delta);
+}
+
+WF_API_PARKS void
+weft_waitgroup_done(weft_waitgroup *pub)
+{
+	add(waitgroup_of(pub), -1);
+}
+
+/* ---- Wait ---- */
+
+/* G5. */
+static WF_COLD void
+leave_queue(struct waitgroup *wg, struct waiter *w)
+{
+	WF_POINT("waitgroup.gave_up");
+	wf_lock(&wg->lock);
+	if (waitlist_remove(&wg->waiters, w) && wg->waiters.head == NULL) {
+		int32_t old = wf_load_relaxed(&wg->state);	/* a first guess for the CAS */
+
+		/* Relaxed: nothing is passed on. At 0 the bit belongs to release_all(). */
+		while (old >= ONE && !wf_cas_relaxed(&wg->state, &old, old & ~WAITERS))
+			continue;
+	}
+	wf_unlock(&wg->lock);
+}
+
+/* G4, under lock. 0: there is nothing to wait for. 1: announced. Or why it can't wait. */
+static int
+announce_locked(struct waitgroup *wg, int64_t deadline)
+{
+	int may_wait = wf_park_check(deadline, /* cancellable */ true);
+	int32_t old = wf_load_acquire(&wg->state);			/* D1 */
+
+	for (;;) {
+		if (old == 0)
+			return 0;
+		if (may_wait < 0)
+			return may_wait;
+		/* Relaxed: the waiter is under lock. Acquire for the case that it fails. */
+		if ((old & WAITERS) != 0 || wf_cas_acquire(&wg->state, &old, old | WAITERS))
+			return 1;					/* D1 */
+	}
+}
+
+static int
+wait_slow(struct waitgroup *wg, int64_t deadline)
+{
+	struct waiter w;
+	int r;
+
+	wf_lock(&wg->lock);
+	r = announce_locked(wg, deadline);
+	if (r <= 0) {
+		wf_unlock(&wg->lock);
+		return r;
+	}
+	wf_waiter_init(&w, deadline, /* cancellable */ true);
+	waitlist_put(&wg->waiters, &w);
+	r = wf_park_unlock(&wg->lock, WAIT_WAITGROUP, deadline, /* cancellable */ true);
+	if (r < 0) {
+		leave_queue(wg, &w);
+		return r;
+	}
+	if (wf_load_relaxed(&wg->state) != 0)	/* D2 has ordered it, unless there is misuse */
+		wf_panic("sync: WaitGroup is reused before previous Wait has returned");
+	return 0;
+}
+
+WF_API_PARKS int
+weft_waitgroup_wait(weft_waitgroup *pub, int64_t deadline)
+{
+	struct waitgroup *wg = waitgroup_of(pub);
+	int r;
+
+	/* G3, in this order: README.md, "Why G3 looks at lock". */
+	if (wf_load_acquire(&wg->state) == 0				/* D1, D3 */
+	    && wf_load_acquire(&wg->lock.word) == 0)			/* L1 */
+		return 0;
+	wf_enter();
+	r = wait_slow(wg, deadline);
+	wf_leave();
+	return r;
+}
+
+/* ---- Go ---- */
+
+struct job {
+	struct waitgroup *wg;
+	void (*fn)(void *);
+	void *arg;
+};
+
+/* Deferred by run_job(): fn called weft_goexit(), or it panics, and then nobody must take the job
+ * for done in the moment before the process dies. */
+static void
+job_cut_short(void *p)
+{
+	const struct job *j = p;
+	bool is_ending;
+
+	wf_enter();
+	is_ending = wf_is_ending(wf_g());
+	wf_leave();
+	if (is_ending)
+		add(j->wg, -1);
+}
+
+static WF_PARKS void
+run_job(void *p)
+{
+	struct job *j = p;
+	struct wf_defer cut_short;
+
+	wf_enter();
+	wf_defer_push(&cut_short, job_cut_short, j);
+	wf_leave();
+	j->fn(j->arg);
+	wf_enter();
+	wf_defer_remove(&cut_short);
+	wf_leave();
+	add(j->wg, -1);
+}
+
+WF_API_PARKS int
+weft_waitgroup_go(weft_waitgroup *pub, void (*fn)(void *), void *arg)
+{
+	struct job j = {waitgroup_of(pub), fn, arg};
+	struct wf_go_args args = {
+		.fn = run_job,
+		.copy = &j,
+		.copy_size = sizeof(j),
+		.caller_pc = (uintptr_t)__builtin_return_address(0),
+	};
+	int r;
+
+	add(j.wg, 1);
+	wf_enter();
+	if (fn == NULL)
+		wf_fatal("go of nil func value");
+	r = wf_go(&args);
+	wf_leave();
+	if (r < 0)
+		add(j.wg, -1);
+	return r;
+}
