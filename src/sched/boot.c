@@ -24,7 +24,7 @@ void (*wf_point_hook)(const char *name);
 #endif
 
 /* Set once Ps are counted from the machine, not from the environment or by a call. */
-static bool follows_limit;
+static _Atomic bool follows_limit;
 
 /* The number of Ps that the environment asks for, or 0. */
 static uint32_t
@@ -158,7 +158,7 @@ boot(void)
 	wf_sched.has_membarrier = !wf_sched.debug.nomembarrier && wf_os_membarrier_init() == 0;
 	wf_stack_init(wf_sched.debug.guard, stack_from_env());
 
-	follows_limit = n == 0;
+	wf_store_relaxed(&follows_limit, n == 0);
 	wf_procs_init(n != 0 ? n : wf_min((uint32_t)wf_numcpu(), PROCS_MAX));
 	if (wf_os_is_main_thread())
 		adopt_main();
@@ -171,7 +171,7 @@ boot(void)
 void
 wf_procs_follow_limit(void)
 {
-	if (follows_limit)
+	if (wf_load_relaxed(&follows_limit))	/* a hint: the next look is in a second */
 		wf_procs_set((uint32_t)wf_numcpu());
 }
 
@@ -179,7 +179,7 @@ wf_procs_follow_limit(void)
 void
 wf_procs_stop_following(void)
 {
-	follows_limit = false;
+	wf_store_relaxed(&follows_limit, false);
 }
 
 void

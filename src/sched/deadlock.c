@@ -11,6 +11,19 @@
 #include "os/os.h"
 #include "sched/panic.h"
 
+/*
+ * Has a foreign thread been woken that has not gone on yet? It still counts as parked. Its waker set
+ * the note before it went to sleep itself, under the lock that we hold.
+ */
+static bool
+foreign_is_waking(void)
+{
+	for (struct m *m = wf_load_acquire(&wf_sched.all_m); m != NULL; m = m->all_next)
+		if (m->is_foreign && wf_load_relaxed(&m->note) != 0)
+			return true;
+	return false;
+}
+
 /* May threads that we do not know of, or foreign ones between two calls, bring work? */
 static bool
 strangers_may_help(void)
@@ -18,7 +31,7 @@ strangers_may_help(void)
 	int ours = (int)(wf_sched.n_m + wf_sched.n_foreign) + (wf_sched.has_monitor ? 1 : 0);
 	int n = wf_os_thread_count();
 
-	return wf_sched.n_foreign > wf_sched.n_foreign_parked || n < 0 || n > ours;
+	return wf_sched.n_foreign > wf_sched.n_foreign_parked || n < 0 || n > ours || foreign_is_waking();
 }
 
 /* Under sched.lock, whenever a thread has gone to sleep. Does not return from a dead program. */

@@ -63,9 +63,14 @@ end_slice(struct p *p)
 	struct g *g = runq_take_next(&p->runq);
 
 	wf_store_relaxed(&p->preempt, 0);
-	p->inherited = 0;
 	if (g != NULL)
 		wf_runq_put(p, g, false);
+}
+
+bool
+wf_pick_would_look(const struct p *p)
+{
+	return (wf_load_relaxed(&p->picks) + 1) % POLL_PICKS == 0;
 }
 
 /*
@@ -92,16 +97,13 @@ wf_pick_local(struct m *m)
 		if (g != NULL)
 			goto new_slice;
 	}
-	if (wf_unlikely(wf_load_relaxed(&p->preempt) || p->inherited >= INHERIT_MAX))
+	if (wf_unlikely(wf_load_relaxed(&p->preempt)))
 		end_slice(p);
-	if ((g = runq_take_next(&p->runq)) != NULL) {
-		p->inherited++;
+	if ((g = runq_take_next(&p->runq)) != NULL)
 		return g;
-	}
 	if ((g = runq_take(&p->runq)) == NULL && (g = take_global(p)) == NULL)
 		return NULL;
 new_slice:
-	p->inherited = 0;
 	wf_store_relaxed(&p->schedtick, wf_load_relaxed(&p->schedtick) + 1);
 	return g;
 }
@@ -296,9 +298,7 @@ wf_find_runnable(struct m *m)
 			continue;
 		}
 		if (wf_p_must_retire(m->p)) {
-			wf_lock(&wf_sched.lock);
-			wf_p_retire_locked(wf_p_release(m));
-			wf_unlock(&wf_sched.lock);
+			wf_p_retire(wf_p_release(m));
 			if (wf_load_relaxed(&m->is_spinning))
 				wf_stop_spinning(m);
 			wf_wake_one();

@@ -15,11 +15,11 @@ struct wf_debug {
 	int64_t schedtrace_ms;	/* print a line every so often; 0 = never */
 	bool nomembarrier;	/* act as on a kernel without membarrier(2) */
 	bool scheddetail;	/* with it: every P, M and G too */
-	bool crash;		/* die of SIGABRT or of the signal, for a core file, not with status 2 */
+	bool crash;		/* die of SIGABRT or of the signal, for a core file */
 	char guard[12];		/* stack guards: "", "madvise", "mprotect", "canary" */
 };
 
-/* Parses text, which may be NULL. Each name or value that means nothing gives one line on stderr. */
+/* Parses text, which may be NULL. What means nothing gives a line on stderr. */
 void wf_debug_parse(const char *text, struct wf_debug *ret);
 
 /* Installs the handlers of fatal signals. Once, at boot; d lives on. */

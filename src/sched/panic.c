@@ -28,16 +28,16 @@
  */
 #include "sched/panic.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <weft/panic.h>
 #include "arch/escape.h"
 #include "base/assert.h"
 #include "sched/hooks.h"
 #include "sched/self.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #ifdef WF_ASAN
 /* Frames are about to be abandoned: what ASan poisoned in them is clean. */

@@ -10,7 +10,8 @@
 #include "base/compiler.h"
 #include "sched/g.h"
 
-/* Recoverable: runs defers, then the innermost weft_try() returns 1; without one, prints "panic: ..." and exits with 2. */
+/* Recoverable: runs defers, then the innermost weft_try() returns 1; without one, prints
+ * "panic: ..." and exits with 2. */
 WF_NORETURN WF_COLD void wf_panic(const char *fmt, ...) WF_PRINTF(1, 2);
 
 /* Not recoverable: prints "fatal error: ...", the goroutine and its stack, and exits with 2. */

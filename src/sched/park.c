@@ -108,6 +108,7 @@ park_bound(struct m *m, struct g *g, const struct commit *c)
 {
 	bool forever = c->deadline == WEFT_FOREVER;
 
+	wf_ctx_here(&g->ctx);	/* for dumps: nothing ever switches to it */
 	wf_store_relaxed(&g->status, G_WAITING);
 	wf_store_seqcst(&g->wait, c->ticket);
 	if (c->unlock != NULL)
@@ -129,12 +130,13 @@ park_bound(struct m *m, struct g *g, const struct commit *c)
 		if (r == -ETIMEDOUT && wf_claim_ticket(g, c->ticket, -ETIMEDOUT))
 			break;
 	}
-	wf_store_relaxed(&m->note, 0);	/* the M may serve a thread of ours one day */
 	if (forever) {
+		/* Before the note is cleared: one of both tells the deadlock detector that we are awake. */
 		wf_lock(&wf_sched.lock);
 		wf_sched.n_foreign_parked--;
 		wf_unlock(&wf_sched.lock);
 	}
+	wf_store_relaxed(&m->note, 0);	/* the M may serve a thread of ours one day */
 	wf_store_relaxed(&g->status, G_RUNNING);
 	return g->wait_result;
 }
@@ -146,7 +148,13 @@ leave(struct m *m, struct g *g)
 	struct g *next;
 
 	check_canary(g);
-	next = wf_unlikely(wf_load_relaxed(&g->locked) != 0) ? NULL : wf_pick_local(m);
+	/*
+	 * The object's lock is held until the commit. So nothing that takes such locks may be done
+	 * here: when it is time to ask the poller and the timers, the thread's own stack does it.
+	 */
+	next = wf_unlikely(wf_load_relaxed(&g->locked) != 0 || wf_pick_would_look(m->p))
+	    ? NULL
+	    : wf_pick_local(m);
 	if (wf_likely(next != NULL && wf_load_relaxed(&next->locked) == 0)) {
 		wf_switch_to_g(m, g, next);
 	} else {

@@ -88,41 +88,52 @@ wf_p_must_retire(const struct p *p)
 }
 
 /*
- * p is beyond gomaxprocs and nobody's: what it has goes to others. Its runnable goroutines to the
- * global queue, its timers to P 0, which is never retired.
+ * p was beyond gomaxprocs and is the caller's, who holds no lock: what it has goes to others. Its
+ * runnable goroutines to the global queue, its timers to P 0, which is never retired. Not under
+ * sched.lock: that one is taken by goroutines that park, with the lock of their object held,
+ * which a timer that fires takes under the lock of its heap.
  */
 void
-wf_p_retire_locked(struct p *p)
+wf_p_retire(struct p *p)
 {
 	struct gqueue q = { 0 };
 	struct g *g;
 
+	wf_timers_move(&p->timers, &wf_load_relaxed(&wf_sched.all_p[0])->timers);
+	while (p->n_stacks > 0)
+		wf_stack_put(p->stacks[--p->n_stacks]);
 	if ((g = runq_take_next(&p->runq)) != NULL)
 		gqueue_put(&q, g);
 	while ((g = runq_take(&p->runq)) != NULL)
 		gqueue_put(&q, g);
+
+	wf_lock(&wf_sched.lock);
 	wf_global_put_all_locked(&q);
-	wf_timers_move(&p->timers, &wf_load_relaxed(&wf_sched.all_p[0])->timers);
-	while (p->n_stacks > 0)
-		wf_stack_put(p->stacks[--p->n_stacks]);
-	wf_store_relaxed(&p->status, P_DEAD);
+	/* It may be wanted again by now. */
+	if (wf_p_must_retire(p))
+		wf_store_relaxed(&p->status, P_DEAD);
+	else
+		wf_p_put_idle_locked(p);
+	wf_unlock(&wf_sched.lock);
+	wf_wake_one();
 }
 
-/* Retires the idle Ps that are too many. */
-static void
-retire_idle_locked(void)
+/* Takes one idle P that is too many off the list, or returns NULL. */
+static struct p *
+take_surplus(void)
 {
-	struct p **at = &wf_sched.idle_p, *p;
+	struct p **at, *p;
 
-	while ((p = *at) != NULL) {
-		if (!wf_p_must_retire(p)) {
-			at = &p->idle_next;
-			continue;
-		}
+	wf_lock(&wf_sched.lock);
+	for (at = &wf_sched.idle_p; (p = *at) != NULL && !wf_p_must_retire(p); at = &p->idle_next)
+		;
+	if (p != NULL) {
 		*at = p->idle_next;
 		(void)wf_sub_seqcst(&wf_sched.n_idle_p, 1);
-		wf_p_retire_locked(p);
+		wf_store_relaxed(&p->status, P_RUNNING);
 	}
+	wf_unlock(&wf_sched.lock);
+	return p;
 }
 
 /* Makes or revives Ps so that those below n exist. Returns how many there are. */
@@ -166,11 +177,12 @@ change(uint32_t want)
 			wf_store_relaxed(&wf_sched.gomaxprocs, wf_max(added, old));
 	} else if (want < old) {
 		wf_store_seqcst(&wf_sched.gomaxprocs, want);
-		retire_idle_locked();
 	}
 	wf_unlock(&wf_sched.lock);
 	if (want == old)
 		return old;
+	for (struct p *p; (p = take_surplus()) != NULL;)
+		wf_p_retire(p);
 	wf_monitor_wake();
 	wf_fence_seqcst();						/* A2 */
 	wf_wake_one();

@@ -34,7 +34,6 @@
 #define GOID_BATCH 16u
 #define GLOBAL_TICK 61u		/* as Go: prime, so that it does not beat with user patterns */
 #define SLICE_NS 10000000	/* as Go: 10 ms */
-#define INHERIT_MAX 256u	/* goroutines in a row that may run from runnext (W12) */
 #define POLL_PICKS 64u		/* a busy P asks the poller every so many goroutines (W4) */
 
 enum p_status {
@@ -67,7 +66,6 @@ struct p {
 	/* Written on every switch. */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t schedtick;	/* w  + 1 per time slice */
 	_Atomic uint32_t picks;			/* w  + 1 per goroutine run */
-	uint32_t inherited;			/* o  runs in a row from runnext */
 	uint32_t n_stacks;			/* o */
 	struct wf_stack *stacks[STACK_CACHE];	/* o  warm default stacks, newest last */
 	struct g *free_g;			/* o  dead goroutines */
@@ -208,7 +206,7 @@ void wf_p_put_idle_locked(struct p *p);
 void wf_p_acquire(struct m *m, struct p *p);
 struct p *wf_p_release(struct m *m);
 bool wf_p_must_retire(const struct p *p);
-void wf_p_retire_locked(struct p *p);
+void wf_p_retire(struct p *p);
 /* ---- m.c: threads ---- */
 struct m *wf_m_new_locked(void);
 void wf_m_init_self(struct m *m);
@@ -228,6 +226,8 @@ WF_NORETURN void wf_g_exit(struct g *g);
 void wf_g0_main(void *carry);
 /* ---- find.c: finding work ---- */
 struct g *wf_pick_local(struct m *m);
+/* Will the next wf_pick_local() ask the poller and the timers? They take objects' locks. */
+bool wf_pick_would_look(const struct p *p);
 struct g *wf_find_runnable(struct m *m);
 void wf_schedule(struct m *m);
 /* ---- queue.c: putting work ---- */

@@ -215,7 +215,7 @@ wf_timers_run(struct timers *ts, int64_t now, struct gqueue *ready)
 	return next;
 }
 
-/* Moves all timers of a P that retires. Under sched.lock; `to` is P 0's, so the locks are ordered. */
+/* Moves all timers of a P that retires. `to` is P 0's, so the locks are ordered. */
 void
 wf_timers_move(struct timers *from, struct timers *to)
 {

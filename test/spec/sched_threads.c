@@ -1,0 +1,547 @@
+/*
+ * Goroutines and kernel threads: calls that block without weft's knowledge, endless loops, threads
+ * that weft did not start, goroutines locked to their thread, fork.
+ */
+#define _GNU_SOURCE
+#include <weft.h>
+
+#include "child.h"
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static atomic_long count;
+static atomic_bool stop;
+
+#define MS ((int64_t)1000000)
+
+static int64_t
+limit(int64_t ns)
+{
+	return ns * test_scale();
+}
+
+static int
+tid(void)
+{
+	return (int)syscall(SYS_gettid);
+}
+
+/* Other goroutines get on while every P's thread is stuck: ticks of 1 ms for 100 ms. */
+static void
+expect_others_run(void)
+{
+	int64_t worst = 0;
+
+	for (int i = 0; i < 50; i++) {
+		int64_t due = weft_in(MS), late;
+
+		weft_sleep(MS);
+		late = weft_now() - due;
+		if (late > worst)
+			worst = late;
+	}
+	/* Not a benchmark: a thread that stops others would do so for seconds. */
+	if (worst > limit(1000 * MS))
+		FAIL("a 1 ms sleep took %lld ms", (long long)(worst / MS));
+}
+
+static void
+in_usleep(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop))
+		usleep(300000);
+	atomic_fetch_add(&count, 1);
+}
+
+static int pipe_fds[2];
+
+static void
+in_read(void *arg)
+{
+	char c;
+
+	(void)arg;
+	EXPECT_EQ(read(pipe_fds[0], &c, 1), 1);
+	atomic_fetch_add(&count, 1);
+}
+
+static char lock_path[64];
+
+static void
+in_flock(void *arg)
+{
+	int fd = open(lock_path, O_RDWR);
+
+	(void)arg;
+	EXPECT(fd >= 0);
+	EXPECT_EQ(flock(fd, LOCK_EX), 0);
+	close(fd);
+	atomic_fetch_add(&count, 1);
+}
+
+static pthread_mutex_t foreign_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+in_pthread_mutex(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&foreign_mutex);
+	pthread_mutex_unlock(&foreign_mutex);
+	atomic_fetch_add(&count, 1);
+}
+
+static void
+wait_for(long n)
+{
+	int64_t deadline = weft_in(limit(20000 * MS));
+
+	while (atomic_load(&count) < n) {
+		if (weft_now() > deadline)
+			FAIL("only %ld of %ld", atomic_load(&count), n);
+		weft_sleep(MS);
+	}
+}
+
+/* SCENARIOS 91 and the mission: a goroutine that blocks in the kernel stops nobody. */
+TEST(raw_blocking_calls_stop_nobody)
+{
+	int fd;
+
+	EXPECT_EQ(pipe(pipe_fds), 0);
+	snprintf(lock_path, sizeof(lock_path), "/tmp/weft-flock-%d", (int)getpid());
+	fd = open(lock_path, O_RDWR | O_CREAT, 0600);
+	EXPECT(fd >= 0);
+	EXPECT_EQ(flock(fd, LOCK_EX), 0);
+	pthread_mutex_lock(&foreign_mutex);
+
+	for (int i = 0; i < 3; i++) {
+		weft_go(in_usleep, NULL);
+		weft_go(in_read, NULL);
+		weft_go(in_flock, NULL);
+		weft_go(in_pthread_mutex, NULL);
+	}
+	expect_others_run();
+	EXPECT_EQ(atomic_load(&count), 0);
+
+	atomic_store(&stop, true);
+	EXPECT_EQ(write(pipe_fds[1], "xyz", 3), 3);
+	close(fd);
+	pthread_mutex_unlock(&foreign_mutex);
+	wait_for(12);
+	unlink(lock_path);
+}
+
+/* SCENARIOS 60: endless loops without a call. Go preempts them; weft lets the kernel do it. */
+static void
+hog(void *arg)
+{
+	volatile long *n = arg;
+
+	while (!atomic_load_explicit(&stop, memory_order_relaxed))
+		(*n)++;
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(endless_loops_stop_nobody)
+{
+	static long n[4];
+
+	weft_gomaxprocs(2);
+	for (int i = 0; i < 4; i++)
+		weft_go(hog, &n[i]);
+	expect_others_run();
+	atomic_store(&stop, true);
+	wait_for(4);
+	for (int i = 0; i < 4; i++)
+		EXPECT(n[i] > 0);
+}
+
+/* A loop that does call weft but never waits is outside most of the time: its P is taken then. */
+static void
+polling_hog(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop))
+		(void)weft_goid();
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(loops_of_calls_that_never_wait_stop_nobody)
+{
+	weft_gomaxprocs(1);
+	weft_go(polling_hog, NULL);
+	weft_go(polling_hog, NULL);
+	expect_others_run();
+	atomic_store(&stop, true);
+	wait_for(2);
+}
+
+/* SCENARIOS 71: goroutines in and out of short marked calls all see the flag. */
+static void
+short_syscalls(void *arg)
+{
+	struct timespec ts = { 0, (long)(intptr_t)arg * 1000 };
+
+	while (!atomic_load(&stop)) {
+		weft_syscall_enter();
+		nanosleep(&ts, NULL);
+		weft_syscall_exit();
+	}
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(marked_calls_come_and_go)
+{
+	weft_gomaxprocs(2);
+	for (int us = 10; us <= 1000; us *= 10) {
+		atomic_store(&stop, false);
+		atomic_store(&count, 0);
+		for (int i = 0; i < 8; i++)
+			weft_go(short_syscalls, (void *)(intptr_t)us);
+		weft_sleep(20 * MS);
+		atomic_store(&stop, true);
+		wait_for(8);
+	}
+}
+
+/*
+ * A thread that weft did not start waits in a channel and ends; its record then serves a new
+ * thread. Once its note was left set, and a P got lost (src/sched/README.md, "States of an M").
+ */
+static weft_chan *requests, *answers;
+
+static void *
+foreign(void *arg)
+{
+	long n = (long)(intptr_t)arg, r = 0;
+
+	for (long i = 0; i < n; i++) {
+		EXPECT_EQ(weft_chan_send(requests, &i, WEFT_FOREVER), 0);
+		EXPECT_EQ(weft_chan_recv(answers, &r, WEFT_FOREVER), 1);
+		EXPECT_EQ(r, i + 1);
+	}
+	EXPECT_EQ(weft_chan_recv(answers, &r, weft_in(MS)), -ETIMEDOUT);
+	EXPECT(weft_goid() > 1);
+	return NULL;
+}
+
+static void
+answer(void *arg)
+{
+	long v;
+
+	(void)arg;
+	while (weft_chan_recv(requests, &v, WEFT_FOREVER) == 1) {
+		v++;
+		weft_chan_send(answers, &v, WEFT_FOREVER);
+	}
+	atomic_fetch_add(&count, 1);
+}
+
+static void
+block_for_a_while(void *arg)
+{
+	(void)arg;
+	usleep(20000);
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(note_is_clear_when_an_m_is_reused)
+{
+	requests = weft_chan_new(sizeof(long), 0);
+	answers = weft_chan_new(sizeof(long), 0);
+	weft_gomaxprocs(1);
+	weft_go(answer, NULL);
+	for (int round = 0; round < 5; round++) {
+		pthread_t t;
+		struct timespec pause = { 0, 1000000 };
+		int r;
+
+		pthread_create(&t, NULL, foreign, (void *)(intptr_t)200);
+		while ((r = pthread_tryjoin_np(t, NULL)) == EBUSY) {
+			weft_sleep(MS);
+			nanosleep(&pause, NULL);
+		}
+		EXPECT_EQ(r, 0);
+		/* New threads are needed now, and take the record over. */
+		atomic_store(&count, 0);
+		for (int i = 0; i < 20; i++)
+			weft_go(block_for_a_while, NULL);
+		wait_for(20);
+	}
+	atomic_store(&count, 0);
+	weft_chan_close(requests);
+	wait_for(1);
+	weft_chan_unref(requests);
+	weft_chan_unref(answers);
+}
+
+/* SCENARIOS 84, 55: lock nests; the goroutine stays on its thread over yields and sleeps. */
+static void
+locked_goroutine(void *arg)
+{
+	int me;
+
+	(void)arg;
+	weft_lock_thread();
+	weft_lock_thread();
+	me = tid();
+	for (int i = 0; i < 10; i++) {
+		weft_yield();
+		EXPECT_EQ(tid(), me);
+		weft_sleep(MS);
+		EXPECT_EQ(tid(), me);
+	}
+	weft_unlock_thread();
+	weft_sleep(MS);
+	EXPECT_EQ(tid(), me);
+	weft_unlock_thread();
+	weft_unlock_thread();
+	atomic_fetch_add(&count, 1);
+}
+
+static void
+busy(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop))
+		weft_yield();
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(locked_goroutines_stay_on_their_thread)
+{
+	for (int procs = 1; procs <= 4; procs *= 2) {
+		weft_gomaxprocs(procs);
+		atomic_store(&count, 0);
+		atomic_store(&stop, false);
+		weft_go(busy, NULL);
+		weft_go(busy, NULL);
+		for (int i = 0; i < 8; i++)
+			weft_go(locked_goroutine, NULL);
+		wait_for(8);
+		atomic_store(&stop, true);
+		wait_for(10);
+	}
+}
+
+/* SCENARIOS 85: a goroutine that ends while locked takes its thread with it. */
+static atomic_int locked_tid;
+
+static void
+ends_locked(void *arg)
+{
+	(void)arg;
+	weft_lock_thread();
+	atomic_store(&locked_tid, tid());
+}
+
+static void
+ends_locked_by_goexit(void *arg)
+{
+	ends_locked(arg);
+	weft_goexit();
+}
+
+static bool
+thread_exists(int t)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d", t);
+	return access(path, F_OK) == 0;
+}
+
+TEST(a_thread_ends_with_its_locked_goroutine)
+{
+	weft_lock_thread();	/* main keeps the first thread, which never ends */
+	for (int i = 0; i < 2; i++) {
+		int64_t deadline = weft_in(limit(5000 * MS));
+
+		atomic_store(&locked_tid, 0);
+		weft_go(i == 0 ? ends_locked : ends_locked_by_goexit, NULL);
+		while (atomic_load(&locked_tid) == 0)
+			weft_sleep(MS);
+		while (thread_exists(atomic_load(&locked_tid))) {
+			EXPECT(weft_now() < deadline);
+			weft_sleep(MS);
+		}
+	}
+	weft_unlock_thread();
+}
+
+/* SCENARIOS 90: goroutines that wait in weft_read need no thread each. */
+static void
+wait_in_read(void *arg)
+{
+	char c;
+
+	EXPECT_EQ(weft_read((int)(intptr_t)arg, &c, 1, WEFT_FOREVER), 1);
+	atomic_fetch_add(&count, 1);
+}
+
+TEST(waiting_in_pipes_needs_no_threads)
+{
+	int fds[100][2];
+
+	weft_set_maxthreads(50);
+	for (int i = 0; i < 100; i++) {
+		EXPECT_EQ(pipe(fds[i]), 0);
+		weft_go(wait_in_read, (void *)(intptr_t)fds[i][0]);
+	}
+	weft_sleep(20 * MS);
+	for (int i = 0; i < 100; i++)
+		EXPECT_EQ(weft_write(fds[i][1], "x", 1, WEFT_FOREVER), 1);
+	wait_for(100);
+	for (int i = 0; i < 100; i++) {
+		weft_close(fds[i][0]);
+		weft_close(fds[i][1]);
+	}
+}
+
+/* Too many threads is fatal, with Go's words and the number. */
+static void
+blocks_for_ever(void *arg)
+{
+	(void)arg;
+	usleep(5000000);
+}
+
+static void
+exceed_the_thread_limit(void *arg)
+{
+	(void)arg;
+	weft_set_maxthreads(10);
+	for (int i = 0; i < 30; i++)
+		weft_go(blocks_for_ever, NULL);
+	weft_sleep(4000 * MS);
+}
+
+TEST(too_many_threads_is_fatal)
+{
+	struct child_result r = child_run(exceed_the_thread_limit, NULL);
+
+	EXPECT_EQ(r.status, 2);
+	EXPECT_CONTAINS(r.err, "thread exhaustion");
+	EXPECT_CONTAINS(r.err, "10-thread limit");
+	child_result_free(&r);
+}
+
+/* fork: the child may exec or end; any other weft call says so by name. */
+static void
+call_weft_after_fork(void *arg)
+{
+	int status;
+
+	(void)arg;
+	weft_yield();
+	if (fork() == 0) {
+		weft_yield();
+		_exit(0);
+	}
+	waitpid(-1, &status, 0);
+	fprintf(stderr, "signal %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
+
+TEST(a_forked_child_may_not_call_weft)
+{
+	struct child_result r = child_run(call_weft_after_fork, NULL);
+
+	EXPECT_CONTAINS(r.err, "child of fork");
+	EXPECT_CONTAINS(r.err, "signal 6");
+	child_result_free(&r);
+}
+
+TEST(a_forked_child_may_exec)
+{
+	pid_t pid;
+	int status;
+	char name[] = "true", *argv[] = { name, NULL };
+
+	weft_yield();
+	pid = fork();
+	if (pid == 0) {
+		execv("/bin/true", argv);
+		_exit(9);
+	}
+	EXPECT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+	EXPECT_EQ(posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ), 0);
+	EXPECT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+}
+
+/* SCENARIOS 77: an idle process makes no system call: its threads do not even switch. */
+static long
+switches(void)
+{
+	long sum = 0;
+	char path[128], line[128];
+
+	/* Threads are few: look at the ids around our own. */
+	for (int t = (int)getpid(); t < (int)getpid() + 200; t++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%d/status", t);
+		if ((f = fopen(path, "r")) == NULL)
+			continue;
+		while (fgets(line, sizeof(line), f) != NULL)
+			if (strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+				sum += atol(line + 24);
+		fclose(f);
+	}
+	return sum;
+}
+
+static void *
+look_twice(void *arg)
+{
+	struct timespec second = { 1, 500000000 };
+	long before;
+
+	nanosleep(&second, NULL);
+	before = switches();
+	nanosleep(&second, NULL);
+	*(long *)arg = switches() - before;
+	atomic_store(&stop, true);
+	return NULL;
+}
+
+static void
+sleep_an_hour(void *arg)
+{
+	(void)arg;
+	weft_sleep(3600000 * MS);
+}
+
+TEST(an_idle_process_does_nothing)
+{
+	pthread_t t;
+	long n = -1;
+
+	weft_go(sleep_an_hour, NULL);
+	/* A plain thread watches: it does not call weft. */
+	pthread_create(&t, NULL, look_twice, &n);
+	while (!atomic_load(&stop))
+		weft_sleep(4000 * MS);
+	pthread_join(t, NULL);
+	/* The watcher's own sleep is one switch. */
+	if (n > 3)
+		FAIL("%ld switches in 1.5 s of idleness", n);
+}
