@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "os/os.h"
 
+#include "base/atomic.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <linux/membarrier.h>
@@ -149,13 +151,13 @@ wf_os_thread_yield(void)
 
 static pthread_key_t exit_key;
 static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
-static void (*exit_fn)(void *);
+static void (*_Atomic exit_fn)(void *);
 static int exit_error;
 
 static void
 at_exit(void *arg)
 {
-	exit_fn(arg);
+	wf_load_relaxed(&exit_fn)(arg);	/* every store is of the same value */
 }
 
 static void
@@ -168,7 +170,7 @@ int
 wf_os_at_thread_exit(void (*fn)(void *), void *arg)
 {
 	/* One function for the whole process is all that weft needs. */
-	exit_fn = fn;
+	wf_store_relaxed(&exit_fn, fn);
 	(void)pthread_once(&exit_once, make_exit_key);
 	if (exit_error != 0)
 		return exit_error;

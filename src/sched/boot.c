@@ -171,7 +171,7 @@ boot(void)
 void
 wf_procs_follow_limit(void)
 {
-	if (wf_load_relaxed(&follows_limit))	/* a hint: the next look is in a second */
+	if (wf_load_relaxed(&follows_limit))
 		wf_procs_set((uint32_t)wf_numcpu());
 }
 
