@@ -1,0 +1,306 @@
+/*
+ * The windows between two steps of a channel's protocols, held open (src/chan/README.md: "After the
+ * wait", S6 against S7, L1 to L3). What a race would hit once in a million, these hit each time.
+ * RELIABILITY 91, 93, 94.
+ */
+#include "../spec/chan_util.h"
+#include "chan/chan.h"
+#include "hold.h"
+
+struct op {
+	weft_chan *a, *b, *done;
+	weft_chan *many[6];
+	int value, result, went;
+	_Atomic int ended;
+	int64_t deadline;
+};
+
+static struct op
+op_new(size_t cap)
+{
+	weft_gomaxprocs(4);
+	return (struct op){ .a = chan_int(cap), .b = chan_int(cap), .done = chan_signal(4), .value = -1,
+		.deadline = WEFT_FOREVER };
+}
+
+static void
+op_free(struct op *o)
+{
+	weft_chan_unref(o->a);
+	weft_chan_unref(o->b);
+	weft_chan_unref(o->done);
+}
+
+static void
+op_end(struct op *o, int result)
+{
+	o->result = result;
+	atomic_store(&o->ended, 1);
+	signal_one(o->done);
+}
+
+static void
+recv_a(void *arg)
+{
+	struct op *o = arg;
+
+	op_end(o, weft_chan_recv(o->a, &o->value, o->deadline));
+}
+
+static void
+recv_b(void *arg)
+{
+	struct op *o = arg;
+
+	op_end(o, weft_chan_recv(o->b, &o->value, o->deadline));
+}
+
+static void
+send_a(void *arg)
+{
+	struct op *o = arg;
+
+	op_end(o, weft_chan_send(o->a, &o->value, o->deadline));
+}
+
+static void
+select_ab(void *arg)
+{
+	struct op *o = arg;
+	weft_case cases[] = { WEFT_RECV(o->a, &o->value), WEFT_RECV(o->b, NULL) };
+
+	o->went = weft_select(cases, 2, o->deadline);
+	op_end(o, o->went < 0 ? o->went : cases[o->went].res);
+}
+
+static void
+await_flag(_Atomic bool *flag)
+{
+	while (!atomic_load(flag))
+		weft_yield();
+}
+
+/* L3: it looked empty, then a value came, then the close. "Closed and drained" would lose the value. */
+TEST(a_value_between_the_look_and_the_close)
+{
+	struct op o = op_new(1);
+
+	o.deadline = WEFT_NOW;
+	hold_at("chan.looked");
+	go(recv_a, &o);
+	hold_await("chan.looked");
+	send_int(o.a, 5);
+	weft_chan_close(o.a);
+	hold_release("chan.looked");
+	await(o.done, 1);
+	EXPECT_EQ(o.result, 1);
+	EXPECT_EQ(o.value, 5);
+	op_free(&o);
+}
+
+/* L2: it looked empty, and was closed before it could say "not now": then it says closed. */
+TEST(a_close_after_the_look)
+{
+	struct op o = op_new(0), s = op_new(0);
+
+	o.deadline = s.deadline = WEFT_NOW;
+	hold_at("chan.looked");
+	go(recv_a, &o);
+	hold_await("chan.looked");
+	weft_chan_close(o.a);
+	hold_release("chan.looked");
+	await(o.done, 1);
+	EXPECT_EQ(o.result, 0);
+	EXPECT_EQ(o.value, 0);
+
+	hold_at("chan.looked");
+	go(send_a, &s);
+	hold_await("chan.looked");
+	weft_chan_close(s.a);
+	hold_release("chan.looked");
+	await(s.done, 1);
+	EXPECT_EQ(s.result, -EPIPE);
+	op_free(&o);
+	op_free(&s);
+}
+
+/*
+ * The deadline has claimed a receiver, which has not removed itself yet. A send must not count it as
+ * one, and must find the one behind it.
+ */
+TEST(a_receiver_that_timed_out_is_passed_over)
+{
+	struct op late = op_new(0), next = late;
+	int v = 6;
+
+	late.deadline = weft_in(1 * MS);
+	hold_at("chan.gave_up");
+	go(recv_a, &late);
+	hold_await("chan.gave_up");
+	EXPECT(atomic_load(&late.a->has_receiver));
+
+	EXPECT_EQ(weft_chan_send(late.a, &v, WEFT_NOW), -ETIMEDOUT);
+	EXPECT(!atomic_load(&late.a->has_receiver));
+	go(recv_a, &next);
+	await_flag(&late.a->has_receiver);
+	EXPECT_EQ(weft_chan_send(late.a, &v, WEFT_NOW), 0);
+	await(late.done, 1);
+	EXPECT_EQ(next.result, 1);
+	EXPECT_EQ(next.value, 6);
+
+	hold_release("chan.gave_up");
+	await(late.done, 1);
+	EXPECT_EQ(late.result, -ETIMEDOUT);
+	EXPECT_EQ(late.value, -1);
+	op_free(&late);
+}
+
+/* The same for a sender: what it had must not be received once it is to say that nobody did. */
+TEST(a_sender_that_timed_out_is_passed_over)
+{
+	struct op late = op_new(0), next = late;
+	int v = -1;
+
+	late.value = 7;
+	late.deadline = weft_in(1 * MS);
+	hold_at("chan.gave_up");
+	go(send_a, &late);
+	hold_await("chan.gave_up");
+
+	next.value = 8;
+	go(send_a, &next);
+	EXPECT_EQ(weft_chan_recv(late.a, &v, WEFT_FOREVER), 1);
+	EXPECT_EQ(v, 8);
+	await(late.done, 1);
+	EXPECT_EQ(next.result, 0);
+	EXPECT_EQ(weft_chan_recv(late.a, &v, WEFT_NOW), -ETIMEDOUT);
+
+	hold_release("chan.gave_up");
+	await(late.done, 1);
+	EXPECT_EQ(late.result, -ETIMEDOUT);
+	EXPECT(!atomic_load(&late.a->has_sender));
+	op_free(&late);
+}
+
+/* Nor by a close, which would tell it -EPIPE after the deadline has spoken. */
+TEST(a_close_leaves_a_timed_out_receiver_alone)
+{
+	struct op late = op_new(0);
+
+	late.deadline = weft_in(1 * MS);
+	hold_at("chan.gave_up");
+	go(recv_a, &late);
+	hold_await("chan.gave_up");
+	weft_chan_close(late.a);
+	EXPECT(!atomic_load(&late.a->has_receiver));
+	hold_release("chan.gave_up");
+	await(late.done, 1);
+	EXPECT_EQ(late.result, -ETIMEDOUT);
+	EXPECT_EQ(late.value, -1);
+	op_free(&late);
+}
+
+/* RELIABILITY 93: a has won the select; b's value must go to the receiver that stands behind it on b. */
+TEST(a_select_that_has_gone_is_passed_over)
+{
+	struct op s = op_new(0), r = s;
+	int v = 9;
+
+	hold_at("select.woken");
+	go(select_ab, &s);
+	await_flag(&s.b->has_receiver);
+	send_int(s.a, 3);
+	hold_await("select.woken");
+
+	EXPECT(atomic_load(&s.b->has_receiver));
+	EXPECT_EQ(weft_chan_send(s.b, &v, WEFT_NOW), -ETIMEDOUT);
+	go(recv_b, &r);
+	send_int(s.b, 10);
+	await(s.done, 1);
+	EXPECT_EQ(r.result, 1);
+	EXPECT_EQ(r.value, 10);
+	weft_chan_close(s.b);
+
+	hold_release("select.woken");
+	await(s.done, 1);
+	EXPECT_EQ(s.went, 0);
+	EXPECT_EQ(s.result, 1);
+	EXPECT_EQ(s.value, 3);
+	op_free(&s);
+}
+
+/* The same when the deadline has won. */
+TEST(a_select_that_timed_out_is_passed_over)
+{
+	struct op s = op_new(0);
+	int v = 9;
+
+	s.deadline = weft_in(1 * MS);
+	hold_at("select.woken");
+	go(select_ab, &s);
+	hold_await("select.woken");
+	EXPECT_EQ(weft_chan_send(s.a, &v, WEFT_NOW), -ETIMEDOUT);
+	weft_chan_close(s.b);
+	hold_release("select.woken");
+	await(s.done, 1);
+	EXPECT_EQ(s.went, -ETIMEDOUT);
+	EXPECT_EQ(s.value, -1);
+	EXPECT(!atomic_load(&s.a->has_receiver));
+	EXPECT(!atomic_load(&s.b->has_receiver));
+	op_free(&s);
+}
+
+#define MANY 6
+
+static void
+select_many(void *arg)
+{
+	struct op *o = arg;
+	int v[MANY];
+	weft_case cases[MANY];
+
+	for (int i = 0; i < MANY; i++) {
+		v[i] = -1;
+		cases[i] = WEFT_RECV(o->many[i], &v[i]);
+	}
+	o->went = weft_select(cases, MANY, WEFT_FOREVER);
+	o->value = v[o->went];
+	op_end(o, cases[o->went].res);
+}
+
+/*
+ * RELIABILITY 91, 94; S6 against S7. A select is parked and unlocks its channels, the highest address
+ * first. Through that one it is claimed and readied at once, while the rest are still locked. If it
+ * went on, its frame with the list of what to unlock would be gone.
+ */
+TEST(a_select_woken_before_it_has_unlocked_all)
+{
+	struct op s = op_new(0);
+	int highest = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		s.many[i] = chan_int(0);
+		if ((uintptr_t)s.many[i] > (uintptr_t)s.many[highest])
+			highest = i;
+	}
+	hold_at("select.unlocked_one");
+	go(select_many, &s);
+	hold_await("select.unlocked_one");
+
+	send_int(s.many[highest], 44);
+	for (int i = 0; i < 100; i++)
+		weft_yield();
+	weft_sleep(2 * MS);
+	EXPECT_EQ(atomic_load(&s.ended), 0);
+
+	hold_release("select.unlocked_one");
+	await(s.done, 1);
+	EXPECT_EQ(s.went, highest);
+	EXPECT_EQ(s.result, 1);
+	EXPECT_EQ(s.value, 44);
+	for (int i = 0; i < MANY; i++) {
+		EXPECT(!atomic_load(&s.many[i]->has_receiver));
+		weft_chan_unref(s.many[i]);
+	}
+	op_free(&s);
+}
