@@ -14,6 +14,8 @@ foreign_ends(void *arg)
 {
 	struct m *m = arg;
 
+	wf_os_sigaltstack_free(m->sigstack, SIGSTACK_BYTES);
+	m->sigstack = NULL;
 	wf_lock(&wf_sched.lock);
 	wf_store_relaxed(&m->bound_g.status, G_DEAD);
 	wf_store_relaxed(&m->tid, 0);
@@ -46,6 +48,7 @@ wf_adopt_foreign(void)
 		wf_throw("out of memory for a thread that calls weft", __FILE__, __LINE__);
 	wf_self_set(m);
 	wf_store_relaxed(&m->tid, wf_os_tid());
+	m->sigstack = wf_os_sigaltstack_new(SIGSTACK_BYTES);	/* to report an overflow */
 	wf_store_relaxed(&m->gate.in_runtime, 1);
 
 	g = &m->bound_g;

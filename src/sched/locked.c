@@ -21,20 +21,28 @@ wf_stop_locked(struct m *m)
 		wf_hand_off(wf_p_release(m));
 	}
 	wf_lock(&wf_sched.lock);
-	wf_sched.n_locked_idle++;
-	wf_check_dead_locked();
+	if (wf_load_acquire(&m->note) == 0) {
+		m->is_locked_idle = true;
+		wf_sched.n_locked_idle++;
+		wf_check_dead_locked();
+	}
 	wf_unlock(&wf_sched.lock);
 	wf_m_sleep(m);
-	wf_lock(&wf_sched.lock);
-	wf_sched.n_locked_idle--;
-	wf_unlock(&wf_sched.lock);
 }
 
 /* g, which is runnable, is locked to another thread: that one gets our P. */
 void
 wf_start_locked(struct m *m, struct g *g)
 {
-	wf_m_wake(g->m, wf_p_release(m));
+	/* The waker counts it as awake: it may be long until it runs, and it has work from now on. */
+	wf_lock(&wf_sched.lock);
+	if (g->m->is_locked_idle) {
+		g->m->is_locked_idle = false;
+		wf_sched.n_locked_idle--;
+	}
+	g->m->next_p = wf_p_release(m);
+	wf_note_wake(&g->m->note);
+	wf_unlock(&wf_sched.lock);
 }
 
 void

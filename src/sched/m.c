@@ -18,7 +18,6 @@
 #define KEEP_IDLE 2u
 #define IDLE_NS ((int64_t)5000000000)
 #define CLONE_TRIES 20		/* as Go: sleeping 1, 2, ... 20 ms between them */
-#define SIGSTACK_BYTES ((size_t)64 << 10)
 #if defined(WF_TSAN) || defined(WF_ASAN)
 #define THREAD_STACK ((size_t)1 << 20)
 #else

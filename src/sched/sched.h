@@ -34,6 +34,7 @@
 #define GOID_BATCH 16u
 #define GLOBAL_TICK 61u		/* as Go: prime, so that it does not beat with user patterns */
 #define SLICE_NS 10000000	/* as Go: 10 ms */
+#define SIGSTACK_BYTES ((size_t)64 << 10)
 #define POLL_PICKS 64u		/* a busy P asks the poller every so many goroutines (W4) */
 
 enum p_status {
@@ -128,6 +129,7 @@ struct m {
 	struct p *last_p;			/* o  the P it held before it was detached */
 	struct m *idle_next, *idle_prev;	/* s  link while on sched.idle_m, or free_m */
 	bool is_idle;				/* s  on sched.idle_m */
+	bool is_locked_idle;			/* s  locked, asleep, and counted in n_locked_idle */
 	struct m *all_next;			/* c  link of sched.all_m */
 	uint32_t id;				/* c */
 	_Atomic int tid;			/* w  kernel's thread id; 0 when it has ended */
