@@ -14,8 +14,8 @@
 /* A call pushes the return address, so a function that has done nothing has it at its sp. */
 #define WF_RA_ON_STACK 1
 #define WF_REG_NAMES \
-	{"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8 ", "r9 ", "r10", "r11", "r12", \
-	    "r13", "r14", "r15", "rip"}
+	{"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8 ", "r9 ", "r10", "r11", \
+	    "r12", "r13", "r14", "r15", "rip"}
 
 #elif defined(__aarch64__)
 
@@ -26,9 +26,9 @@
 #define WF_REG_RA 30
 #define WF_RA_ON_STACK 0
 #define WF_REG_NAMES \
-	{"r0 ", "r1 ", "r2 ", "r3 ", "r4 ", "r5 ", "r6 ", "r7 ", "r8 ", "r9 ", "r10", "r11", "r12", \
-	    "r13", "r14", "r15", "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", \
-	    "r25", "r26", "r27", "r28", "r29", "lr ", "sp ", "pc "}
+	{"r0 ", "r1 ", "r2 ", "r3 ", "r4 ", "r5 ", "r6 ", "r7 ", "r8 ", "r9 ", "r10", "r11", \
+	    "r12", "r13", "r14", "r15", "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", \
+	    "r24", "r25", "r26", "r27", "r28", "r29", "lr ", "sp ", "pc "}
 
 #endif
 

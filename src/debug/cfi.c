@@ -144,7 +144,8 @@ run(struct wf_cfi *c, const struct wf_fde *f, const uint8_t *code, const uint8_t
 		if (op >> 6 == 1)
 			next += low * f->code_align;
 		else if (op >> 6 == 2)
-			rule(&x, low, RULE_OFFSET, (int64_t)wf_cursor_uleb(&x.r) * f->data_align, NULL);
+			rule(&x, low, RULE_OFFSET, (int64_t)wf_cursor_uleb(&x.r) * f->data_align,
+			    NULL);
 		else if (op >> 6 == 3)
 			restore(&x, low);
 		else if (op == 0x01)

@@ -37,7 +37,7 @@ struct wf_rule {
 
 /* How to get from one place in a function to its caller. */
 struct wf_row {
-	struct wf_rule cfa;		/* RULE_REGISTER: register cfa_reg plus n; else RULE_VAL_EXPR */
+	struct wf_rule cfa;		/* RULE_REGISTER: cfa_reg plus n; else RULE_VAL_EXPR */
 	uint64_t cfa_reg;
 	struct wf_rule regs[WF_NREGS];
 	bool is_ra_signed;		/* aarch64: the return address carries a signature */

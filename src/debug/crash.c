@@ -7,13 +7,13 @@
  */
 #include "debug/crash.h"
 
+#include "base/assert.h"
+#include "os/os.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/assert.h"
-#include "os/os.h"
 
 #define STDERR 2
 
@@ -94,7 +94,7 @@ report(struct dump *d, const struct wf_ctx *here, enum dump_hide hide, uintptr_t
 	wf_unwind_ctx(&d->u, here, lo, hi, is_known);
 	/* A deadlock is found by the scheduler: its own stack says nothing. */
 	if (g != NULL || !all || hide == HIDE_NOTHING) {
-		wf_out_str(&d->out, "\n");
+		wf_out_str(&d->out, g != NULL ? "\n" : "\nruntime stack:\n");
 		wf_dump_caller(d, g, hide, from_pc);
 	}
 	if (all)
@@ -112,7 +112,7 @@ wf_crash_fatal(const char *text, bool all, uintptr_t from_pc)
 	wf_out_str(&d->out, "fatal error: ");
 	wf_out_indented(&d->out, text);
 	wf_out_str(&d->out, "\n");
-	report(d, &here, HIDE_TO_PC, from_pc, all);
+	report(d, &here, from_pc != 0 ? HIDE_TO_PC : HIDE_RUNTIME, from_pc, all);
 }
 
 void
@@ -127,7 +127,7 @@ wf_crash_panic(const char *const *texts, size_t n, uintptr_t from_pc)
 		wf_out_indented(&d->out, texts[i]);
 		wf_out_str(&d->out, "\n");
 	}
-	report(d, &here, HIDE_TO_PC, from_pc, false);
+	report(d, &here, from_pc != 0 ? HIDE_TO_PC : HIDE_RUNTIME, from_pc, false);
 }
 
 /* The runtime's own fault: everything is shown, for a report to us. */

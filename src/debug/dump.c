@@ -4,14 +4,14 @@
  */
 #include "debug/dump.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include <weft/debug.h>
 #include "os/os.h"
 #include "sched/go.h"
 #include "sched/hooks.h"
 #include "sched/sched.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define FRAMES_MAX (1u << 20)	/* a stack of 1 GiB may have more: then the walk ends here */
 #define HIDDEN_MAX 24u		/* more runtime frames than there ever are on top */
@@ -214,7 +214,6 @@ wf_dump_caller(struct dump *d, const struct g *g, enum dump_hide hide, uintptr_t
 {
 	d->self = g;
 	if (g == NULL) {
-		wf_out_str(&d->out, "runtime stack:\n");
 		wf_dump_stack(d, HIDE_NOTHING, 0, false);
 	} else {
 		wf_dump_header(d, g, "running", 0);
@@ -234,7 +233,9 @@ state_name(const struct g *g)
 	case G_RUNNABLE:
 		return "runnable";
 	case G_RUNNING:
-		return m != NULL && wf_load_relaxed(&wf_gate(m)->in_syscall) ? "syscall" : "running";
+		if (m != NULL && wf_load_relaxed(&wf_gate(m)->in_syscall))
+			return "syscall";
+		return "running";
 	case G_SYSCALL:
 		return "syscall";
 	case G_WAITING:

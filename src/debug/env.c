@@ -4,9 +4,9 @@
  */
 #include "sched/hooks.h"
 
-#include <string.h>
-
 #include "debug/out.h"
+
+#include <string.h>
 
 #define STDERR 2
 

@@ -7,11 +7,11 @@
  */
 #include "debug/crash.h"
 
-#include <signal.h>
-#include <string.h>
-
 #include "os/os.h"
 #include "sched/sched.h"
+
+#include <signal.h>
+#include <string.h>
 
 static const struct fault {
 	int sig;
@@ -115,7 +115,7 @@ stack_overflow(int sig, const struct g *g, const void *uctx)
 	wf_out_hex(&d->out, hi);
 	wf_out_str(&d->out, "]\nfatal error: stack overflow\n");
 	print_remedy(d, g, hi - lo);
-	wf_out_str(&d->out, "\n");
+	wf_out_str(&d->out, running != NULL ? "\n" : "\nruntime stack:\n");
 	wf_dump_caller(d, running, HIDE_NOTHING, 0);
 	wf_crash_end(d, sig);
 }
@@ -135,7 +135,7 @@ bad_access(const struct fault *f, const siginfo_t *info, const void *uctx)
 	wf_out_hex(&d->out, (uintptr_t)info->si_addr);
 	wf_out_str(&d->out, " pc=");
 	wf_out_hex(&d->out, d->u.regs.pc);
-	wf_out_str(&d->out, "]\n\n");
+	wf_out_str(&d->out, g != NULL ? "]\n\n" : "]\n\nruntime stack:\n");
 	wf_dump_caller(d, g, HIDE_NOTHING, 0);
 	wf_crash_end(d, f->sig);
 }

@@ -3,11 +3,11 @@
  */
 #include "debug/out.h"
 
+#include "os/os.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-
-#include "os/os.h"
 
 /* A reader that stands still for so long is given up: a crash must end the process. */
 #define STUCK_MS 5000

@@ -3,10 +3,10 @@
  */
 #include "debug/peek.h"
 
+#include "os/os.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "os/os.h"
 
 bool
 wf_peek_copy(void *to, uintptr_t from, size_t n, bool direct)

@@ -88,11 +88,13 @@ print_m(struct wf_out *o, const struct m *m)
 	field(o, "  M", m->id);
 	id_field(o, ": p=", p != NULL, p != NULL ? p->id : 0);
 	id_field(o, " curg=", g != NULL, g != NULL ? wf_load_relaxed(&g->id) : 0);
-	field(o, " mallocing=0 throwing=0 preemptoff= locks=", wf_load_relaxed(&m->gate.in_runtime));
+	wf_out_str(o, " mallocing=0 throwing=0 preemptoff=");
+	field(o, " locks=", wf_load_relaxed(&m->gate.in_runtime));
 	wf_out_str(o, " dying=0 spinning=");
 	wf_out_str(o, wf_load_relaxed(&m->is_spinning) ? "true" : "false");
 	wf_out_str(o, m->is_idle ? " blocked=true" : " blocked=false");
-	id_field(o, " lockedg=", locked != NULL, locked != NULL ? wf_load_relaxed(&locked->id) : 0);
+	id_field(o, " lockedg=", locked != NULL,
+	    locked != NULL ? wf_load_relaxed(&locked->id) : 0);
 	wf_out_str(o, "\n");
 }
 
@@ -137,13 +139,14 @@ print_detail(struct wf_out *o, uint32_t n_p)
 void
 wf_schedtrace_print(int64_t ms_since_start, bool detail)
 {
-	uint32_t n_p = wf_min(wf_load_relaxed(&wf_sched.gomaxprocs), wf_load_acquire(&wf_sched.n_p));
+	uint32_t procs = wf_load_relaxed(&wf_sched.gomaxprocs);
+	uint32_t n_p = wf_min(procs, wf_load_acquire(&wf_sched.n_p));
 	static struct wf_out out;	/* under sched.lock, like everything here */
 	struct wf_out *o = &out;
 
 	wf_out_init(o, STDERR);
 	field(o, "SCHED ", (uint64_t)ms_since_start);
-	field(o, "ms: gomaxprocs=", wf_load_relaxed(&wf_sched.gomaxprocs));
+	field(o, "ms: gomaxprocs=", procs);
 	field(o, " idleprocs=", wf_load_relaxed(&wf_sched.n_idle_p));
 	field(o, " threads=", wf_sched.n_m + (wf_sched.has_monitor ? 1u : 0u));
 	field(o, " spinningthreads=", wf_load_relaxed(&wf_sched.n_spinning));
@@ -154,7 +157,8 @@ wf_schedtrace_print(int64_t ms_since_start, bool detail)
 		print_detail(o, n_p);
 	} else {
 		for (uint32_t i = 0; i < n_p; i++)
-			field(o, i == 0 ? " [" : " ", runq_size(wf_load_acquire(&wf_sched.all_p[i])));
+			field(o, i == 0 ? " [" : " ",
+			    runq_size(wf_load_acquire(&wf_sched.all_p[i])));
 		wf_out_str(o, "]\n");
 	}
 	wf_out_flush(o);

@@ -7,11 +7,11 @@
  */
 #include "debug/symtab.h"
 
-#include <elf.h>
-#include <string.h>
-
 #include "debug/peek.h"
 #include "os/os.h"
+
+#include <elf.h>
+#include <string.h>
 
 /* Is [off, off + n) inside the file? */
 static bool

@@ -14,7 +14,7 @@
 
 struct wf_symfile {
 	uintptr_t lo, hi, bias;		/* as in struct wf_os_elf */
-	const uint8_t *map;		/* the file, or NULL: it could not be read, or is not the one loaded */
+	const uint8_t *map;		/* the file, or NULL: it could not be read */
 	size_t bytes;
 	const void *syms;		/* Elf64_Sym[n_syms], inside map */
 	size_t n_syms;

@@ -33,7 +33,8 @@ void wf_dump_all(int fd);
 
 /*
  * The end of the process because of the user's fault (sched/panic.c calls these; others call
- * wf_panic() and wf_fatal()). Traces begin at the frame that goes on at from_pc, if there is one.
+ * wf_panic() and wf_fatal()). Traces begin at the frame that goes on at from_pc; 0: at the first
+ * public function.
  *
  *   wf_crash_panic   "panic: ..." for each of the n texts, oldest first: the later ones came up
  *                    in calls that the earlier ones had deferred

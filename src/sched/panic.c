@@ -300,7 +300,7 @@ wf_panic(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	panic_v((uintptr_t)__builtin_return_address(0), fmt, ap);
+	panic_v(0, fmt, ap);
 }
 
 void
@@ -312,7 +312,7 @@ wf_fatal(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	wf_crash_fatal(text, /* all */ false, (uintptr_t)__builtin_return_address(0));
+	wf_crash_fatal(text, /* all */ false, 0);
 }
 
 void
@@ -324,7 +324,7 @@ wf_fatal_all(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	wf_crash_fatal(text, /* all */ true, (uintptr_t)__builtin_return_address(0));
+	wf_crash_fatal(text, /* all */ true, 0);
 }
 
 /* Outside the runtime. A panic that weft_goexit() survives lands in rec->ctx. */

@@ -1,0 +1,603 @@
+/*
+ * weft_dump() is called on programs that are in trouble and must go on: it may not crash them, may
+ * not stop them, and may not lie about who waits for what.
+ */
+#include <weft.h>
+
+#include "child.h"
+#include "test.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What weft_dump wrote; the caller frees it. */
+static char *
+dump_text(void)
+{
+	FILE *f = tmpfile();
+	char *text;
+	long n;
+
+	EXPECT(f != NULL);
+	weft_dump(fileno(f));
+	n = lseek(fileno(f), 0, SEEK_END);
+	text = calloc(1, (size_t)n + 1);
+	EXPECT(text != NULL && n > 0);
+	EXPECT_EQ(pread(fileno(f), text, (size_t)n, 0), n);
+	fclose(f);
+	return text;
+}
+
+static size_t
+occurrences(const char *text, const char *part)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, part)) != NULL; text += strlen(part))
+		n++;
+	return n;
+}
+
+/* The paragraph of the goroutine with this name; the caller frees it. */
+static char *
+paragraph(const char *text, const char *name)
+{
+	char quoted[64];
+	const char *p, *end;
+
+	snprintf(quoted, sizeof(quoted), " \"%s\" [", name);
+	p = strstr(text, quoted);
+	if (p == NULL)
+		FAIL("no goroutine \"%s\" in:\n%s", name, text);
+	end = strstr(p, "\n\n");
+	return strndup(p, end != NULL ? (size_t)(end + 1 - p) : strlen(p));
+}
+
+static void
+expect_paragraph(const char *text, const char *name, const char *part)
+{
+	char *p = paragraph(text, name);
+
+	EXPECT_CONTAINS(p, part);
+	free(p);
+}
+
+static weft_chan *never;
+static weft_mutex held;
+static weft_rwmutex read_held, write_held;
+static weft_cond cond;
+static weft_mutex cond_mutex;
+static weft_waitgroup busy;
+static weft_sem sem;
+
+static void
+start(const char *name, void (*fn)(void *), void *arg)
+{
+	weft_go_options o = {.size = sizeof(o), .name = name};
+
+	EXPECT_EQ(weft_go_with(&o, fn, arg), 0);
+}
+
+static void
+recv_on(void *arg)
+{
+	weft_chan_recv(arg, NULL, WEFT_FOREVER);
+}
+
+static void
+send_on(void *arg)
+{
+	weft_chan_send(arg, NULL, WEFT_FOREVER);
+}
+
+static void
+choose(void *arg)
+{
+	weft_case c[] = {WEFT_RECV(arg, NULL), WEFT_SEND(NULL, NULL), WEFT_RECV(arg, NULL)};
+
+	weft_select(c, 3, WEFT_FOREVER);
+}
+
+static void
+sleep_long(void *arg)
+{
+	weft_sleep((int64_t)(intptr_t)arg * 1000000000);
+}
+
+static void
+lock(void *arg)
+{
+	weft_mutex_lock(arg);
+}
+
+static void
+rlock(void *arg)
+{
+	weft_rwmutex_rlock(arg);
+}
+
+static void
+wlock(void *arg)
+{
+	weft_rwmutex_lock(arg);
+}
+
+static void
+wait_cond(void *arg)
+{
+	weft_mutex_lock(&cond_mutex);
+	weft_cond_wait(arg, &cond_mutex, WEFT_FOREVER);
+}
+
+static void
+wait_group(void *arg)
+{
+	weft_waitgroup_wait(arg, WEFT_FOREVER);
+}
+
+static void
+acquire(void *arg)
+{
+	weft_sem_acquire(arg, 1, WEFT_FOREVER);
+}
+
+static void
+read_pipe(void *arg)
+{
+	char byte;
+
+	weft_read((int)(intptr_t)arg, &byte, 1, WEFT_FOREVER);
+}
+
+static void
+locked(void *arg)
+{
+	weft_lock_thread();
+	weft_chan_recv(arg, NULL, WEFT_FOREVER);
+}
+
+/* Lets the others run until they all wait. */
+static void
+settle(void)
+{
+	for (int i = 0; i < 20; i++)
+		weft_sleep(1000000);
+}
+
+TEST(every_wait_has_its_reason)
+{
+	int fds[2];
+	char *text;
+	static const char *const want[][2] = {
+	    {"recv", "[chan receive]:\nweft_chan_recv(...)\n"},
+	    {"send", "[chan send]:\nweft_chan_send(...)\n"},
+	    {"nil", "[chan receive (nil chan)]:\nweft_chan_recv(...)\n"},
+	    {"select", "[select]:\nweft_select(...)\n"},
+	    {"sleep", "[sleep]:\nweft_sleep(...)\n"},
+	    {"mutex", "[sync.Mutex.Lock]:\nweft_mutex_lock(...)\n"},
+	    {"rlock", "[sync.RWMutex.RLock]:\nweft_rwmutex_rlock(...)\n"},
+	    {"wlock", "[sync.RWMutex.Lock]:\nweft_rwmutex_lock(...)\n"},
+	    {"cond", "[sync.Cond.Wait]:\nweft_cond_wait(...)\n"},
+	    {"group", "[sync.WaitGroup.Wait]:\nweft_waitgroup_wait(...)\n"},
+	    {"sem", "[semacquire]:\nweft_sem_acquire(...)\n"},
+	    {"pipe", "[IO wait]:\nweft_read(...)\n"},
+	    {"locked", "[chan receive, locked to thread]:\nweft_chan_recv(...)\n"},
+	};
+
+	EXPECT_EQ(pipe(fds), 0);
+	never = weft_chan_new(0, 0);
+	weft_mutex_lock(&held);
+	weft_rwmutex_lock(&write_held);
+	weft_rwmutex_rlock(&read_held);
+	weft_waitgroup_add(&busy, 1);
+	start("recv", recv_on, never);
+	start("send", send_on, weft_chan_new(0, 0));
+	start("nil", recv_on, NULL);
+	start("select", choose, never);
+	start("sleep", sleep_long, (void *)3600);
+	start("mutex", lock, &held);
+	start("rlock", rlock, &write_held);
+	start("wlock", wlock, &read_held);
+	start("cond", wait_cond, &cond);
+	start("group", wait_group, &busy);
+	start("sem", acquire, &sem);
+	start("pipe", read_pipe, (void *)(intptr_t)fds[0]);
+	start("locked", locked, never);
+	settle();
+	text = dump_text();
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		expect_paragraph(text, want[i][0], want[i][1]);
+	EXPECT(strncmp(text, "goroutine 1 [running]:\nweft_dump(...)\n", 38) == 0);
+	free(text);
+}
+
+TEST(long_waits_say_how_long)
+{
+	char *text, *p;
+	int seconds = 0;
+
+	never = weft_chan_new(0, 0);
+	start("patient", recv_on, never);
+	weft_sleep(1500 * 1000000);
+	text = dump_text();
+	p = paragraph(text, "patient");
+	EXPECT_EQ(sscanf(p, " \"patient\" [chan receive, %d seconds]:", &seconds), 1);
+	EXPECT(seconds >= 1);
+	free(p);
+	free(text);
+}
+
+static void
+not_yet(void *arg)
+{
+	(void)arg;
+}
+
+static volatile bool stop;
+
+static void
+compute(void *arg)
+{
+	volatile unsigned x = 0;
+
+	(void)arg;
+	while (!stop)
+		x++;
+}
+
+static void
+sit_in_the_kernel(void *arg)
+{
+	char byte;
+
+	weft_syscall_enter();
+	(void)!read((int)(intptr_t)arg, &byte, 1);
+	weft_syscall_exit();
+}
+
+TEST(those_that_run_and_those_that_never_ran)
+{
+	int fds[2];
+	char *text;
+
+	EXPECT_EQ(pipe(fds), 0);
+	weft_gomaxprocs(2);
+	start("computing", compute, NULL);
+	start("reading", sit_in_the_kernel, (void *)(intptr_t)fds[0]);
+	settle();
+	weft_gomaxprocs(1);
+	settle();
+	start("fresh", not_yet, NULL);
+	text = dump_text();
+	expect_paragraph(text, "computing",
+	    "[running]:\n\tgoroutine running on other thread; stack unavailable\n");
+	expect_paragraph(text, "reading",
+	    "[syscall]:\n\tgoroutine running on other thread; stack unavailable\n");
+	expect_paragraph(text, "fresh",
+	    "[runnable]:\nnot_yet(...)\n\t");
+	expect_paragraph(text, "fresh", "\ncreated by start in goroutine 1\n\t/");
+	free(text);
+	stop = true;
+}
+
+/* User code as it is compiled: without a frame pointer, with one, and with a realigned stack. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define WITHOUT_FP __attribute__((noinline, optimize("omit-frame-pointer", "O2")))
+#define WITH_FP __attribute__((noinline, optimize("no-omit-frame-pointer", "O2")))
+#else
+#define WITHOUT_FP __attribute__((noinline))
+#define WITH_FP __attribute__((noinline))
+#endif
+
+WITHOUT_FP static int
+without_frame_pointer(int n)
+{
+	volatile char room[40];
+
+	room[0] = (char)n;
+	weft_chan_recv(never, NULL, WEFT_FOREVER);
+	return room[0];
+}
+
+WITH_FP static int
+with_frame_pointer(int n)
+{
+	volatile char room[40];
+
+	room[0] = (char)n;
+	return without_frame_pointer(n + 1) + room[0];
+}
+
+WITHOUT_FP static int
+realigned(int n)
+{
+	_Alignas(128) volatile char room[256];
+
+	room[0] = (char)n;
+	return with_frame_pointer(n + 1) + room[0];
+}
+
+WITHOUT_FP static int
+of_variable_size(int n)
+{
+	volatile char *room = __builtin_alloca((size_t)n * 100 + 16);
+
+	room[0] = (char)n;
+	return realigned(n + 1) + room[0];
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	int r = of_variable_size(1);
+
+	return r + (*(const char *)a > *(const char *)b);
+}
+
+/* And libc in between, which calls back. */
+__attribute__((noinline)) static void
+through_libc(void *arg)
+{
+	char letters[] = {2, 1};
+
+	(void)arg;
+	qsort(letters, 2, 1, compare);
+}
+
+TEST(stacks_are_whole_however_they_were_compiled)
+{
+	char *text, *p;
+	static const char *const order[] = {"without_frame_pointer(...)", "with_frame_pointer(...)",
+	    "realigned(...)", "of_variable_size(...)", "compare(...)", "qsort", "through_libc(...)",
+	    "created by start in goroutine 1"};
+	const char *at;
+
+	never = weft_chan_new(0, 0);
+	start("mixed", through_libc, NULL);
+	settle();
+	text = dump_text();
+	at = p = paragraph(text, "mixed");
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		at = strstr(at, order[i]);
+		if (at == NULL)
+			FAIL("%s is missing or not in order in:\n%s", order[i], p);
+	}
+	free(p);
+	free(text);
+}
+
+TEST(the_address_is_one_that_addr2line_takes)
+{
+	char *text, *p, *plus, command[1024], line[1024] = "";
+	char path[512];
+	unsigned long offset;
+	FILE *f;
+
+	if (access("/usr/bin/addr2line", X_OK) != 0)
+		SKIP("no addr2line here");
+	never = weft_chan_new(0, 0);
+	start("mixed", through_libc, NULL);
+	settle();
+	text = dump_text();
+	p = strstr(text, "\nthrough_libc(...)\n\t");
+	EXPECT(p != NULL);
+	p += strlen("\nthrough_libc(...)\n\t");
+	plus = strstr(p, " +0x");
+	EXPECT(plus != NULL);
+	offset = strtoul(plus + 2, NULL, 16);
+	snprintf(path, sizeof(path), "%.*s", (int)(plus - p), p);
+	snprintf(command, sizeof(command), "addr2line -e %s 0x%lx", path, offset);
+	f = popen(command, "r");
+	EXPECT(f != NULL && fgets(line, sizeof(line), f) != NULL);
+	pclose(f);
+	EXPECT_CONTAINS(line, "crash_dump.c:");
+	free(text);
+}
+
+#define BUSY 3000
+
+static weft_waitgroup finished;
+static _Atomic long hops;
+
+static void
+deep_and_back(int depth)
+{
+	volatile char room[64];
+
+	room[0] = (char)depth;
+	if (depth > 0)
+		deep_and_back(depth - 1);
+	else
+		weft_yield();
+	hops++;
+	room[1] = room[0];
+}
+
+static void
+restless(void *arg)
+{
+	unsigned n = (unsigned)(uintptr_t)arg;
+
+	while (!stop) {
+		n = n * 1103515245 + 12345;
+		deep_and_back((int)(n >> 16) % 30);
+		if (n % 8 == 0)
+			weft_sleep((int64_t)(n >> 20) % 50000);
+	}
+	weft_waitgroup_done(&finished);
+}
+
+static void
+short_life(void *arg)
+{
+	(void)arg;
+	deep_and_back(3);
+	weft_waitgroup_done(&finished);
+}
+
+/* Every line of a dump has one of the forms that readers know. */
+static void
+expect_well_formed(const char *text)
+{
+	char line[512];
+
+	while (*text != '\0') {
+		size_t n = strcspn(text, "\n");
+		unsigned long long id;
+		int used = 0;
+
+		snprintf(line, sizeof(line), "%.*s", (int)n, text);
+		if (n != 0 && line[0] != '\t' && strncmp(line, "created by ", 11) != 0 &&
+		    strncmp(line, "...", 3) != 0 &&
+		    !(n > 5 && strcmp(line + n - 5, "(...)") == 0)) {
+			if (sscanf(line, "goroutine %llu%n", &id, &used) != 1 || id == 0 ||
+			    strcmp(line + n - 2, "]:") != 0)
+				FAIL("a line like no other: %s", line);
+		}
+		text += n + (text[n] == '\n');
+	}
+}
+
+/*
+ * Thousands run, park, die and are born while they are read. A walk that trusted what it read
+ * would fault within the first dump.
+ */
+TEST(thousands_that_run_are_dumped)
+{
+	int goroutines = BUSY / test_scale();
+
+	weft_gomaxprocs(4);
+	weft_waitgroup_add(&finished, goroutines);
+	for (int i = 0; i < goroutines; i++)
+		weft_go(restless, (void *)(uintptr_t)i);
+	for (int i = 0; i < 10; i++) {
+		long before = hops;
+		char *text;
+
+		weft_waitgroup_add(&finished, 100);
+		for (int k = 0; k < 100; k++)
+			weft_go(short_life, NULL);
+		text = dump_text();
+		expect_well_formed(text);
+		EXPECT(occurrences(text, "goroutine ") >= (size_t)goroutines);
+		EXPECT_CONTAINS(text, "\nrestless(...)\n");
+		EXPECT_CONTAINS(text, "\ndeep_and_back(...)\n");
+		free(text);
+		/* Nobody was stopped. */
+		while (hops == before)
+			weft_yield();
+	}
+	stop = true;
+	EXPECT_EQ(weft_waitgroup_wait(&finished, WEFT_FOREVER), 0);
+}
+
+static void *
+dumper(void *arg)
+{
+	for (int i = 0; i < 5; i++) {
+		char *text = dump_text();
+
+		expect_well_formed(text);
+		EXPECT_CONTAINS(text, "\ndumper(...)\n");
+		free(text);
+	}
+	return arg;
+}
+
+static void *
+bound(void *arg)
+{
+	weft_chan_recv(arg, NULL, WEFT_FOREVER);
+	return NULL;
+}
+
+/* Threads that weft did not start ask, and are seen where they wait. */
+TEST(foreign_threads_dump_and_are_dumped)
+{
+	pthread_t threads[4], waiting;
+	char *text = NULL;
+
+	never = weft_chan_new(0, 0);
+	EXPECT_EQ(pthread_create(&waiting, NULL, bound, never), 0);
+	for (int i = 0; i < 4; i++)
+		EXPECT_EQ(pthread_create(&threads[i], NULL, dumper, NULL), 0);
+	for (int i = 0; i < 4; i++)
+		EXPECT_EQ(pthread_join(threads[i], NULL), 0);
+	do {
+		free(text);
+		text = dump_text();
+	} while (strstr(text, " [chan receive]:\nweft_chan_recv(...)\n") == NULL);
+	EXPECT_CONTAINS(text, "\nbound(...)\n");
+	free(text);
+	weft_chan_close(never);
+	EXPECT_EQ(pthread_join(waiting, NULL), 0);
+}
+
+TEST(a_bad_descriptor_is_not_the_end)
+{
+	weft_dump(-1);
+	weft_dump(9999);
+}
+
+TEST(version_is_that_of_the_header)
+{
+	EXPECT_STR(weft_version(), WEFT_VERSION);
+}
+
+static void
+for_a_while(void *arg)
+{
+	(void)arg;
+	weft_gomaxprocs(2);
+	for (int i = 0; i < 10; i++)
+		weft_go(compute, NULL);
+	weft_sleep(100 * 1000000);
+	stop = true;
+}
+
+/* The lines that scripts for Go's schedtrace read. */
+TEST(schedtrace_lines)
+{
+	static const char *const env[] = {"WEFT_DEBUG=schedtrace=10", NULL};
+	struct child_options o = {.env = env};
+	struct child_result r = child_run_with(&o, for_a_while, NULL);
+	int lines = 0;
+
+	EXPECT_EQ(r.status, 0);
+	for (char *p = r.err; *p != '\0'; lines++) {
+		int ms, procs, idle, threads, spinning, need, idle_threads, queue, q0, q1, used = 0;
+		int n = sscanf(p,
+		    "SCHED %dms: gomaxprocs=%d idleprocs=%d threads=%d spinningthreads=%d "
+		    "needspinning=%d idlethreads=%d runqueue=%d [%d %d]%n",
+		    &ms, &procs, &idle, &threads, &spinning, &need, &idle_threads, &queue, &q0, &q1,
+		    &used);
+
+		/* Before main has set it the number of Ps is the machine's. */
+		if (n < 10 && lines == 0)
+			used = (int)strcspn(p, "\n");
+		else if (n != 10)
+			FAIL("not a line of Go's: %s", p);
+		EXPECT_EQ(p[used], '\n');
+		p += used + 1;
+	}
+	EXPECT(lines >= 3);
+	child_result_free(&r);
+}
+
+TEST(scheddetail_lines)
+{
+	static const char *const env[] = {"WEFT_DEBUG=schedtrace=20,scheddetail=1", NULL};
+	struct child_options o = {.env = env};
+	struct child_result r = child_run_with(&o, for_a_while, NULL);
+
+	EXPECT_EQ(r.status, 0);
+	EXPECT_CONTAINS(r.err, " gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false\n  P0: status=");
+	EXPECT_CONTAINS(r.err, "\n  M0: p=");
+	EXPECT_CONTAINS(r.err, "\n  G1: status=4(sleep) m=nil lockedm=nil\n");
+	EXPECT_CONTAINS(r.err, " schedtick=");
+	EXPECT_CONTAINS(r.err, " timerslen=");
+	child_result_free(&r);
+}

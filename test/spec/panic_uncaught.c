@@ -1,0 +1,290 @@
+/*
+ * A panic that nobody recovers must end the process, with a text that says what and where, from
+ * whatever the other goroutines are doing. A program that lingers half dead behind a load
+ * balancer is worse than one that is gone, and one that is gone without a word is worse than both.
+ */
+#include <weft.h>
+
+#include "child.h"
+#include "test.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+__attribute__((noinline)) static void
+fail_deep_inside(int n)
+{
+	if (n == 0)
+		weft_panic("disk %s is gone, %d left", "sda", 3);
+	if (n > 0)
+		fail_deep_inside(n - 1);
+	__asm__ volatile("");
+}
+
+static void
+panic_in_main(void *arg)
+{
+	(void)arg;
+	fail_deep_inside(2);
+}
+
+static void
+expect_panic(const struct child_result *r, const char *text)
+{
+	EXPECT_EQ(r->status, 2);
+	EXPECT(strncmp(r->err, text, strlen(text)) == 0);
+}
+
+/* SCENARIOS 102 */
+TEST(text_goroutine_stack_status)
+{
+	struct child_result r = child_run(panic_in_main, NULL);
+
+	expect_panic(&r, "panic: disk sda is gone, 3 left\n\ngoroutine 1 [running]:\n"
+			 "fail_deep_inside(...)\n\t/");
+	EXPECT_CONTAINS(r.err, "panic_in_main(...)\n");
+	EXPECT_CONTAINS(r.err, "\nmain(...)\n");
+	child_result_free(&r);
+}
+
+static void
+panics(void *arg)
+{
+	fail_deep_inside((int)(intptr_t)arg);
+}
+
+static void
+spin(void *arg)
+{
+	volatile unsigned x = 0;
+
+	(void)arg;
+	weft_gomaxprocs(2);
+	weft_go(panics, NULL);
+	for (;;)
+		x++;
+}
+
+static void
+block_in_the_kernel(void *arg)
+{
+	(void)arg;
+	weft_gomaxprocs(2);
+	weft_go(panics, NULL);
+	for (;;)
+		pause();
+}
+
+static void
+spin_on_one_proc(void *arg)
+{
+	weft_gomaxprocs(1);
+	spin(arg);
+}
+
+/* SCENARIOS 101: TestPanicDeadlockGosched, TestPanicDeadlockSyscall. */
+TEST(main_spins_or_is_in_the_kernel)
+{
+	static void (*const mains[])(void *) = {spin, block_in_the_kernel, spin_on_one_proc};
+
+	for (size_t i = 0; i < sizeof(mains) / sizeof(mains[0]); i++) {
+		struct child_result r = child_run(mains[i], NULL);
+
+		expect_panic(&r, "panic: disk sda is gone");
+		EXPECT_CONTAINS(r.err, "created by ");
+		child_result_free(&r);
+	}
+}
+
+static void
+say(void *text)
+{
+	(void)!write(1, text, strlen(text));
+}
+
+static void
+panic_second(void *arg)
+{
+	(void)arg;
+	weft_panic("second\nline");
+}
+
+static void
+panic_third(void *arg)
+{
+	(void)arg;
+	weft_panic("third");
+}
+
+static void
+nested(void *arg)
+{
+	(void)arg;
+	weft_defer(say, (void *)(uintptr_t) "last;");
+	weft_defer(panic_third, NULL);
+	weft_defer(panic_second, NULL);
+	weft_defer(say, (void *)(uintptr_t) "first;");
+	weft_panic("one");
+}
+
+/* SCENARIOS 107: TestDoublePanic; and deferred calls have run before anything is printed. */
+TEST(nested_panics_are_chained)
+{
+	struct child_result r = child_run(nested, NULL);
+
+	expect_panic(&r, "panic: one\n\tpanic: second\n\tline\n\tpanic: third\n\ngoroutine 1 [running]:\n"
+			 "panic_third(...)\n");
+	EXPECT_STR(r.out, "first;last;");
+	child_result_free(&r);
+}
+
+static void
+recover_then_panic(void *arg)
+{
+	weft_try(panic_second, arg, NULL, 0);
+	weft_panic("alone");
+}
+
+TEST(a_recovered_panic_is_not_in_the_chain)
+{
+	struct child_result r = child_run(recover_then_panic, NULL);
+
+	expect_panic(&r, "panic: alone\n\ngoroutine 1");
+	child_result_free(&r);
+}
+
+static void
+main_returns_meanwhile(void *arg)
+{
+	(void)arg;
+	weft_gomaxprocs(2);
+	for (int i = 0; i < 50; i++)
+		weft_go(panics, (void *)(intptr_t)40);
+	for (int i = 0; i < 20; i++)
+		weft_yield();
+}
+
+/* SCENARIOS 110: if the panic has begun to speak, it is heard to its end. */
+TEST(main_returns_while_a_goroutine_panics)
+{
+	for (int i = 0; i < 20; i++) {
+		struct child_result r = child_run(main_returns_meanwhile, NULL);
+
+		if (r.err_len != 0) {
+			expect_panic(&r, "panic: disk sda is gone");
+			EXPECT_CONTAINS(r.err, "\ncreated by main_returns_meanwhile");
+			/* One report only. */
+			EXPECT(strstr(r.err + 1, "\npanic: ") == NULL);
+		} else {
+			EXPECT_EQ(r.status, 0);
+		}
+		child_result_free(&r);
+	}
+}
+
+static void
+panic_everywhere(void *arg)
+{
+	(void)arg;
+	weft_gomaxprocs(8);
+	for (int i = 0; i < 200; i++)
+		weft_go(panics, NULL);
+	weft_sleep(WEFT_FOREVER);
+}
+
+TEST(many_panics_at_once_give_one_report)
+{
+	for (int i = 0; i < 10; i++) {
+		struct child_result r = child_run(panic_everywhere, NULL);
+
+		expect_panic(&r, "panic: disk sda is gone");
+		EXPECT(strstr(r.err + 1, "panic: ") == NULL);
+		child_result_free(&r);
+	}
+}
+
+static void *
+foreign(void *arg)
+{
+	fail_deep_inside(1);
+	return arg;
+}
+
+static void
+panic_on_a_foreign_thread(void *arg)
+{
+	pthread_t t;
+
+	weft_yield();
+	pthread_create(&t, NULL, foreign, arg);
+	pthread_join(t, NULL);
+}
+
+TEST(a_thread_that_weft_did_not_start)
+{
+	struct child_result r = child_run(panic_on_a_foreign_thread, NULL);
+
+	expect_panic(&r, "panic: disk sda is gone");
+	EXPECT_CONTAINS(r.err, "fail_deep_inside(...)");
+	EXPECT_CONTAINS(r.err, "foreign(...)");
+	child_result_free(&r);
+}
+
+static void
+named(void *arg)
+{
+	weft_go_options o = {.size = sizeof(o), .name = "the \"mill\"\n"};
+
+	weft_go_with(&o, panics, arg);
+	weft_sleep(WEFT_FOREVER);
+}
+
+/* Header as scripts expect it, whatever the name holds. SCENARIOS 114. */
+TEST(name_and_parent)
+{
+	struct child_result r = child_run(named, NULL);
+	char *head = strstr(r.err, "\ngoroutine ");
+
+	EXPECT_EQ(r.status, 2);
+	EXPECT(head != NULL);
+	EXPECT(strstr(head, " \"the ?mill??\" [running]:\n") != NULL);
+	EXPECT_CONTAINS(r.err, "\ncreated by named in goroutine 1\n\t/");
+	child_result_free(&r);
+}
+
+static void
+core_wanted(void *arg)
+{
+	(void)arg;
+	weft_panic("with a core");
+}
+
+TEST(crash_switch_dies_of_a_signal)
+{
+	static const char *const env[] = {"WEFT_DEBUG=crash=1", NULL};
+	struct child_options o = {.env = env};
+	struct child_result r = child_run_with(&o, core_wanted, NULL);
+
+	EXPECT_EQ(r.signal, SIGABRT);
+	EXPECT_CONTAINS(r.err, "panic: with a core\n");
+	child_result_free(&r);
+}
+
+static void
+closed_stderr(void *arg)
+{
+	close(2);
+	panics(arg);
+}
+
+TEST(nobody_reads)
+{
+	struct child_result r = child_run(closed_stderr, NULL);
+
+	EXPECT_EQ(r.status, 2);
+	child_result_free(&r);
+}
