@@ -23,9 +23,6 @@ struct sched wf_sched;
 void (*wf_point_hook)(const char *name);
 #endif
 
-/* Set once Ps are counted from the machine, not from the environment or by a call. */
-static _Atomic bool follows_limit;
-
 /* The number of Ps that the environment asks for, or 0. */
 static uint32_t
 procs_from_env(void)
@@ -158,28 +155,13 @@ boot(void)
 	wf_sched.has_membarrier = !wf_sched.debug.nomembarrier && wf_os_membarrier_init() == 0;
 	wf_stack_init(wf_sched.debug.guard, stack_from_env());
 
-	wf_store_relaxed(&follows_limit, n == 0);
+	wf_sched.follows_limit = n == 0;
 	wf_procs_init(n != 0 ? n : wf_min((uint32_t)wf_numcpu(), PROCS_MAX));
 	if (wf_os_is_main_thread())
 		adopt_main();
 	wf_crash_init(&wf_sched.debug);
 	wf_os_at_fork_child(forked);
 	start_monitor();
-}
-
-/* Once a second, by the monitor: has the cgroup limit or the affinity mask changed? */
-void
-wf_procs_follow_limit(void)
-{
-	if (wf_load_relaxed(&follows_limit))
-		wf_procs_set((uint32_t)wf_numcpu());
-}
-
-/* The program has said how many Ps it wants: the machine's limits do not change that. */
-void
-wf_procs_stop_following(void)
-{
-	wf_store_relaxed(&follows_limit, false);
 }
 
 void

@@ -161,14 +161,21 @@ wf_procs_init(uint32_t n)
 	wf_unlock(&wf_sched.lock);
 }
 
-/* Changes the number of Ps to want, 1..PROCS_MAX. Returns what it was. */
+/*
+ * Changes the number of Ps to want, 1..PROCS_MAX, if it is the program that wants it, or if it has
+ * left it to the machine's limits so far. Returns what it was.
+ */
 static uint32_t
-change(uint32_t want)
+change(uint32_t want, bool by_program)
 {
 	uint32_t old, added;
 
 	wf_lock(&wf_sched.lock);
 	old = wf_load_relaxed(&wf_sched.gomaxprocs);
+	if (by_program)
+		wf_sched.follows_limit = false;
+	else if (!wf_sched.follows_limit)
+		want = old;
 	if (want > old) {
 		wf_store_relaxed(&wf_sched.gomaxprocs, want);
 		added = add_ps_locked(want);
@@ -189,13 +196,17 @@ change(uint32_t want)
 	return old;
 }
 
-/* For the monitor, which follows the machine's limits. */
+/* Once a second, by the monitor: has the cgroup limit or the affinity mask changed? */
 void
-wf_procs_set(uint32_t n)
+wf_procs_follow_limit(void)
 {
-	n = wf_min(n, PROCS_MAX);
-	if (n != wf_load_relaxed(&wf_sched.gomaxprocs))
-		(void)change(n);
+	bool follows;
+
+	wf_lock(&wf_sched.lock);
+	follows = wf_sched.follows_limit;
+	wf_unlock(&wf_sched.lock);
+	if (follows)
+		(void)change(wf_min((uint32_t)wf_numcpu(), PROCS_MAX), false);
 }
 
 int
@@ -204,12 +215,10 @@ weft_gomaxprocs(int n)
 	uint32_t old;
 
 	(void)wf_enter();
-	if (n < 1) {
+	if (n < 1)
 		old = wf_load_relaxed(&wf_sched.gomaxprocs);
-	} else {
-		wf_procs_stop_following();
-		old = change(wf_min((uint32_t)n, PROCS_MAX));
-	}
+	else
+		old = change(wf_min((uint32_t)n, PROCS_MAX), true);
 	wf_leave();
 	return (int)old;
 }

@@ -192,6 +192,8 @@ struct sched {
 	_Atomic int64_t n_outside;		/* goroutines born minus ended on threads without P */
 	int64_t start;				/* c  weft_now() at boot */
 	bool has_membarrier;			/* c */
+	bool follows_limit;			/* s  gomaxprocs follows the machine's limits: neither the
+						 *    environment nor a call has set it */
 	bool main_exited;			/* s  main called weft_goexit */
 	struct g *main_g;			/* c */
 	struct wf_debug debug;			/* c  WEFT_DEBUG */
@@ -270,8 +272,6 @@ bool wf_detach(struct p *p, bool is_blocked);
 int wf_numgoroutine(void);
 /* ---- boot.c, procs.c: the number of Ps ---- */
 void wf_procs_follow_limit(void);
-void wf_procs_stop_following(void);
-void wf_procs_set(uint32_t n);
 /* ---- numcpu.c ---- */
 int wf_numcpu(void);
 int wf_numcpu_from(const char *root, int affinity);

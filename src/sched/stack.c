@@ -20,14 +20,25 @@
 #define KEEP_DIRTY 64u		/* free stacks of a class whose pages are not given back */
 #define CANARY ((uint64_t)0x5765667443616e61)
 
+/* A mapping of many slots. All under the lock of its class, or constant. */
+struct arena {
+	struct stack_class *class;	/* constant */
+	char *base;			/* constant */
+	uint32_t n;			/* constant: slots */
+	uint32_t n_clean;		/* of which are on class->clean */
+	struct wf_stack slots[];
+};
+
+/* All under its lock but what boot sets. */
 struct stack_class {
 	struct wf_lock lock;
-	size_t usable;			/* c */
-	size_t stride;			/* c  usable + guard */
-	struct wf_stack *dirty_head;	/* under lock: free, pages may be there; newest first */
+	size_t usable;			/* constant */
+	size_t stride;			/* constant: usable + guard */
+	struct wf_stack *dirty_head;	/* free, pages may be there; newest first */
 	struct wf_stack *dirty_tail;
 	uint32_t n_dirty;
 	struct wf_stack *clean;		/* free, no pages */
+	uint32_t n_clean_arenas;	/* arenas of which all slots are on clean */
 	uint32_t arena_slots;		/* how many the next arena has */
 };
 
@@ -91,10 +102,35 @@ wf_stack_default_bytes(void)
 	return default_class.usable;
 }
 
-const struct stack_class *
-wf_stack_default_class(void)
+bool
+wf_stack_is_default(const struct wf_stack *s)
 {
-	return &default_class;
+	return s->arena->class == &default_class;
+}
+
+static void
+clean_put_locked(struct stack_class *c, struct wf_stack *s)
+{
+	s->prev = NULL;
+	s->next = c->clean;
+	if (c->clean != NULL)
+		c->clean->prev = s;
+	c->clean = s;
+	if (++s->arena->n_clean == s->arena->n)
+		c->n_clean_arenas++;
+}
+
+static void
+clean_remove_locked(struct stack_class *c, struct wf_stack *s)
+{
+	if (s->prev != NULL)
+		s->prev->next = s->next;
+	else
+		c->clean = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
+	if (s->arena->n_clean-- == s->arena->n)
+		c->n_clean_arenas--;
 }
 
 /* Maps slots for c; smaller when address space is short. Under c->lock. */
@@ -102,7 +138,7 @@ static bool
 grow_locked(struct stack_class *c)
 {
 	uint32_t n = c->arena_slots;
-	struct wf_stack *s;
+	struct arena *a;
 	char *base;
 
 	while (n > 1 && n * c->stride > ARENA_MAX)
@@ -114,19 +150,23 @@ grow_locked(struct stack_class *c)
 		if (base != NULL)
 			break;
 	}
-	s = calloc(n, sizeof(*s));
-	if (s == NULL) {
+	a = calloc(1, sizeof(*a) + n * sizeof(a->slots[0]));
+	if (a == NULL) {
 		wf_os_unmap(base, n * c->stride);
 		return false;
 	}
 	wf_os_nohugepage(base, n * c->stride);
 	/* Lowest slot first, so that page tables fill up one after the other. */
+	a->class = c;
+	a->base = base;
+	a->n = n;
 	for (uint32_t i = n; i-- > 0;) {
-		s[i].lo = (uintptr_t)base + i * c->stride + WF_GUARD_BYTES;
-		s[i].hi = (uintptr_t)base + (i + 1) * c->stride;
-		s[i].class = c;
-		s[i].next = c->clean;
-		c->clean = &s[i];
+		struct wf_stack *s = &a->slots[i];
+
+		s->lo = (uintptr_t)base + i * c->stride + WF_GUARD_BYTES;
+		s->hi = (uintptr_t)base + (i + 1) * c->stride;
+		s->arena = a;
+		clean_put_locked(c, s);
 	}
 	if (c->arena_slots < 4096)
 		c->arena_slots *= 2;
@@ -175,7 +215,7 @@ wf_stack_get(size_t bytes)
 			return NULL;
 		}
 		s = c->clean;
-		c->clean = s->next;
+		clean_remove_locked(c, s);
 	}
 	wf_unlock(&c->lock);
 
@@ -190,7 +230,7 @@ wf_stack_get(size_t bytes)
 void
 wf_stack_put(struct wf_stack *s)
 {
-	struct stack_class *c = s->class;
+	struct stack_class *c = s->arena->class;
 
 	wf_lock(&c->lock);
 	s->prev = NULL;
@@ -249,23 +289,41 @@ take_old(struct stack_class *c, uint32_t n)
 	return list;
 }
 
+/*
+ * A slot of c without pages. The last of its arena takes the arena with it, page tables and all
+ * (512 bytes a slot), unless it is the only one: the next burst would map it again.
+ */
+static void
+put_clean(struct stack_class *c, struct wf_stack *s)
+{
+	struct arena *a = s->arena;
+	bool gone = false;
+
+	wf_lock(&c->lock);
+	clean_put_locked(c, s);
+	if (a->n_clean == a->n && c->n_clean_arenas > 1) {
+		for (uint32_t i = 0; i < a->n; i++)
+			clean_remove_locked(c, &a->slots[i]);
+		gone = true;
+	}
+	wf_unlock(&c->lock);
+	if (gone) {
+		wf_os_unmap(a->base, a->n * c->stride);
+		free(a);
+	}
+}
+
 /* Gives the pages of one batch back. Returns how many stacks it had. */
 static uint32_t
 purge_batch(struct stack_class *c)
 {
-	struct wf_stack *list = take_old(c, 64), *last = NULL;
+	struct wf_stack *list = take_old(c, 64), *next;
 	uint32_t n = 0;
 
-	for (struct wf_stack *s = list; s != NULL; s = s->next) {
+	for (struct wf_stack *s = list; s != NULL; s = next, n++) {
+		next = s->next;
 		(void)wf_os_dontneed((void *)s->lo, s->hi - s->lo);
-		last = s;
-		n++;
-	}
-	if (last != NULL) {
-		wf_lock(&c->lock);
-		last->next = c->clean;
-		c->clean = list;
-		wf_unlock(&c->lock);
+		put_clean(c, s);
 	}
 	return n;
 }

@@ -14,14 +14,16 @@
 #define WF_STACK_MAX ((size_t)1 << 30)
 
 struct stack_class;
+struct arena;
 
 /*
- * One slot. Made with its arena, never freed. Owned by the goroutine that runs on it, by a P's
- * cache, or by its class (then under the class's lock).
+ * One slot. Made and unmapped with its arena, when all slots of that are free and their pages given
+ * back. Owned by the goroutine that runs on it, by a P's cache, or by its class (then under
+ * the class's lock).
  */
 struct wf_stack {
 	uintptr_t lo, hi;		/* usable addresses; constant */
-	struct stack_class *class;	/* constant */
+	struct arena *arena;		/* constant */
 	struct wf_stack *next;		/* owner: list link */
 	struct wf_stack *prev;		/* owner: list link */
 	bool is_guarded;		/* owner: guard installed, or canary written */
@@ -40,8 +42,8 @@ struct wf_stack *wf_stack_get(size_t bytes);
 /* Gives it back to its class. */
 void wf_stack_put(struct wf_stack *s);
 
-/* The class of stacks that goroutines get unless they ask for another size. */
-const struct stack_class *wf_stack_default_class(void);
+/* Is s of the size that goroutines get unless they ask for another? */
+bool wf_stack_is_default(const struct wf_stack *s);
 
 /* Is the canary of s, which has one, still whole? */
 bool wf_stack_canary_ok(const struct wf_stack *s);

@@ -64,7 +64,7 @@ commit_dead(struct m *m, struct g *g)
 #ifdef WF_ASAN
 		__asan_unpoison_memory_region((void *)s->lo, s->hi - s->lo);
 #endif
-		if (p != NULL && p->n_stacks < STACK_CACHE && s->class == wf_stack_default_class())
+		if (p != NULL && p->n_stacks < STACK_CACHE && wf_stack_is_default(s))
 			p->stacks[p->n_stacks++] = s;
 		else
 			wf_stack_put(s);

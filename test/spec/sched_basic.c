@@ -273,10 +273,13 @@ TEST(changing_gomaxprocs_loses_nothing)
 /* SCENARIOS 75: many at once, all parked; all come back, and the count returns to one. */
 static weft_chan *gate;
 
+static atomic_long arrived;
+
 static void
 wait_at_gate(void *arg)
 {
 	(void)arg;
+	atomic_fetch_add(&arrived, 1);
 	weft_chan_recv(gate, NULL, WEFT_FOREVER);
 	atomic_fetch_add(&count, 1);
 }
@@ -327,7 +330,7 @@ TEST(memory_of_a_burst_is_given_back)
 	before = vm("VmRSS:");
 	for (int i = 0; i < n; i++)
 		weft_go(wait_at_gate, NULL);
-	weft_sleep(10000000);
+	yield_until(&arrived, n);
 	peak = vm("VmRSS:");
 	EXPECT(peak - before > n * 3);
 	for (int i = 0; i < n; i++)
