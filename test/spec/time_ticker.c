@@ -64,7 +64,7 @@ TEST(beats_that_nobody_reads_are_dropped)
 	weft_timer_free(t);
 }
 
-static void
+static int
 burn(void *arg)
 {
 	_Atomic int *stop = arg;
@@ -72,6 +72,7 @@ burn(void *arg)
 	while (!atomic_load(stop))
 		for (int i = 0; i < 100000; i++)
 			__asm__ volatile("");
+	return 0;
 }
 
 /* RELIABILITY 53, 45: while others compute, beats may be missed, but they do not shift. */
@@ -79,12 +80,13 @@ static void
 ticks_under_load(void)
 {
 	_Atomic int stop = 0;
+	weft_scope *burners = weft_scope_new(NULL, WEFT_FOREVER);
 	int64_t first, v = 0;
 	weft_timer *t;
 	int n = 0;
 
 	for (int i = 0; i < 2; i++)
-		go(burn, &stop);
+		EXPECT_EQ(weft_scope_go(burners, burn, &stop), 0);
 	first = weft_in(1 * MS);
 	t = ticker(first, 1 * MS);
 	while (v < first + 100 * MS) {
@@ -95,6 +97,7 @@ ticks_under_load(void)
 	EXPECT(n >= 2);
 	EXPECT(n <= 101);
 	atomic_store(&stop, 1);
+	weft_scope_free(burners);
 	weft_timer_free(t);
 }
 
