@@ -89,15 +89,10 @@ read_first(struct conn *c, int64_t deadline)
  * While it waits it may be closed by others: server_close_idle() looks at idle_since
  * and shuts the socket for reading. What has arrived by then is still read, so a
  * request that was faster than the shutdown is answered.
- *
- * The stop is a handshake of two flags, both sequentially consistent: we announce
- * that we are idle and then look at stopping; server_stop() sets stopping and then
- * looks for who is idle. At least one of the two sees the other.
  */
 static bool
 conn_await(struct conn *c)
 {
-	struct server *s = c->server;
 	int64_t now, deadline, hold;
 	ssize_t n;
 
@@ -107,7 +102,7 @@ conn_await(struct conn *c)
 		return false;
 	now = weft_now();
 	atomic_store(&c->idle_since, now);
-	deadline = now + (atomic_load(&s->stopping) ? CROSSING_NS : s->opt.idle_ns);
+	deadline = now + c->server->opt.idle_ns;
 	hold = now + WORK_HOLD_NS < deadline ? now + WORK_HOLD_NS : deadline;
 
 	n = read_first(c, hold);

@@ -49,9 +49,6 @@ enum {
 	SEND_CHUNK = 256 << 10,	/* a client must take this much per write timeout */
 };
 
-/* While the server stops: how long a request may be on its way to us. */
-#define CROSSING_NS (200 * MILLISECOND)
-
 /* ---- main.c ---- */
 
 struct options {
@@ -76,15 +73,15 @@ struct conn;
  * The one server of the process.
  *
  *	c  constant once server_start() has returned
- *	a  the acceptor goroutine only
+ *	a  the acceptor goroutine only; when it has ended, server_stop()
  *	l  under lock
- *	x  atomic: counters that are only ever shown, and the flag explained in conn.c
+ *	x  atomic: a flag, and counters that are only ever shown
  */
 struct server {
 	struct options opt;		/* c */
 	int root_fd;			/* c  where every path begins */
-	int listen_fd;			/* c  closed by server_stop() */
-	int drain_fd;			/* c  the same socket once more, see server_stop() */
+	int listen_fd;			/* c */
+	weft_scope *accepting;		/* c  the acceptor is in it, alone */
 	int log_fd;			/* c  -1: no access log */
 	uint16_t port;			/* c */
 	int reserve_fd;			/* a  given up for a moment when descriptors run out */
@@ -93,9 +90,8 @@ struct server {
 	weft_mutex lock;
 	struct conn *conns;		/* l  every open connection */
 	weft_waitgroup conns_open;	/* +1 per connection */
-	weft_waitgroup acceptor;	/* 1 while it runs */
 
-	atomic_bool stopping;		/* x  see conn_await() */
+	atomic_bool stopping;		/* x  set once: answers say that they are the last */
 	_Atomic uint64_t nrequests;	/* x */
 	_Atomic uint64_t nbytes;	/* x  of bodies */
 	_Atomic int nconns;		/* x */
@@ -111,7 +107,7 @@ int server_stop(struct server *s);
 void server_add(struct server *s, struct conn *c);
 void server_remove(struct server *s, struct conn *c);
 
-/* Ends keep-alive connections on which nothing has happened since @before. Returns how many. */
+/* Ends keep-alive connections that have been idle since @before. Returns how many. */
 int server_close_idle(struct server *s, int64_t before);
 
 /* ---- request.c ---- */
@@ -300,8 +296,9 @@ int sys_open_dir(const char *path);
 int sys_open_log(const char *path);
 int sys_open_reserve(void);
 int sys_fstat(int fd, struct stat *st);
-int sys_dup(int fd);
 int sys_shutdown(int fd, int how);
+/* Bytes sent on a socket that the other side has not acknowledged yet. */
+int sys_unsent(int fd);
 int sys_local_port(int fd, uint16_t *ret_port);
 int sys_signalfd(void);
 int sys_raise_nofile(void);

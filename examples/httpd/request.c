@@ -66,6 +66,9 @@ end_field(struct request *r)
 	struct span v = r->value;
 	enum field f = r->name.p ? field_of(r->name) : F_OTHER;
 
+	/* "Host : x" means Host to some and nothing to others (RFC 9112 5.1). */
+	if (r->name.p && memchr(r->name.p, ' ', r->name.n))
+		return refuse(r, 400);
 	r->name = r->value = (struct span){ 0 };
 	if (f == F_OTHER)
 		return 0;

@@ -20,8 +20,13 @@
 /* How long a refused client may take to read why. */
 #define REFUSE_NS (50 * MILLISECOND)
 
-/* While stopping: a connection that was idle for this long has no request on its way. */
-#define SURELY_IDLE_NS (1 * SECOND)
+/*
+ * While stopping: a connection is closed once it has been idle for so long, because a
+ * client that was answered just now may have its next request on the way. And how
+ * often we look for such connections.
+ */
+#define CROSSING_NS (500 * MILLISECOND)
+#define LOOK_NS (20 * MILLISECOND)
 
 /* While stopping: how long a handshake may be unfinished. */
 #define HANDSHAKE_NS (20 * MILLISECOND)
@@ -52,6 +57,13 @@ server_remove(struct server *s, struct conn *c)
 	atomic_fetch_sub(&s->nconns, 1);
 }
 
+/*
+ * The end is brought about by shutting the socket for reading: its goroutine, which
+ * waits for a request, then reads what has arrived already, or the end.
+ *
+ * A client whose last answer is still on its way is not idle, however long its goroutine
+ * has been waiting; its time begins anew.
+ */
 int
 server_close_idle(struct server *s, int64_t before)
 {
@@ -62,10 +74,15 @@ server_close_idle(struct server *s, int64_t before)
 	for (struct conn *c = s->conns; c; c = c->next) {
 		int64_t since = atomic_load(&c->idle_since);
 
-		if (since != 0 && since <= before) {
-			sys_shutdown(c->fd, SHUT_RD);
-			n++;
+		if (since == 0 || since > before)
+			continue;
+		if (sys_unsent(c->fd) > 0) {
+			/* Unless it has become busy in the meantime, which counts more. */
+			atomic_compare_exchange_strong(&c->idle_since, &since, weft_now());
+			continue;
 		}
+		sys_shutdown(c->fd, SHUT_RD);
+		n++;
 	}
 	weft_mutex_unlock(&s->lock);
 	return n;
@@ -171,39 +188,45 @@ accept_short(struct server *s, int err)
 	weft_sleep(SHORTAGE_NS);
 }
 
-static void
+/* Accepts one client, or does what its failure asks for. As weft_accept(). */
+static int
+accept_one(struct server *s, int64_t deadline)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	int fd = weft_accept(s->listen_fd, (struct sockaddr *)&from, &len, deadline);
+
+	if (fd >= 0) {
+		welcome(s, fd, (struct sockaddr *)&from, len);
+		return fd;
+	}
+	switch (fd) {
+	case -ECANCELED:	/* server_stop() */
+	case -ETIMEDOUT:
+	case -ECONNABORTED:	/* it was gone before we came: no matter */
+		break;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+		accept_short(s, fd);
+		break;
+	default:
+		say("accept: %s", strerror(-fd));
+		weft_sleep(SHORTAGE_NS);
+	}
+	return fd;
+}
+
+static int
 accept_run(void *arg)
 {
 	struct server *s = arg;
-	struct sockaddr_storage from;
-	bool open = true;
 
-	while (open) {
-		socklen_t len = sizeof(from);
-		int fd = weft_accept(s->listen_fd, (struct sockaddr *)&from, &len, WEFT_FOREVER);
-
-		if (fd >= 0) {
-			welcome(s, fd, (struct sockaddr *)&from, len);
-			continue;
-		}
-		switch (fd) {
-		case -EBADF:		/* closed by server_stop() */
-			open = false;
-			break;
-		case -EMFILE:
-		case -ENFILE:
-		case -ENOBUFS:
-		case -ENOMEM:
-			accept_short(s, fd);
-			break;
-		case -ECONNABORTED:	/* it was gone before we came: no matter */
-			break;
-		default:
-			say("accept: %s", strerror(-fd));
-			weft_sleep(SHORTAGE_NS);
-		}
-	}
-	weft_waitgroup_done(&s->acceptor);
+	/* Once its scope is cancelled only waits end: what can go at once still would. */
+	while (!atomic_load(&s->stopping))
+		accept_one(s, WEFT_FOREVER);
+	return 0;
 }
 
 /* ---- start and stop ---- */
@@ -260,10 +283,7 @@ listen_on(struct server *s)
 		say("cannot listen on %s: no such address", address);
 		return 1;
 	}
-	if (s->listen_fd < 0)
-		return failed("listen on", address, s->listen_fd);
-	s->drain_fd = sys_dup(s->listen_fd);
-	return s->drain_fd < 0 ? failed("listen on", address, s->drain_fd) : 0;
+	return s->listen_fd < 0 ? failed("listen on", address, s->listen_fd) : 0;
 }
 
 int
@@ -277,54 +297,43 @@ server_start(struct server *s)
 	if (r < 0)
 		return failed("listen on", s->opt.bind, r);
 	s->reserve_fd = sys_open_reserve();
-	weft_waitgroup_add(&s->acceptor, 1);
-	r = weft_go(accept_run, s);
+	s->accepting = weft_scope_new(NULL, WEFT_FOREVER);
+	r = s->accepting ? weft_scope_go(s->accepting, accept_run, s) : -ENOMEM;
 	return r < 0 ? failed("start", "a goroutine", r) : 0;
 }
 
-/*
- * Takes in who has connected already. The acceptor is waiting in weft_accept() on
- * listen_fd: closing that descriptor ends its wait, while the socket lives on through
- * drain_fd, and no client is lost between the two.
- */
+/* Ends the acceptor, takes in who has connected already, and closes the door. */
 static void
-drain_backlog(struct server *s)
+close_door(struct server *s)
 {
 	int64_t until = weft_in(SECOND);
-	int fd;
+	int r;
 
-	sys_refuse_new_connections(s->drain_fd);	/* may fail: then the queue may never end */
+	/* If the system will not let us do this, the queue may never end: hence the limit. */
+	sys_refuse_new_connections(s->listen_fd);
+	/* Ends its wait in weft_accept(). Connections are not in that scope: they go on. */
+	weft_scope_cancel(s->accepting, -ECANCELED);
+	weft_scope_free(s->accepting);
+	do
+		r = accept_one(s, weft_in(HANDSHAKE_NS));
+	while (r != -ETIMEDOUT && weft_now() < until);
 	weft_close(s->listen_fd);
-	weft_waitgroup_wait(&s->acceptor, WEFT_FOREVER);
-	do {
-		struct sockaddr_storage from;
-		socklen_t len = sizeof(from);
-
-		fd = weft_accept(s->drain_fd, (struct sockaddr *)&from, &len, weft_in(HANDSHAKE_NS));
-		if (fd >= 0)
-			welcome(s, fd, (struct sockaddr *)&from, len);
-	} while ((fd >= 0 || fd == -ECONNABORTED) && weft_now() < until);
-	weft_close(s->drain_fd);
 }
 
 int
 server_stop(struct server *s)
 {
 	int64_t deadline = weft_in(s->opt.stop_ns);
-	int64_t crossing;
 
 	atomic_store(&s->stopping, true);
-	server_close_idle(s, weft_now() - SURELY_IDLE_NS);
-	drain_backlog(s);
+	server_close_idle(s, weft_now() - CROSSING_NS);
+	close_door(s);
+	while (weft_now() < deadline) {
+		int64_t look = weft_in(LOOK_NS);
 
-	/* A connection that was busy a moment ago may have its next request on the way. */
-	crossing = weft_in(CROSSING_NS);
-	if (crossing > deadline)
-		crossing = deadline;
-	if (weft_waitgroup_wait(&s->conns_open, crossing) == 0)
-		return 0;
-	server_close_idle(s, WEFT_FOREVER);
-	if (weft_waitgroup_wait(&s->conns_open, deadline) == 0)
-		return 0;
+		server_close_idle(s, weft_now() - CROSSING_NS);
+		if (weft_waitgroup_wait(&s->conns_open, look < deadline ? look : deadline) == 0)
+			return 0;
+	}
 	return atomic_load(&s->nconns);
 }

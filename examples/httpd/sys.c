@@ -18,10 +18,12 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/openat2.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -86,17 +88,17 @@ sys_fstat(int fd, struct stat *st)
 }
 
 NOINLINE int
-sys_dup(int fd)
-{
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	return copy < 0 ? -errno : copy;
-}
-
-NOINLINE int
 sys_shutdown(int fd, int how)
 {
 	return shutdown(fd, how) < 0 ? -errno : 0;
+}
+
+NOINLINE int
+sys_unsent(int fd)
+{
+	int n;
+
+	return ioctl(fd, SIOCOUTQ, &n) < 0 ? -errno : n;
 }
 
 NOINLINE int
@@ -175,7 +177,7 @@ sys_refuse_new_connections(int fd)
 NOINLINE DIR *
 sys_fdopendir(int fd)
 {
-	int copy = sys_dup(fd);
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	DIR *dir;
 
 	if (copy < 0)
