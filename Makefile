@@ -1,6 +1,8 @@
 # For hands. Everything is done by CMake; `make help` lists what there is.
 PREFIX ?= /usr/local
 ARGS ?=
+BENCH ?=
+QUICK ?= 0
 CMAKE_FLAGS ?=
 
 configure = cmake --preset $(1) --log-level=WARNING $(CMAKE_FLAGS) $(2) >/dev/null
@@ -12,7 +14,7 @@ help:
 	@echo "make run       ... and serve docs/ with weft-httpd; ARGS= are its arguments"
 	@echo "make test      build with assertions and run all tests; check is the same"
 	@echo "make asan tsan coverage release-gcc release-clang    the same, built in other ways"
-	@echo "make bench     measure"
+	@echo "make bench     measure; BENCH=name for one, QUICK=1 for a tenth of the work"
 	@echo "make tidy      check style and layers"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 	@echo "make clean     remove build/"
@@ -41,7 +43,7 @@ bench:
 	@tools/setup bench
 	@$(call configure,release)
 	@cmake --build --preset release --target bench
-	@tools/run-benches build/release/bench $(ARGS)
+	@QUICK=$(QUICK) tools/run-benches build/release/bench $(BENCH)
 
 tidy:
 	@tools/setup test
