@@ -109,6 +109,16 @@ collect(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutin
 		d->n -= 2;
 }
 
+/* A dot begins what the compiler has added (.constprop.0, .part.1, .cold). */
+static void
+print_function(struct dump *d, const struct wf_symbol *s)
+{
+	if (s->name == NULL)
+		wf_out_str(&d->out, "??");
+	else
+		wf_out_mem(&d->out, s->name, strcspn(s->name, "."));
+}
+
 static void
 print_place(struct dump *d, const struct wf_symbol *s, uintptr_t pc)
 {
@@ -125,7 +135,7 @@ print_frame(struct dump *d, uintptr_t pc)
 	struct wf_symbol s;
 
 	wf_symtab_find(&d->syms, pc, &s);
-	wf_out_str(&d->out, s.name != NULL ? s.name : "??");
+	print_function(d, &s);
 	wf_out_str(&d->out, "(...)\n");
 	print_place(d, &s, pc);
 }
@@ -200,7 +210,7 @@ wf_dump_created_by(struct dump *d, const struct g *g)
 		return;
 	wf_symtab_find(&d->syms, g->created_pc - 1, &s);
 	wf_out_str(&d->out, "created by ");
-	wf_out_str(&d->out, s.name != NULL ? s.name : "??");
+	print_function(d, &s);
 	if (g->parent_id != 0) {
 		wf_out_str(&d->out, " in goroutine ");
 		wf_out_u64(&d->out, g->parent_id);
@@ -387,4 +397,5 @@ weft_dump(int fd)
 	(void)wf_enter();
 	wf_leave();
 	wf_dump_all(fd);
+	wf_compiler_barrier();	/* a call, not a jump: the trace begins at this frame */
 }

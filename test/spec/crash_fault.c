@@ -16,6 +16,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* After a call that must not be the function's last: a frame that a jump replaces is not shown. */
+#define KEEP_FRAME() __asm__ volatile("")
+
 static volatile int zero;
 
 __attribute__((noinline)) static void
@@ -50,6 +53,7 @@ beyond_the_end_of_a_file(void *arg)
 
 	(void)arg;
 	write_to_nowhere(p);
+	KEEP_FRAME();
 }
 
 __attribute__((noinline)) static void
@@ -64,11 +68,12 @@ give_up(void *arg)
 {
 	(void)arg;
 	abort();
+	KEEP_FRAME();
 }
 
 static void (*victim)(void *);
 
-static void
+__attribute__((noinline)) static void
 in_a_goroutine(void (*fn)(void *), void *arg)
 {
 	victim = fn;
@@ -317,6 +322,7 @@ parked(void *arg)
 {
 	(void)arg;
 	weft_chan_recv(never, NULL, WEFT_FOREVER);
+	KEEP_FRAME();
 }
 
 static void
@@ -381,8 +387,9 @@ TEST(sigquit_dumps_all_and_exits_with_2)
 static void *
 fault_on_a_foreign_thread(void *arg)
 {
-	weft_defer(computing, NULL);
+	weft_yield();
 	write_to_nowhere(arg);
+	KEEP_FRAME();
 	return NULL;
 }
 
@@ -400,6 +407,7 @@ static void *
 fault_on_an_unknown_thread(void *arg)
 {
 	write_to_nowhere(arg);
+	KEEP_FRAME();
 	return NULL;
 }
 

@@ -30,6 +30,7 @@ panic_in_main(void *arg)
 {
 	(void)arg;
 	fail_deep_inside(2);
+	__asm__ volatile("");
 }
 
 static void
