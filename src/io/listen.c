@@ -47,16 +47,24 @@ listen_at(int family, const struct sockaddr *a, socklen_t len, bool both, int ba
 	return r;
 }
 
+/* As Go: "tcp" at all addresses of IPv6 takes those of IPv4 in as well. */
+static bool
+is_any6(const struct sockaddr *a)
+{
+	return a->sa_family == AF_INET6 &&
+	    IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
+}
+
 /* The first address that works. The first error is the one that tells most. */
 static int
 listen_any(struct addr_list *l, const struct addr_spec *s, int backlog)
 {
-	bool both = s->family == AF_UNSPEC && s->host[0] == '\0';
 	int first = 0;
 
 	for (int i = 0; i < l->n; i++) {
 		socklen_t len;
 		const struct sockaddr *a = wf_addr_list_next(l, i, &len);
+		bool both = s->family == AF_UNSPEC && is_any6(a);
 		int fd = listen_at(a->sa_family, a, len, both, backlog);
 
 		if (fd >= 0)
