@@ -117,6 +117,9 @@ struct m {
 	struct m_gate gate;			/* x  self.h; must be first */
 	struct p *p;				/* o  the P it holds, or NULL; the monitor writes NULL when it detaches */
 	struct wf_ctx g0ctx;			/* o  its own stack, where the scheduler runs */
+	/* o  where goroutines that end leave their registers, unread. Not in their own frame: under ASan it
+	 * may be on a fake stack that is given back before the switch. */
+	struct wf_ctx gone;
 	struct commit commit;			/* o  pending */
 	struct wf_rand rand;			/* o */
 	_Atomic uint8_t is_spinning;		/* w */

@@ -45,6 +45,8 @@ struct stack_class {
 static struct stack_class classes[CLASSES];
 static struct stack_class default_class;
 static enum wf_guard_mode guard_mode;
+/* How many guards may still be made by mprotect: two mappings each, of those a process may have. */
+static _Atomic long mprotect_budget;
 
 /* Does a guard made by madvise really fault? Old kernels refuse it, qemu-user only says yes. */
 static bool
@@ -60,6 +62,21 @@ probe_guard(void)
 		works = wf_os_faults(p) && !wf_os_faults(p + page);
 	wf_os_unmap(p, 2 * page);
 	return works;
+}
+
+/*
+ * At vm.max_map_count (65,530: 32,700 stacks) the system refuses every new mapping, the program's own
+ * and those of further stacks too. So we stop well before: an eighth is left to others.
+ */
+static long
+count_budget(void)
+{
+	char buf[32];
+	long max = 65530;
+
+	if (wf_os_read_file("/proc/sys/vm/max_map_count", buf, sizeof(buf)) > 0)
+		max = strtol(buf, NULL, 10);
+	return max / 2 - max / 16;
 }
 
 static void
@@ -79,6 +96,8 @@ wf_stack_init(const char *forced_mode, size_t default_bytes)
 		guard_mode = GUARD_CANARY;
 	else
 		guard_mode = probe_guard() ? GUARD_MADVISE : GUARD_MPROTECT;
+
+	wf_store_relaxed(&mprotect_budget, count_budget());
 
 	for (unsigned i = 0; i < CLASSES; i++)
 		class_init(&classes[i], WF_STACK_MIN << i);
@@ -182,8 +201,8 @@ guard(struct wf_stack *s)
 	s->is_guarded = true;
 	if (guard_mode == GUARD_MADVISE && wf_os_guard_install(g, WF_GUARD_BYTES) == 0)
 		return;
-	/* Two mappings each: at vm.max_map_count (32,700 stacks) the system says no. */
-	if (guard_mode != GUARD_CANARY && wf_os_protect_none(g, WF_GUARD_BYTES) == 0)
+	if (guard_mode != GUARD_CANARY && wf_sub_relaxed(&mprotect_budget, 1) > 0 &&
+	    wf_os_protect_none(g, WF_GUARD_BYTES) == 0)
 		return;
 	s->has_canary = true;
 }

@@ -258,7 +258,7 @@ wf_g0_main(void *carry)
 #endif
 	run_commit(m);
 	wf_schedule(m);
-	WF_CHECK(!"the first thread's scheduler ended");
+	wf_throw("the first thread's scheduler ended", __FILE__, __LINE__);
 }
 
 /* The last that others notice of g: its deferred calls, which may park, and the word to its scope. */
@@ -328,20 +328,16 @@ end_or_reuse(struct m *m, struct g *g)
 	m->commit.kind = COMMIT_DEAD;
 	m->commit.g = g;
 	if (next != NULL && (wf_load_relaxed(&next->locked) == 0 || next->m == m)) {
-		struct wf_ctx gone;
-
 		if (next->ctx.pc == 0)
 			prepare_first_run(m, next);
 		enter_g(m, next);
-		cross(m, &gone, side_of_g(g), &next->ctx, side_of_g(next), true);
+		cross(m, &m->gone, side_of_g(g), &next->ctx, side_of_g(next), true);
 	} else {
-		struct wf_ctx gone;
-
 		m->picked = next;
 		m->gate.g = NULL;
-		cross(m, &gone, side_of_g(g), &m->g0ctx, side_of_g0(m), true);
+		cross(m, &m->gone, side_of_g(g), &m->g0ctx, side_of_g0(m), true);
 	}
-	WF_CHECK(!"a dead goroutine was resumed");
+	wf_throw("a dead goroutine was resumed", __FILE__, __LINE__);
 }
 
 /* The bottom frame of every goroutine's stack. */
@@ -381,7 +377,6 @@ void
 wf_g_exit(struct g *g)
 {
 	struct m *m;
-	struct wf_ctx gone;
 
 	leave_world(g);
 	m = wf_self();
@@ -398,7 +393,7 @@ wf_g_exit(struct g *g)
 	m->commit.kind = COMMIT_DEAD;
 	m->commit.g = g;
 	m->gate.g = NULL;
-	cross(m, &gone, side_of_g(g), &m->g0ctx, side_of_g0(m), true);
-	WF_CHECK(!"a dead goroutine was resumed");
+	cross(m, &m->gone, side_of_g(g), &m->g0ctx, side_of_g0(m), true);
+	wf_throw("a dead goroutine was resumed", __FILE__, __LINE__);
 	__builtin_unreachable();
 }

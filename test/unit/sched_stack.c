@@ -1,0 +1,189 @@
+/*
+ * Stacks: guards of all three kinds, reuse, giving back. Each mode is forced, so that the
+ * fallbacks are tried on every machine.
+ */
+#include <weft.h>
+#include "sched/stack.h"
+#include "os/os.h"
+
+#include "child.h"
+#include "test.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+write_below(void *arg)
+{
+	struct wf_stack *s;
+	size_t below = (size_t)(uintptr_t)arg;
+
+	wf_stack_init(getenv("GUARD"), 0);
+	s = wf_stack_get(0);
+	*(volatile char *)s->lo = 1;
+	*(volatile char *)(s->hi - 1) = 1;
+	fprintf(stderr, "usable\n");
+	*(volatile char *)(s->lo - below) = 1;
+	fprintf(stderr, "not guarded\n");
+}
+
+static void
+expect_guard(const char *env)
+{
+	const char *envs[] = { env, NULL };
+	struct child_options o = { .env = envs };
+	/* A frame of 60 KB that begins at the last usable byte still lands in the guard. */
+	static const size_t below[] = { 1, 4096, 20 << 10, 60 << 10, 64 << 10 };
+
+	for (size_t i = 0; i < wf_countof(below); i++) {
+		struct child_result r = child_run_with(&o, write_below, (void *)(uintptr_t)below[i]);
+
+		EXPECT_CONTAINS(r.err, "usable");
+		EXPECT(strstr(r.err, "not guarded") == NULL);
+		EXPECT(r.status != 0);
+		child_result_free(&r);
+	}
+}
+
+TEST(madvise_guards_fault)
+{
+	wf_stack_init(NULL, 0);
+	if (wf_stack_guard_mode() != GUARD_MADVISE)
+		SKIP("this kernel has no MADV_GUARD_INSTALL");
+	expect_guard("GUARD=madvise");
+}
+
+TEST(mprotect_guards_fault)
+{
+	expect_guard("GUARD=mprotect");
+}
+
+static long
+max_map_count(void)
+{
+	char buf[32];
+
+	EXPECT(wf_os_read_file("/proc/sys/vm/max_map_count", buf, sizeof(buf)) > 0);
+	return atol(buf);
+}
+
+/* Past vm.max_map_count there is no guard to be had: the canary takes over, and is seen. */
+TEST(stacks_beyond_the_map_limit_have_canaries)
+{
+	enum { N = 33500 };
+	static struct wf_stack *all[N];
+	int canaries = 0;
+
+	wf_stack_init("mprotect", WF_STACK_MIN);
+	for (int i = 0; i < N; i++) {
+		all[i] = wf_stack_get(0);
+		EXPECT(all[i] != NULL);
+		if (all[i]->has_canary) {
+			canaries++;
+			EXPECT(wf_stack_canary_ok(all[i]));
+			*(volatile char *)all[i]->lo = 'x';
+			EXPECT(!wf_stack_canary_ok(all[i]));
+		}
+	}
+	for (int i = 0; i < N; i++)
+		wf_stack_put(all[i]);
+	/* Where the limit is the usual one, some had to do without a guard. */
+	EXPECT(canaries > 0 || max_map_count() > 70000);
+}
+
+TEST(the_newest_free_stack_is_used_first)
+{
+	struct wf_stack *a, *b;
+
+	wf_stack_init(NULL, 0);
+	a = wf_stack_get(0);
+	b = wf_stack_get(0);
+	wf_stack_put(a);
+	wf_stack_put(b);
+	EXPECT(wf_stack_get(0) == b);
+	EXPECT(wf_stack_get(0) == a);
+}
+
+TEST(sizes_are_at_least_what_was_asked)
+{
+	static const size_t sizes[] = { 1, 16 << 10, (16 << 10) + 1, 100000, 1 << 20, (8 << 20) + 1 };
+
+	wf_stack_init(NULL, 0);
+	EXPECT_EQ(wf_stack_default_bytes(), WF_STACK_DEFAULT);
+	for (size_t i = 0; i < wf_countof(sizes); i++) {
+		struct wf_stack *s = wf_stack_get(sizes[i]);
+
+		EXPECT(s->hi - s->lo >= sizes[i]);
+		EXPECT(!wf_stack_is_default(s));
+		wf_stack_put(s);
+	}
+}
+
+/* What many goroutines touched goes back, what a few need again stays. */
+TEST(scavenging_gives_pages_back)
+{
+	enum { N = 2000 };
+	static struct wf_stack *all[N];
+
+	wf_stack_init(NULL, 0);
+	for (int i = 0; i < N; i++) {
+		all[i] = wf_stack_get(0);
+		*(volatile char *)(all[i]->hi - 1) = 'x';
+	}
+	for (int i = 0; i < N; i++)
+		wf_stack_put(all[i]);
+	while (wf_stack_scavenge(1000000))
+		;
+	/* The newest are kept warm; a far older one reads as zero, or its arena is unmapped. */
+	all[0] = wf_stack_get(0);
+	EXPECT_EQ(*(volatile char *)(all[0]->hi - 1), 'x');
+	for (int i = 1; i < 200; i++)
+		all[i] = wf_stack_get(0);
+	EXPECT_EQ(*(volatile char *)(all[199]->hi - 1), 0);
+}
+
+/* The same through the public API, with each kind of guard: 60 KB frames are caught and named. */
+static int
+frame_of_60k(int depth)
+{
+	volatile char frame[60 << 10];
+
+	frame[0] = (char)depth;
+	return depth > 0 ? frame_of_60k(depth - 1) + frame[0] : frame[0];
+}
+
+static void
+overflow(void *arg)
+{
+	(void)arg;
+	printf("%d\n", frame_of_60k(1000));
+}
+
+static void
+overflow_in_a_goroutine(void *arg)
+{
+	weft_go_options o = { .size = sizeof(o), .name = "greedy" };
+
+	(void)arg;
+	weft_go_with(&o, overflow, NULL);
+	weft_sleep(1000000000);
+}
+
+TEST(overflow_is_reported_with_every_guard)
+{
+	static const char *const modes[] = { "WEFT_DEBUG=guard=madvise", "WEFT_DEBUG=guard=mprotect" };
+
+	for (size_t i = 0; i < wf_countof(modes); i++) {
+		const char *envs[] = { modes[i], NULL };
+		struct child_options o = { .env = envs };
+		struct child_result r = child_run_with(&o, overflow_in_a_goroutine, NULL);
+
+		EXPECT_EQ(r.status, 2);
+		EXPECT_CONTAINS(r.err, "stack overflow");
+		EXPECT_CONTAINS(r.err, "greedy");
+		EXPECT_CONTAINS(r.err, "WEFT_STACK");
+		child_result_free(&r);
+	}
+}
