@@ -192,7 +192,7 @@ struct pong {
 	_Atomic int stop;
 };
 
-static void
+static int
 play(void *arg)
 {
 	struct pong *p = arg;
@@ -200,32 +200,30 @@ play(void *arg)
 	while (!atomic_load(&p->stop)) {
 		int v = 0;
 
-		weft_chan_recv(p->c, &v, weft_in(1 * SECOND));
+		weft_chan_recv(p->c, &v, WEFT_FOREVER);
 		try_send_int(p->c, v);
 	}
-}
-
-static void
-play_and_signal(void *arg)
-{
-	play(arg);
-	weft_chan_close(((struct pong *)arg)->c);
+	return 0;
 }
 
 /* SCENARIOS 174: two that keep the only processor busy, handing over to each other, starve no timer. */
 TEST(a_timer_fires_under_a_ping_pong)
 {
 	struct pong p = { .c = chan_int(1) };
+	weft_scope *s = weft_scope_new(NULL, WEFT_FOREVER);
 	weft_timer *t;
 
 	weft_gomaxprocs(1);
 	t = after_func(weft_in(1 * US), add_one, &p.stop);
-	go(play, &p);
 	try_send_int(p.c, 1);
-	play_and_signal(&p);
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(weft_scope_go(s, play, &p), 0);
+	/* Whoever sees the stop leaves the ball to the other. */
+	EXPECT_EQ(weft_scope_wait(s, WEFT_FOREVER), 0);
 	EXPECT_EQ(atomic_load(&p.stop), 1);
-	EXPECT_EQ(weft_sleep(5 * MS), 0);
 	weft_timer_free(t);
+	weft_scope_free(s);
+	weft_chan_unref(p.c);
 }
 
 static void
