@@ -168,6 +168,7 @@ enter_slow(struct pd *pd, enum pd_use use, uint64_t refs, int64_t deadline)
 	 * about the count, and those that come after rely on it. */
 	bool is_owner = PD_COUNT(refs, use) == 0;
 
+	WF_POINT("pd.behind");
 	wf_lock(&pd->lock);
 	if (PD_COUNT(refs, use) >= PD_OPS_MAX) {
 		leave_locked(pd, use, /* is_owner */ false);

@@ -23,6 +23,7 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 	r = wf_park_check(deadline, true);
 	if (r < 0)
 		return r;
+	WF_POINT("pd.eagain");
 	wf_lock(&pd->lock);						/* R3 */
 	if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {	/* K2 has had the lock, or will */
 		wf_unlock(&pd->lock);
@@ -41,7 +42,6 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 	w.index = IS_OWNER;
 	waitq_put(&pd->wait[dir], &w);
 	wf_poll_count_locked(pd);
-	WF_POINT("pd.wait");
 	r = wf_park_unlock(&pd->lock, WAIT_IO, deadline, true);
 	if (r == 0 || r == -EBADF)
 		return r;	/* whoever woke us took us off, and counts us down */

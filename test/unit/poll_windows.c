@@ -1,0 +1,228 @@
+/*
+ * The windows of the protocols in src/poll/README.md, held open one by one: what may come
+ * between two steps does come, and must do no harm.
+ */
+#include "poll/desc.h"
+
+#include <weft.h>
+
+#include "hold.h"
+#include "test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MS INT64_C(1000000)
+#define SEC INT64_C(1000000000)
+
+struct call {
+	pthread_t thread;
+	int fd;
+	char c;
+	_Atomic ssize_t r;
+};
+
+#define UNDER_WAY (-10000)
+
+static void *
+read_thread(void *arg)
+{
+	struct call *c = arg;
+
+	c->r = weft_read(c->fd, &c->c, 1, weft_in(10 * SEC * test_scale()));
+	return NULL;
+}
+
+static void *
+close_thread(void *arg)
+{
+	struct call *c = arg;
+
+	c->r = weft_close(c->fd);
+	return NULL;
+}
+
+/* On a thread of its own: it will be stopped, and we must not be. */
+static void
+start(struct call *c, void *(*fn)(void *), int fd)
+{
+	c->fd = fd;
+	c->r = UNDER_WAY;
+	EXPECT_EQ(pthread_create(&c->thread, NULL, fn, c), 0);
+}
+
+static void
+finish(struct call *c, ssize_t expected)
+{
+	EXPECT_EQ(pthread_join(c->thread, NULL), 0);
+	EXPECT_EQ(c->r, expected);
+}
+
+static void
+pair(int fd[2])
+{
+	EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+}
+
+/* Registered already, so that edges come. */
+static void
+registered_pair(int fd[2])
+{
+	char c;
+
+	pair(fd);
+	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(1 * MS)), -ETIMEDOUT);
+}
+
+/* Long enough for an event to be seen by whoever asks the poller; a second waiter makes it ask. */
+static void
+let_the_poller_run(void)
+{
+	char c;
+	int fd[2];
+
+	pair(fd);
+	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(50 * MS)), -ETIMEDOUT);
+	EXPECT_EQ(weft_close(fd[0]), 0);
+	EXPECT_EQ(weft_close(fd[1]), 0);
+}
+
+/*
+ * R3 and R6. A reader has found nothing and is about to wait. The data comes, and its event is
+ * handled, before it has got on the queue. No other event will come: it must look once more.
+ */
+TEST(data_between_eagain_and_the_wait_is_not_missed)
+{
+	struct call rd;
+	int fd[2];
+
+	registered_pair(fd);
+	hold_at("pd.eagain");
+	start(&rd, read_thread, fd[0]);
+	hold_await("pd.eagain");
+	EXPECT_EQ(write(fd[1], "x", 1), 1);
+	let_the_poller_run();
+	hold_release("pd.eagain");
+	finish(&rd, 1);
+	EXPECT_EQ(rd.c, 'x');
+}
+
+/* K2. The same window, and the descriptor is closed in it. The closer must wait, the reader must leave. */
+TEST(a_close_between_eagain_and_the_wait_is_not_missed)
+{
+	struct call rd, cl;
+	int fd[2];
+
+	registered_pair(fd);
+	hold_at("pd.eagain");
+	start(&rd, read_thread, fd[0]);
+	hold_await("pd.eagain");
+	start(&cl, close_thread, fd[0]);
+	weft_sleep(20 * MS);
+	EXPECT_EQ(cl.r, UNDER_WAY);	/* K3: the number is not given back while the reader is inside */
+	EXPECT(write(fd[1], "x", 1) == 1);
+	hold_release("pd.eagain");
+	finish(&rd, -EBADF);
+	finish(&cl, 0);
+	EXPECT_EQ(weft_close(fd[1]), 0);
+}
+
+/*
+ * K5 to K6. close(2) has given the number back, and the closer has not said so yet. Whoever has
+ * the number now has a right to it: no error of the old one.
+ */
+TEST(the_next_owner_of_a_number_never_gets_the_error_of_the_last)
+{
+	struct call cl, rd;
+	int fd[2], next[2];
+
+	registered_pair(fd);
+	hold_at("pd.closed");
+	start(&cl, close_thread, fd[0]);
+	hold_await("pd.closed");
+	pair(next);
+	EXPECT_EQ(next[0], fd[0]);
+	EXPECT_EQ(write(next[1], "x", 1), 1);
+	start(&rd, read_thread, next[0]);
+	weft_sleep(20 * MS);
+	EXPECT_EQ(rd.r, UNDER_WAY);
+	hold_release("pd.closed");
+	finish(&cl, 0);
+	finish(&rd, 1);
+	EXPECT_EQ(rd.c, 'x');
+	/* And it can be waited for and closed like any. */
+	start(&rd, read_thread, next[0]);
+	weft_sleep(5 * MS);
+	EXPECT_EQ(weft_close(next[0]), 0);
+	finish(&rd, -EBADF);
+}
+
+/* The same for a second close: it is of the next descriptor. */
+TEST(a_close_during_a_close_is_of_the_next_owner)
+{
+	struct call cl, again;
+	int fd[2], next[2];
+
+	registered_pair(fd);
+	hold_at("pd.closed");
+	start(&cl, close_thread, fd[0]);
+	hold_await("pd.closed");
+	pair(next);
+	EXPECT_EQ(next[0], fd[0]);
+	start(&again, close_thread, next[0]);
+	weft_sleep(10 * MS);
+	EXPECT_EQ(again.r, UNDER_WAY);
+	hold_release("pd.closed");
+	finish(&cl, 0);
+	finish(&again, 0);
+	EXPECT_EQ(send(next[1], "x", 1, MSG_NOSIGNAL), -1);	/* its peer is gone */
+}
+
+/*
+ * O7. A reader has seen that another owns the direction. That one leaves before it has got in
+ * line: the turn is free, and it or whoever comes first must take it, and only one.
+ */
+TEST(a_turn_given_up_while_the_next_is_on_its_way_is_not_lost)
+{
+	struct call first, second, third;
+	int fd[2];
+
+	registered_pair(fd);
+	start(&first, read_thread, fd[0]);
+	weft_sleep(5 * MS);
+	hold_at("pd.behind");
+	start(&second, read_thread, fd[0]);
+	hold_await("pd.behind");
+	EXPECT_EQ(write(fd[1], "1", 1), 1);
+	finish(&first, 1);		/* its O7 finds nobody in line, and one counted */
+	start(&third, read_thread, fd[0]);
+	weft_sleep(5 * MS);
+	EXPECT_EQ(write(fd[1], "3", 1), 1);
+	finish(&third, 1);		/* it took the free turn, and left it again */
+	hold_release("pd.behind");
+	EXPECT_EQ(write(fd[1], "2", 1), 1);
+	finish(&second, 1);
+	EXPECT_EQ(weft_close(fd[0]), 0);
+}
+
+/* The same, closed meanwhile. */
+TEST(who_is_on_its_way_to_the_line_leaves_when_it_is_closed)
+{
+	struct call first, second, cl;
+	int fd[2];
+
+	registered_pair(fd);
+	start(&first, read_thread, fd[0]);
+	weft_sleep(5 * MS);
+	hold_at("pd.behind");
+	start(&second, read_thread, fd[0]);
+	hold_await("pd.behind");
+	start(&cl, close_thread, fd[0]);
+	finish(&first, -EBADF);
+	EXPECT_EQ(cl.r, UNDER_WAY);
+	hold_release("pd.behind");
+	finish(&second, -EBADF);
+	finish(&cl, 0);
+}
