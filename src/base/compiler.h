@@ -36,8 +36,20 @@
 
 #define wf_container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 #define wf_countof(a) (sizeof(a) / sizeof((a)[0]))
-#define wf_min(a, b) ((a) < (b) ? (a) : (b))
-#define wf_max(a, b) ((a) > (b) ? (a) : (b))
+
+/* Each argument is evaluated once: it may be a load of what another thread changes. */
+#define wf_min(a, b) \
+	__extension__({ \
+		__auto_type min_a_ = (a); \
+		__auto_type min_b_ = (b); \
+		min_a_ < min_b_ ? min_a_ : min_b_; \
+	})
+#define wf_max(a, b) \
+	__extension__({ \
+		__auto_type max_a_ = (a); \
+		__auto_type max_b_ = (b); \
+		max_a_ > max_b_ ? max_a_ : max_b_; \
+	})
 
 /* What the compiler must not move memory accesses across. No instruction. */
 static WF_ALWAYS_INLINE void
