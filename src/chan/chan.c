@@ -287,10 +287,19 @@ wf_chan_close_quiet(struct weft_chan *c)
 WEFT_API void
 weft_chan_close(weft_chan *c)
 {
+	bool closed;
+
 	wf_enter();
 	if (c == NULL)
 		wf_panic("close of nil channel");
-	if (!wf_chan_close_quiet(c))
+	/*
+	 * Who sees it closed (N1, without the lock) may drop the last reference at once, while we
+	 * are still at work on it: keep one of our own.
+	 */
+	(void)weft_chan_ref(c);
+	closed = wf_chan_close_quiet(c);
+	weft_chan_unref(c);
+	if (!closed)
 		wf_panic("close of closed channel");
 	wf_leave();
 }
