@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 
 #define SECOND INT64_C(1000000000)
-#define IDLE_LIMIT (60 * SECOND)	/* a client that says nothing for so long is hung up on */
+#define IDLE_LIMIT (60 * SECOND) /* a client that says nothing for so long is hung up on */
 #define MESSAGE 64
 
 static void
@@ -43,7 +43,8 @@ accept_all(void *unused)
 
 	(void)unused;
 	while ((fd = weft_accept(listener, NULL, NULL, WEFT_FOREVER)) != -EBADF) {
-		weft_go_options o = {.size = sizeof(o), .name = "echo", .copy = &fd, .copy_size = sizeof(fd)};
+		weft_go_options o = {
+		    .size = sizeof(o), .name = "echo", .copy = &fd, .copy_size = sizeof(fd)};
 
 		if (fd < 0) {
 			/* No descriptor left: those that are open must end first. */
@@ -66,7 +67,7 @@ serve(const char *address)
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGTERM);
-	sigprocmask(SIG_BLOCK, &stop, NULL);	/* before weft has threads: they inherit it */
+	sigprocmask(SIG_BLOCK, &stop, NULL); /* before weft has threads: they inherit it */
 	listener = weft_listen("tcp", address, 0);
 	if (listener < 0) {
 		fprintf(stderr, "echo: %s: %s\n", address, strerror(-listener));
@@ -74,8 +75,9 @@ serve(const char *address)
 	}
 	if (getsockname(listener, (struct sockaddr *)&ss, &len) < 0)
 		return 1;
-	printf("echo: listening on port %d\n", ntohs(ss.ss_family == AF_INET
-	        ? ((struct sockaddr_in *)&ss)->sin_port : ((struct sockaddr_in6 *)&ss)->sin6_port));
+	printf("echo: listening on port %d\n",
+	    ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
+					  : ((struct sockaddr_in6 *)&ss)->sin6_port));
 	fflush(stdout);
 	if (weft_go(accept_all, NULL) < 0)
 		return 1;

@@ -3,12 +3,12 @@
  */
 #include "io/io.h"
 
+#include "os/os.h"
+#include "sched/self.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-
-#include "os/os.h"
-#include "sched/self.h"
 
 struct io_accept {
 	struct io_op op;
@@ -36,7 +36,8 @@ is_peers_error(int fd, ssize_t r)
 	case -ENETUNREACH:
 		return true;
 	case -EOPNOTSUPP:	/* also the answer of a socket that can't accept at all */
-		return wf_os_getsockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) == 0 && listens;
+		return wf_os_getsockopt_int(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) == 0 &&
+		    listens;
 	default:
 		return false;
 	}

@@ -5,7 +5,6 @@
 #include "io/addr.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -25,6 +24,19 @@ static const struct network {
     {"unix", AF_UNIX, SOCK_STREAM},
 };
 
+/* As in the C locale, whatever the program has set. */
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 /* A port number, or the name of a service. */
 static int
 parse_service(const char *text, struct addr_spec *ret)
@@ -36,11 +48,9 @@ parse_service(const char *text, struct addr_spec *ret)
 	if (len >= ADDR_SERVICE_MAX)
 		return -EINVAL;
 	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (!isalnum(c) && c != '-' && c != '_')
+		if (!is_digit(text[i]) && !is_letter(text[i]) && text[i] != '-' && text[i] != '_')
 			return -EINVAL;
-		digits = digits && isdigit(c);
+		digits = digits && is_digit(text[i]);
 	}
 	memcpy(ret->service, len == 0 ? "0" : text, len == 0 ? 2 : len + 1);
 	ret->port = -1;
@@ -109,8 +119,9 @@ wf_addr_parse(const char *network, const char *address, struct addr_spec *ret)
 	colon = find_port(address, &host, &len);
 	if (colon == NULL || len >= ADDR_HOST_MAX)
 		return -EINVAL;
+	/* No blanks and control characters; letters may be of any language. */
 	for (size_t i = 0; i < len; i++)
-		if (isspace((unsigned char)host[i]) || iscntrl((unsigned char)host[i]))
+		if ((unsigned char)host[i] <= ' ' || host[i] == '\177')
 			return -EINVAL;
 	memcpy(ret->host, host, len);
 	return parse_service(colon + 1, ret);

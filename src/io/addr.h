@@ -30,8 +30,8 @@ int wf_addr_parse(const char *network, const char *address, struct addr_spec *re
 
 /*
  * The addresses of s that need nobody to be asked: a path, numbers, or no host at all (then all
- * addresses of this machine if passive, else the one it has for itself). Writes at most 2. How many;
- * 0: there are names in it.
+ * addresses of this machine if passive, else the one it has for itself). At most 2. Returns how
+ * many; 0: there are names in it.
  */
 int wf_addr_local(const struct addr_spec *s, bool passive, struct addr ret[2]);
 

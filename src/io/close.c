@@ -3,10 +3,10 @@
  */
 #include "io/io.h"
 
-#include <errno.h>
-
 #include "os/os.h"
 #include "sched/self.h"
+
+#include <errno.h>
 
 WF_PARKS int
 wf_io_close(int fd)

@@ -3,10 +3,10 @@
  */
 #include "io/io.h"
 
-#include <errno.h>
-
 #include "os/os.h"
 #include "sched/park.h"
+
+#include <errno.h>
 
 #define BUSY_NS_MIN 200000	/* 0.2 ms, then twice as long each time, */
 #define BUSY_NS_MAX 10000000	/* to 10 ms */

@@ -1,15 +1,16 @@
 /*
  * weft_dial: addresses are tried one after the other, each with its share of the time. (Go also
- * starts the second family 300 ms after the first, RFC 8305. Here a dead first family costs its share.)
+ * starts the second family 300 ms after the first, RFC 8305. Here a dead first family costs its
+ * share.)
  */
 #include "io/io.h"
-
-#include <errno.h>
-#include <string.h>
 
 #include "io/resolve.h"
 #include "os/os.h"
 #include "sched/park.h"
+
+#include <errno.h>
+#include <string.h>
 
 #define SHARE_NS_MIN INT64_C(2000000000)	/* as Go: less than 2 s is no chance */
 #define SPURIOUS_TRIES 3			/* as Go: twice again */

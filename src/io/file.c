@@ -4,14 +4,14 @@
  */
 #include "io/io.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "os/os.h"
 #include "sched/self.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #define CHUNK_MAX ((size_t)0x7ffff000)	/* what one system call moves at most */
-#define COPY_BYTES ((size_t)65536)	/* a pipe's worth, for sockets that sendfile(2) would block on */
+#define COPY_BYTES ((size_t)65536)	/* where sendfile(2) would block, as much as a pipe holds */
 
 struct positioned {
 	void *buf;

@@ -12,16 +12,9 @@
  */
 #include "io/how.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-
 #include "os/os.h"
 
-static bool
-is_file_type(int type)
-{
-	return type == S_IFREG || type == S_IFDIR || type == S_IFBLK;
-}
+#include <errno.h>
 
 int
 wf_io_how(struct pd *pd, enum pd_use dir)
@@ -35,10 +28,10 @@ wf_io_how(struct pd *pd, enum pd_use dir)
 	type = wf_os_file_type(pd_number(pd));
 	if (type < 0)
 		return type;
-	if (is_file_type(type))
+	if (type == WF_OS_FILE_DISK)
 		how = PD_HOW_FILE;
 	else
-		how = type == S_IFSOCK ? PD_HOW_SOCKET : PD_HOW_NOWAIT;
+		how = type == WF_OS_FILE_SOCKET ? PD_HOW_SOCKET : PD_HOW_NOWAIT;
 	wf_store_relaxed(&pd->how[dir], (uint8_t)how);
 	return how;
 }

@@ -21,7 +21,7 @@ struct io_op {
 	bool dontwait;		/* the user gave MSG_DONTWAIT: -EAGAIN is the result */
 };
 
-/* Does op on fd when its turn has come. The operation's result, or -EBADF, -ETIMEDOUT, -ECANCELED, ... */
+/* Does op on fd when its turn has come: its result, or -EBADF, -ETIMEDOUT, -ECANCELED, ... */
 WF_PARKS ssize_t wf_io_run(int fd, enum pd_use dir, struct io_op *op, int64_t deadline);
 
 /* Writes to be completed: v[0..n) without the first skip bytes of v[0]. */
@@ -33,7 +33,7 @@ struct io_write {
 	size_t done;		/* bytes that went */
 };
 
-/* Makes w an operation that writes all of v; wf_io_write_result() turns its result into what is returned. */
+/* Makes w an operation that writes all of v, and what it came to into what is returned. */
 void wf_io_write_init(struct io_write *w, const struct iovec *v, int n);
 ssize_t wf_io_write_result(const struct io_write *w, ssize_t r);
 

@@ -3,13 +3,13 @@
  */
 #include "io/io.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
 #include "io/resolve.h"
 #include "os/os.h"
 #include "sched/self.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 int
 wf_io_socket(int family, int type)

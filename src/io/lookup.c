@@ -1,8 +1,8 @@
 /*
  * weft_lookup: getaddrinfo(3) blocks, for seconds if a name server is gone. So helper goroutines
- * call it, each with a thread of its own meanwhile, HELPERS_MAX at most; more lookups wait in line. They
- * come when there is something to do and go when there is not. The caller parks and may leave
- * before the answer: then the helper throws it away.
+ * call it, each with a thread of its own meanwhile, HELPERS_MAX at most; more lookups wait in
+ * line. Helpers come when there is something to do and go when there is not. The caller parks and
+ * may leave before the answer: then the helper throws it away.
  *
  *	QUEUED --helper takes it--> RUNNING --answer--> DONE	the caller frees it
  *	   |                           |
@@ -11,6 +11,10 @@
 #define _GNU_SOURCE
 #include "io/io.h"
 
+#include "os/os.h"
+#include "sched/go.h"
+#include "sched/park.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -18,11 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "os/os.h"
-#include "sched/go.h"
-#include "sched/park.h"
-
-#define HELPERS_MAX 64			/* Go: 500. Name servers do not like more either. */
+#define HELPERS_MAX 64			/* Go: 500, of which no server answers all */
 #define HELPER_STACK (1024 * 1024)	/* resolver plug-ins (LDAP, mDNS) expect a thread's stack */
 
 enum lookup_state {
@@ -33,8 +33,8 @@ enum lookup_state {
 };
 
 /*
- * Life: made by the caller, freed as drawn above. All under lock but the question, which is constant,
- * and the answer, which is the helper's until DONE and then the caller's.
+ * Life: made by the caller, freed as drawn above. All under lock but the question, which is
+ * constant, and the answer, which is the helper's until DONE and then the caller's.
  */
 struct lookup {
 	struct lookup *next;
@@ -69,7 +69,7 @@ to_errno(int eai, int system_error)
 		return -EINVAL;
 	case EAI_SYSTEM:
 		return system_error < 0 ? system_error : -EIO;
-	default:	/* EAI_NONAME, EAI_NODATA, EAI_ADDRFAMILY, EAI_FAIL: asking again is no use */
+	default:	/* NONAME, NODATA, ADDRFAMILY, FAIL: asking again is no use */
 		return -ENOENT;
 	}
 }

@@ -3,10 +3,10 @@
  */
 #include "io/io.h"
 
-#include <errno.h>
-
 #include "os/os.h"
 #include "sched/self.h"
+
+#include <errno.h>
 
 struct io_recv {
 	struct io_op op;

@@ -3,12 +3,12 @@
  */
 #include "io/io.h"
 
-#include <errno.h>
-#include <poll.h>
-
 #include "io/how.h"
 #include "os/os.h"
 #include "sched/self.h"
+
+#include <errno.h>
+#include <poll.h>
 
 struct io_read {
 	struct io_op op;

@@ -3,10 +3,10 @@
  */
 #include "io/resolve.h"
 
+#include "os/os.h"
+
 #include <errno.h>
 #include <netdb.h>
-
-#include "os/os.h"
 
 int
 wf_addr_list_init(struct addr_list *l, const struct addr_spec *s, bool passive, int64_t deadline)

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-/* Epoll does not take the descriptor. Then the call may block the thread, unless it just did not. */
+/* Epoll does not take the descriptor. So the call may block the thread, unless it just did not. */
 static ssize_t
 give_up_polling(struct pd *pd, enum pd_use dir)
 {

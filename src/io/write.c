@@ -4,15 +4,15 @@
  */
 #include "io/io.h"
 
-#include <errno.h>
-#include <poll.h>
-
 #include "io/how.h"
 #include "os/os.h"
 #include "sched/self.h"
 
-#define WINDOW 64		/* buffers copied at a time, when the first is partly written: 1 KB */
-#define POLLED_MAX 4096		/* PIPE_BUF: what goes without blocking when poll(2) says POLLOUT */
+#include <errno.h>
+#include <poll.h>
+
+#define WINDOW 64		/* buffers copied when the first is partly written: 1 KB */
+#define POLLED_MAX 4096		/* PIPE_BUF: does not block when poll(2) says POLLOUT */
 
 static void
 advance(struct io_write *w, size_t bytes)

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "os/os.h"
+#include "base/atomic.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -10,8 +11,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "base/atomic.h"
 
 #ifndef SYS_epoll_pwait2
 #define SYS_epoll_pwait2 441	/* Linux 5.11; the number is the same on all architectures */

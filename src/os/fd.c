@@ -11,6 +11,7 @@
  */
 #define _GNU_SOURCE
 #include "os/os.h"
+#include "base/atomic.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "base/atomic.h"
 
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 0x00000008
@@ -248,7 +247,9 @@ poll_for(int fd, short events, int timeout_ms)
 	int r;
 
 	RETRY(r, poll(&p, 1, timeout_ms));
-	return r <= 0 ? r : p.revents;
+	if (r <= 0)
+		return r;
+	return p.revents & POLLNVAL ? -EBADF : p.revents;
 }
 
 int
@@ -270,7 +271,16 @@ wf_os_file_type(int fd)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	return (int)(st.st_mode & S_IFMT);
+	switch (st.st_mode & S_IFMT) {
+	case S_IFSOCK:
+		return WF_OS_FILE_SOCKET;
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFBLK:
+		return WF_OS_FILE_DISK;
+	default:
+		return WF_OS_FILE_STREAM;
+	}
 }
 
 int

@@ -152,11 +152,16 @@ int wf_os_close(int fd);
 /* O_NONBLOCK set: 1, not: 0; or -errno. */
 int wf_os_is_nonblock(int fd);
 int wf_os_set_nonblock(int fd, bool on);
-/* poll(2) that does not wait: revents, 0 or -errno. */
+/* poll(2) that does not wait: revents, 0 or -errno; -EBADF for what is not open. */
 int wf_os_poll_now(int fd, short events);
 /* poll(2) that blocks the thread, in ms, -1 for ever. */
 int wf_os_poll_wait(int fd, short events, int timeout_ms);
-/* S_IFSOCK, S_IFREG, ... of the open file, or -errno. */
+/* What kind of open file it is, or -errno. */
+enum wf_os_file {
+	WF_OS_FILE_SOCKET,
+	WF_OS_FILE_DISK,		/* regular file, directory, block device: always ready */
+	WF_OS_FILE_STREAM,		/* the rest: pipes, terminals, eventfds, ... */
+};
 int wf_os_file_type(int fd);
 /* A number that no other open socket has; 0 for what is not a socket. 0 or -errno. */
 int wf_os_socket_id(int fd, uint64_t *ret_id);
@@ -165,8 +170,10 @@ int wf_os_socket_id(int fd, uint64_t *ret_id);
 
 ssize_t wf_os_recv(int fd, void *buf, size_t n, int flags);
 ssize_t wf_os_send(int fd, const void *buf, size_t n, int flags);
-ssize_t wf_os_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len);
-ssize_t wf_os_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t len);
+ssize_t wf_os_recvfrom(
+    int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len);
+ssize_t wf_os_sendto(
+    int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t len);
 ssize_t wf_os_recvmsg(int fd, struct msghdr *m, int flags);
 ssize_t wf_os_sendmsg(int fd, const struct msghdr *m, int flags);
 /* Non-blocking and close-on-exec, like those of socket(). */

@@ -3,11 +3,11 @@
  */
 #include "poll/desc.h"
 
-#include <errno.h>
-
 #include "base/assert.h"
 #include "os/os.h"
 #include "sched/poll.h"
+
+#include <errno.h>
 
 uint32_t
 wf_pd_claim_all(struct waitq *q, int result, struct gqueue *ready)

@@ -4,11 +4,11 @@
  */
 #include "poll/desc.h"
 
-#include <errno.h>
-
 #include "base/assert.h"
 #include "os/os.h"
 #include "sched/panic.h"
+
+#include <errno.h>
 
 /*
  *   P2  table: release in grow -> acquire in wf_pd_find
@@ -135,7 +135,7 @@ take_turn(struct pd *pd, enum pd_use use, int64_t deadline)
 	struct waiter w;
 	int r;
 
-	if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {			/* O3: set before K2's lock */
+	if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {	/* O3; set before K2's lock */
 		leave_locked(pd, use, false);
 		return -EBADF;
 	}

@@ -59,7 +59,7 @@ enum pd_how {
  */
 struct pd {
 	struct wf_lock lock;
-	_Atomic int fd;			/* x  its number; stored by each who finds the record, always the same */
+	_Atomic int fd;			/* x  its number; all who find the record store the same */
 	_Atomic uint64_t refs;		/* x  P1 */
 
 	uint32_t gen;			/* l  + 1 when what was registered is no longer meant */
@@ -67,19 +67,19 @@ struct pd {
 	uint16_t nwaits_seen;		/* l  nwaits at the last look */
 	bool is_registered;		/* l  epoll has it, as far as we know */
 	bool on_look;			/* l  on the list of wf_poll_revalidate() */
-	bool turn_is_free[2];		/* l  O4: no owner, but others are on their way to the lock */
+	bool turn_is_free[2];		/* l  O4: no owner, but others on their way to the lock */
 
 	/*
 	 * x  An edge came while no owner waited. Set under lock; cleared under lock or, before it
 	 * asks the system, by the owner of the direction (R1).
 	 */
 	_Atomic uint8_t ready[2];
-	_Atomic uint8_t how[2];		/* x  enum pd_how, a cache that is put right when it fails */
+	_Atomic uint8_t how[2];		/* x  enum pd_how, a cache put right when it fails */
 
 	uint64_t socket_id;		/* l  of the socket that is registered; 0 = not known */
-	struct waitq wait[2];		/* l  until it is ready: the owner of the direction, and polls */
+	struct waitq wait[2];		/* l  until it is ready: the direction's owner, polls */
 	struct waitq turn[2];		/* l  until it is their turn */
-	struct waitq closing;		/* l  the closer at K3; with PD_FINAL, who waits for its end */
+	struct waitq closing;		/* l  the closer at K3; with PD_FINAL, who awaits K6 */
 	struct pd *look_next;		/* x  list link: its pusher's, then its taker's */
 };
 

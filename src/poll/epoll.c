@@ -14,11 +14,11 @@
  */
 #include "sched/poll.h"
 
-#include <errno.h>
-
 #include "base/assert.h"
 #include "os/os.h"
 #include "poll/desc.h"
+
+#include <errno.h>
 
 #define EVENTS ((uint32_t)EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | (uint32_t)EPOLLET)
 #define WAKE_DATA UINT64_MAX	/* no descriptor has this number */
@@ -36,7 +36,7 @@ static _Atomic int nwaiters;			/* W2 */
 static _Atomic(struct pd *) look_list;		/* W4 */
 static struct wf_lock woken_lock;
 static struct gqueue woken;			/* under woken_lock: by wf_poll_revalidate() */
-static _Atomic uint32_t nwoken;			/* a hint: length of woken. Written under woken_lock */
+static _Atomic uint32_t nwoken;			/* a hint: woken.n. Written under woken_lock */
 
 /* 0, or -EMFILE and the like: tried again next time. */
 static int
@@ -54,7 +54,9 @@ turn_on(void)
 	r = ep = wf_os_epoll_create();
 	if (ep >= 0) {
 		r = wake = wf_os_eventfd();
-		if (wake >= 0 && (r = wf_os_epoll_ctl(ep, EPOLL_CTL_ADD, wake, EPOLLIN, WAKE_DATA)) < 0)
+		if (wake >= 0)
+			r = wf_os_epoll_ctl(ep, EPOLL_CTL_ADD, wake, EPOLLIN, WAKE_DATA);
+		if (wake >= 0 && r < 0)
 			(void)wf_os_close(wake);
 		if (r < 0)
 			(void)wf_os_close(ep);
@@ -145,7 +147,7 @@ wf_poll_unregister_locked(struct pd *pd)
 {
 	if (!pd->is_registered)
 		return;
-	/* Fails if the number was closed or means another file by now: then there is nothing to do. */
+	/* Fails if the number was closed or means another file by now: nothing to do then. */
 	(void)wf_os_epoll_ctl(epoll_fd, EPOLL_CTL_DEL, pd_number(pd), 0, 0);
 	pd->is_registered = false;
 }
@@ -174,7 +176,7 @@ wf_poll_wake(void)
 static void
 take_woken(struct gqueue *q)
 {
-	if (wf_likely(wf_load_relaxed(&nwoken) == 0))	/* late is no harm: we were woken, or look again */
+	if (wf_likely(wf_load_relaxed(&nwoken) == 0))	/* missed now, found by the next */
 		return;
 	wf_lock(&woken_lock);
 	gqueue_append(q, &woken);
@@ -237,7 +239,7 @@ wf_poll_revalidate(void)
 		pd = next;
 	}
 	if (ready.n != 0) {
-		/* The caller may be no goroutine's thread: whoever polls next makes them runnable. */
+		/* The caller may have no P: whoever polls next makes them runnable. */
 		wf_lock(&woken_lock);
 		gqueue_append(&woken, &ready);
 		wf_store_relaxed(&nwoken, woken.n);

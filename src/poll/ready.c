@@ -1,15 +1,13 @@
 /*
  * Waiting until a descriptor is ready, and being told: README.md, "Readiness".
  */
-#define _GNU_SOURCE
 #include "poll/desc.h"
-
-#include <errno.h>
-#include <poll.h>
 
 #include "base/assert.h"
 #include "os/os.h"
 #include "sched/poll.h"
+
+#include <errno.h>
 
 #define IS_OWNER 1u	/* waiter.index: it owns the direction; polls have 0 */
 
@@ -56,8 +54,11 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 WF_PARKS static int
 poll_park_locked(struct pd *pd, short events, int64_t deadline)
 {
-	bool wants[2] = {(events & (POLLIN | POLLRDNORM | POLLRDBAND | POLLPRI | POLLRDHUP)) != 0,
-	    (events & (POLLOUT | POLLWRNORM | POLLWRBAND)) != 0};
+	/* Those of poll(2) have the same values. */
+	bool wants[2] = {
+	    (events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP)) != 0,
+	    (events & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)) != 0,
+	};
 	struct waiter w[2];
 	int r;
 
@@ -94,8 +95,6 @@ wf_pd_poll(struct pd *pd, short events, int64_t deadline)
 		r = wf_os_poll_now(pd_number(pd), events);
 		if (r == 0)
 			r = wf_park_check(deadline, true);
-		else if (r > 0 && (r & POLLNVAL))
-			r = -EBADF;
 		if (r == 0 && !pd->is_registered)
 			r = wf_poll_register_locked(pd);
 		if (r != 0) {
@@ -169,7 +168,8 @@ wf_pd_look(struct pd *pd, struct gqueue *ready)
 	bool again = false;
 
 	wf_lock(&pd->lock);
-	if (pd->is_registered && (pd->wait[PD_READ].head != NULL || pd->wait[PD_WRITE].head != NULL)) {
+	if (pd->is_registered &&
+	    (pd->wait[PD_READ].head != NULL || pd->wait[PD_WRITE].head != NULL)) {
 		if (pd->nwaits != pd->nwaits_seen)
 			again = true;	/* begun since the last look: most are soon over */
 		else

@@ -190,7 +190,7 @@ TEST(accept_says_emfile_and_works_again_later)
 	int listener = listen_local(address), client = weft_dial("tcp", address, soon()), fd, spare;
 
 	EXPECT(client >= 0);
-	EXPECT_EQ(weft_poll(listener, 1 /* POLLIN */, soon()), 1);	/* and so the poller is on */
+	EXPECT_EQ(weft_poll(listener, 1 /* POLLIN */, soon()), 1); /* and so the poller is on */
 	EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
 	spare = dup(0);
 	EXPECT_EQ(close(spare), 0);

@@ -63,12 +63,13 @@ TEST(close_wakes_all_that_wait)
 
 		stream_pair(kind, fd);
 		fill_up(fd[1]);
-		if (kind >= PIPE) {	/* its two ends are one each way */
+		if (kind >= PIPE) { /* its two ends are one each way */
 			for (int i = 0; i < 6; i++)
 				u[i] = (struct user){.fd = fd[1], .events = POLLOUT};
 		} else {
 			for (int i = 0; i < 6; i++)
-				u[i] = (struct user){.fd = fd[1], .events = i < 3 ? POLLOUT : POLLIN};
+				u[i] =
+				    (struct user){.fd = fd[1], .events = i < 3 ? POLLOUT : POLLIN};
 			EXPECT_EQ(weft_waitgroup_go(&wg, read_it, &u[3]), 0);
 			EXPECT_EQ(weft_waitgroup_go(&wg, read_it, &u[4]), 0);
 			EXPECT_EQ(weft_waitgroup_go(&wg, poll_it, &u[5]), 0);
@@ -130,7 +131,8 @@ TEST(close_races_with_a_reader_a_thousand_times)
 	}
 }
 
-/* Exactly one of several closers may say that it closed: else another's descriptor is closed next. */
+/* Exactly one of several closers may say that it closed: else another's descriptor is closed next.
+ */
 static void
 close_it(void *arg)
 {
@@ -174,7 +176,7 @@ TEST(only_one_of_many_closers_closes)
 struct storm {
 	weft_waitgroup wg;
 	_Atomic int serial;
-	_Atomic int foreign;	/* bytes that were another connection's */
+	_Atomic int foreign; /* bytes that were another connection's */
 	_Atomic int own;
 	int rounds;
 };
@@ -298,7 +300,8 @@ TEST(a_read_under_way_never_gets_the_next_descriptors_bytes)
 	}
 }
 
-/* Catalogue 59: of two listeners, whose numbers are reused all the time, each gets its own clients. */
+/* Catalogue 59: of two listeners, whose numbers are reused all the time, each gets its own clients.
+ */
 TEST(two_listeners_are_not_mixed_up)
 {
 	for (int i = 0; i < 100 / test_scale(); i++) {

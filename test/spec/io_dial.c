@@ -21,11 +21,24 @@ count_fds(void)
 TEST(addresses_that_mean_nothing_are_refused)
 {
 	static const char *const bad[][2] = {
-	    {"tcp", ""}, {"tcp", "127.0.0.1"}, {"tcp", "::1:80"}, {"tcp", "[::1]"}, {"tcp", "[::1:80"},
-	    {"tcp", "[]:80"}, {"tcp", "127.0.0.1:65536"}, {"tcp", "127.0.0.1:-1"},
-	    {"tcp", "127.0.0.1:80 "}, {"tcp", " 127.0.0.1:80"}, {"tcp", "127.0.0.1:99999999999999"},
-	    {"tcp", "a b:80"}, {"tcp4", "[::1]:80:80"}, {"tcp5", "127.0.0.1:80"}, {"", ":80"},
-	    {"TCP", ":80"}, {"unix", ""}, {"unix", "@"},
+	    {"tcp", ""},
+	    {"tcp", "127.0.0.1"},
+	    {"tcp", "::1:80"},
+	    {"tcp", "[::1]"},
+	    {"tcp", "[::1:80"},
+	    {"tcp", "[]:80"},
+	    {"tcp", "127.0.0.1:65536"},
+	    {"tcp", "127.0.0.1:-1"},
+	    {"tcp", "127.0.0.1:80 "},
+	    {"tcp", " 127.0.0.1:80"},
+	    {"tcp", "127.0.0.1:99999999999999"},
+	    {"tcp", "a b:80"},
+	    {"tcp4", "[::1]:80:80"},
+	    {"tcp5", "127.0.0.1:80"},
+	    {"", ":80"},
+	    {"TCP", ":80"},
+	    {"unix", ""},
+	    {"unix", "@"},
 	};
 	char long_path[200], long_name[400];
 
@@ -125,7 +138,7 @@ TEST(a_port_can_be_listened_on_again_at_once)
 	int fd = listen_local(address), client = weft_dial("tcp", address, soon());
 	int served = weft_accept(fd, NULL, NULL, soon());
 
-	EXPECT_EQ(weft_close(served), 0);	/* the server's end goes into TIME_WAIT */
+	EXPECT_EQ(weft_close(served), 0); /* the server's end goes into TIME_WAIT */
 	EXPECT_EQ(weft_read(client, &c, 1, soon()), 0);
 	EXPECT_EQ(weft_close(client), 0);
 	EXPECT_EQ(weft_close(fd), 0);
@@ -279,7 +292,8 @@ TEST(a_dial_that_gets_no_answer_ends_at_its_deadline)
 	close_black_hole(hole, fill);
 }
 
-/* SCENARIOS 224. Cancelled, before it is connected and just as it is: an error or a socket, never both. */
+/* SCENARIOS 224. Cancelled, before it is connected and just as it is: an error or a socket, never
+ * both. */
 static int
 dial_in_scope(void *arg)
 {
@@ -335,7 +349,8 @@ TEST(connect_keeps_deadlines_on_blocking_sockets_too)
 	EXPECT(weft_now() >= end);
 	EXPECT_EQ(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
 	/* It goes on connecting, and a second call goes on waiting. */
-	EXPECT_EQ(weft_connect(fd, (struct sockaddr *)&to, sizeof(to), weft_in(30 * MS)), -ETIMEDOUT);
+	EXPECT_EQ(
+	    weft_connect(fd, (struct sockaddr *)&to, sizeof(to), weft_in(30 * MS)), -ETIMEDOUT);
 	EXPECT_EQ(weft_close(fd), 0);
 
 	to.sin_port = htons((uint16_t)port_of(listener));
@@ -361,7 +376,7 @@ TEST(names_are_looked_up)
 	EXPECT(res != NULL && res->ai_family == AF_INET);
 	EXPECT_EQ(ntohs(((struct sockaddr_in *)(void *)res->ai_addr)->sin_port), 80);
 	freeaddrinfo(res);
-	EXPECT_EQ(weft_lookup("127.0.0.1", "8080", &hints, &res, WEFT_NOW), 0);	/* asks nobody */
+	EXPECT_EQ(weft_lookup("127.0.0.1", "8080", &hints, &res, WEFT_NOW), 0); /* asks nobody */
 	EXPECT_EQ(ntohs(((struct sockaddr_in *)(void *)res->ai_addr)->sin_port), 8080);
 	freeaddrinfo(res);
 	EXPECT_EQ(weft_lookup(NULL, "8080", NULL, &res, WEFT_NOW), 0);
@@ -373,7 +388,7 @@ TEST(names_are_looked_up)
 	EXPECT_EQ(weft_lookup("localhost", "no-such-service", NULL, &res, soon()), -EINVAL);
 	EXPECT_EQ(weft_lookup("localhost", "80", NULL, &res, WEFT_NOW), -ETIMEDOUT);
 	snprintf(by_name, sizeof(by_name), "localhost:%d", port_of(listener));
-	expect_connects("tcp", by_name, listener);	/* ::1 is refused if it comes first */
+	expect_connects("tcp", by_name, listener); /* ::1 is refused if it comes first */
 	expect_connects("tcp4", by_name, listener);
 	EXPECT_EQ(weft_close(listener), 0);
 }
@@ -423,7 +438,7 @@ TEST(cancelled_lookups_return_and_leave_nobody_behind)
 		weft_scope_cancel(s, -ECANCELED);
 		weft_scope_free(s);
 	}
-	while (weft_numgoroutine() > before) {	/* the helpers finish what they began */
+	while (weft_numgoroutine() > before) { /* the helpers finish what they began */
 		EXPECT(weft_now() < limit);
 		weft_sleep(1 * MS);
 	}

@@ -48,8 +48,9 @@ write_to_nobody(bool handled)
 		EXPECT_EQ(weft_sendfile(fd[1], file, &off, 100, soon()), -EPIPE);
 		if (kind < PIPE) {
 			EXPECT_EQ(weft_send(fd[1], "x", 1, 0, soon()), -EPIPE);
-			EXPECT_EQ(weft_sendmsg(fd[1], &(struct msghdr){.msg_iov = v, .msg_iovlen = 1}, 0,
-			    soon()), -EPIPE);
+			EXPECT_EQ(weft_sendmsg(fd[1],
+				      &(struct msghdr){.msg_iov = v, .msg_iovlen = 1}, 0, soon()),
+			    -EPIPE);
 		}
 		EXPECT_EQ(weft_close(fd[1]), 0);
 		EXPECT_EQ(weft_close(file), 0);
@@ -64,7 +65,7 @@ TEST(a_broken_stream_is_an_error_and_no_signal)
 	struct sigaction now;
 
 	EXPECT_EQ(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
-	signal(SIGPIPE, SIG_DFL);	/* deadly */
+	signal(SIGPIPE, SIG_DFL); /* deadly */
 	write_to_nobody(false);
 	EXPECT_EQ(sigaction(SIGPIPE, NULL, &now), 0);
 	EXPECT(now.sa_handler == SIG_DFL);
@@ -102,7 +103,8 @@ write_slowly(void *arg)
 
 TEST(signals_without_restart_do_not_show)
 {
-	struct itimerval every_ms = {.it_interval.tv_usec = 500, .it_value.tv_usec = 500}, off = {0};
+	struct itimerval every_ms = {.it_interval.tv_usec = 500, .it_value.tv_usec = 500},
+			 off = {0};
 	struct sigaction sa = {.sa_handler = count_signal};
 	int64_t end = weft_in(SEC);
 	int rounds = 0;
@@ -262,7 +264,8 @@ TEST(a_greedy_connection_does_not_starve_the_others)
 		EXPECT_EQ(weft_close(fd[i][1]), 0);
 	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
 	qsort(late, (size_t)n, sizeof(*late), by_value);
-	printf("p50 %.3f ms, p99 %.3f ms\n", (double)late[n / 2] / 1e6, (double)late[n * 99 / 100] / 1e6);
+	printf("p50 %.3f ms, p99 %.3f ms\n", (double)late[n / 2] / 1e6,
+	    (double)late[n * 99 / 100] / 1e6);
 	EXPECT(late[n / 2] < 10 * MS * test_scale());
 	EXPECT(late[n * 99 / 100] < 100 * MS * test_scale());
 	for (int i = 0; i < SLOW; i++)
@@ -270,7 +273,8 @@ TEST(a_greedy_connection_does_not_starve_the_others)
 	close_pair(firehose);
 }
 
-/* Catalogue 55. The first use of all, from many threads and goroutines at once, in fresh processes. */
+/* Catalogue 55. The first use of all, from many threads and goroutines at once, in fresh processes.
+ */
 static void *
 foreign_read(void *arg)
 {

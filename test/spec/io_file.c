@@ -89,7 +89,8 @@ TEST(sendfile_sends_what_was_asked_for)
 			struct receiver rc = {fd[0], 7, (uint64_t)off, parts[i].expected};
 
 			EXPECT_EQ(weft_waitgroup_go(&wg, receive_pattern, &rc), 0);
-			EXPECT_EQ(weft_sendfile(fd[1], file, &off, parts[i].n, soon()), parts[i].expected);
+			EXPECT_EQ(weft_sendfile(fd[1], file, &off, parts[i].n, soon()),
+			    parts[i].expected);
 			EXPECT_EQ(off, parts[i].off + (off_t)parts[i].expected);
 			EXPECT_EQ(weft_close(fd[1]), 0);
 			EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);

@@ -121,7 +121,7 @@ TEST(terminals_wait_blocking_or_not)
 			got += r;
 		}
 		EXPECT_EQ(weft_close(slave), 0);
-		EXPECT_EQ(weft_read(master, buf, sizeof(buf), soon()), -EIO);	/* as read(2) */
+		EXPECT_EQ(weft_read(master, buf, sizeof(buf), soon()), -EIO); /* as read(2) */
 		EXPECT_EQ(weft_close(master), 0);
 	}
 }
@@ -213,7 +213,8 @@ TEST(a_timerfd_is_waited_for)
 TEST(files_and_devices_are_read_and_written_at_once)
 {
 	char path[] = "/tmp/weft_io_kinds_XXXXXX", buf[32];
-	int fd = mkstemp(path), null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDONLY);
+	int fd = mkstemp(path), null = open("/dev/null", O_RDWR),
+	    zero = open("/dev/zero", O_RDONLY);
 
 	EXPECT(fd >= 0 && null >= 0 && zero >= 0);
 	EXPECT_EQ(unlink(path), 0);
@@ -231,7 +232,7 @@ TEST(files_and_devices_are_read_and_written_at_once)
 	EXPECT_EQ(weft_close(zero), 0);
 	fd = open("/", O_RDONLY | O_DIRECTORY);
 	EXPECT_EQ(weft_read(fd, buf, 5, WEFT_FOREVER), -EISDIR);
-	EXPECT_EQ(weft_write(fd, buf, 5, WEFT_FOREVER), -EBADF);	/* open, but not for that */
+	EXPECT_EQ(weft_write(fd, buf, 5, WEFT_FOREVER), -EBADF); /* open, but not for that */
 	EXPECT_EQ(weft_close(fd), 0);
 }
 
@@ -251,7 +252,8 @@ TEST(a_number_reopened_behind_our_back_still_wakes_its_reader)
 			fill_up(old[1]);
 			EXPECT_EQ(weft_write(old[1], "x", 1, weft_in(1 * MS)), -ETIMEDOUT);
 			stream_pair(after, new);
-			/* The new pair gets the old numbers: exactly what close and open would do. */
+			/* The new pair gets the old numbers: exactly what close and open would do.
+			 */
 			EXPECT_EQ(dup2(new[0], old[0]), old[0]);
 			EXPECT_EQ(dup2(new[1], old[1]), old[1]);
 			EXPECT_EQ(close(new[0]), 0);
@@ -288,7 +290,7 @@ cpu_ns(void)
 
 	EXPECT_EQ(getrusage(RUSAGE_SELF, &u), 0);
 	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * SEC +
-	    (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
+	       (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
 }
 
 /*
@@ -308,7 +310,8 @@ TEST(a_duplicate_that_outlives_its_original_costs_nothing)
 		EXPECT_EQ(weft_read(fd[0], &x, 1, weft_in(1 * MS)), -ETIMEDOUT);
 		copy = dup(fd[0]);
 		EXPECT_EQ(by_weft ? weft_close(fd[0]) : close(fd[0]), 0);
-		/* Somebody waits, so that the poller is asked all the time. The number is the old one. */
+		/* Somebody waits, so that the poller is asked all the time. The number is the old
+		 * one. */
 		stream_pair(UNIX_SOCKET, other);
 		EXPECT(other[0] == fd[0] || other[1] == fd[0]);
 		c.fd = fd[0];
@@ -320,7 +323,7 @@ TEST(a_duplicate_that_outlives_its_original_costs_nothing)
 		}
 		EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
 		EXPECT_EQ(c.r, -ETIMEDOUT);
-		EXPECT(cpu_ns() - cpu < 60 * MS * test_scale());	/* of 300 */
+		EXPECT(cpu_ns() - cpu < 60 * MS * test_scale()); /* of 300 */
 		/* The copy works like any descriptor. */
 		read_all(copy, c.buf, 4);
 		EXPECT_EQ(memcmp(c.buf, "data", 4), 0);
@@ -345,7 +348,7 @@ TEST(poll_waits_and_tells_what_happened)
 		EXPECT_EQ(weft_poll(fd[0], POLLIN | POLLOUT, WEFT_NOW), POLLOUT);
 		EXPECT_EQ(weft_write(fd[1], "x", 1, soon()), 1);
 		EXPECT_EQ(weft_poll(fd[0], POLLIN, soon()), POLLIN);
-		EXPECT_EQ(weft_poll(fd[0], POLLIN, soon()), POLLIN);	/* it takes nothing away */
+		EXPECT_EQ(weft_poll(fd[0], POLLIN, soon()), POLLIN); /* it takes nothing away */
 		EXPECT_EQ(weft_read(fd[0], &c, 1, soon()), 1);
 		EXPECT_EQ(weft_poll(fd[0], POLLIN, weft_in(1 * MS)), -ETIMEDOUT);
 		EXPECT_EQ(weft_close(fd[1]), 0);

@@ -11,7 +11,8 @@ udp_socket(struct sockaddr_in *ret)
 	socklen_t len = sizeof(*ret);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	*ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	*ret =
+	    (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	EXPECT_EQ(bind(fd, (struct sockaddr *)ret, sizeof(*ret)), 0);
 	EXPECT_EQ(getsockname(fd, (struct sockaddr *)ret, &len), 0);
 	return fd;
@@ -31,11 +32,13 @@ TEST(datagrams_keep_their_edges)
 	EXPECT(weft_now() >= end);
 	EXPECT_EQ(weft_sendto(fd[1], "hello", 5, 0, (struct sockaddr *)&a, sizeof(a), WEFT_NOW), 5);
 	EXPECT_EQ(weft_sendto(fd[1], "", 0, 0, (struct sockaddr *)&a, sizeof(a), soon()), 0);
-	EXPECT_EQ(weft_sendto(fd[1], "long message", 12, 0, (struct sockaddr *)&a, sizeof(a), soon()), 12);
+	EXPECT_EQ(
+	    weft_sendto(fd[1], "long message", 12, 0, (struct sockaddr *)&a, sizeof(a), soon()),
+	    12);
 	EXPECT_EQ(weft_recvfrom(fd[0], buf, 16, 0, (struct sockaddr *)&from, &len, soon()), 5);
 	EXPECT_EQ(from.sin_port, b.sin_port);
 	EXPECT_EQ(weft_recvfrom(fd[0], buf, 16, 0, NULL, NULL, soon()), 0);
-	EXPECT_EQ(weft_recv(fd[0], buf, 4, 0, soon()), 4);	/* the rest of it is dropped */
+	EXPECT_EQ(weft_recv(fd[0], buf, 4, 0, soon()), 4); /* the rest of it is dropped */
 	EXPECT_EQ(memcmp(buf, "long", 4), 0);
 	EXPECT_EQ(weft_recv(fd[0], buf, 4, 0, weft_in(5 * MS)), -ETIMEDOUT);
 	/* A short buffer and MSG_WAITALL: there is nothing to wait for in datagrams. */
@@ -59,7 +62,7 @@ TEST(udp_can_be_dialled)
 	client = weft_dial("udp", address, soon());
 	EXPECT(client >= 0);
 	EXPECT_EQ(weft_write(client, "ping", 4, soon()), 4);
-	EXPECT_EQ(weft_write(client, "", 0, soon()), 0);	/* a message too */
+	EXPECT_EQ(weft_write(client, "", 0, soon()), 0); /* a message too */
 	EXPECT_EQ(weft_recvfrom(server, buf, 8, 0, (struct sockaddr *)&from, &len, soon()), 4);
 	EXPECT_EQ(weft_recvfrom(server, buf, 8, 0, NULL, NULL, soon()), 0);
 	EXPECT_EQ(weft_sendto(server, "pong", 4, 0, (struct sockaddr *)&from, len, soon()), 4);

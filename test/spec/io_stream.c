@@ -106,7 +106,8 @@ TEST(a_read_of_nothing_times_out_and_later_ones_work)
 			EXPECT(weft_now() - start < 2 * SEC * test_scale());
 		}
 		EXPECT_EQ(weft_write(fd[1], "x", 1, WEFT_NOW), 1);
-		/* What can go at once goes, whatever the deadline. A Unix socket is instant, so is a pipe. */
+		/* What can go at once goes, whatever the deadline. A Unix socket is instant, so is
+		 * a pipe. */
 		EXPECT_EQ(weft_read(fd[0], &c, 1, kind == TCP ? soon() : WEFT_NOW), 1);
 		EXPECT_EQ(c, 'x');
 		close_pair(fd);
@@ -127,7 +128,7 @@ TEST(a_write_to_something_full_times_out_and_later_ones_work)
 		n = fill_up(fd[1]);
 		end = weft_in(50 * MS);
 		r = weft_write(fd[1], buf, sizeof(buf), end);
-		if (r > 0)	/* TCP moves what is queued on to its receiver meanwhile */
+		if (r > 0) /* TCP moves what is queued on to its receiver meanwhile */
 			n += (size_t)r;
 		else
 			EXPECT_EQ(r, -ETIMEDOUT);
@@ -148,8 +149,8 @@ TEST(a_write_to_something_full_times_out_and_later_ones_work)
 static void
 read_various(void *arg)
 {
-	static const int64_t limits[] = {1, 2, 5, 50, 100, 500, 750, 1000, 5000, 25000, 250000, 500000,
-	    1 * MS, 5 * MS, 25 * MS, 100 * MS, 250 * MS, 500 * MS, 1 * SEC};
+	static const int64_t limits[] = {1, 2, 5, 50, 100, 500, 750, 1000, 5000, 25000, 250000,
+	    500000, 1 * MS, 5 * MS, 25 * MS, 100 * MS, 250 * MS, 500 * MS, 1 * SEC};
 	int *fd = arg;
 	char c;
 
@@ -361,7 +362,8 @@ TEST(readers_in_line_are_all_served_also_behind_one_that_gave_up)
 	stream_pair(PIPE, fd);
 	for (int i = 0; i < 50; i++) {
 		/* Every third leaves the line early: the turn must pass it by. */
-		rd[i] = (struct reader){fd[0], i % 3 == 0 ? weft_in(20 * MS) : weft_in(20 * SEC), 0};
+		rd[i] =
+		    (struct reader){fd[0], i % 3 == 0 ? weft_in(20 * MS) : weft_in(20 * SEC), 0};
 		EXPECT_EQ(weft_waitgroup_go(&wg, read_one, &rd[i]), 0);
 	}
 	weft_sleep(60 * MS);

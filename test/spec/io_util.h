@@ -36,14 +36,14 @@ soon(void)
 enum stream_kind {
 	TCP,
 	UNIX_SOCKET,
-	UNIX_BLOCKING,		/* O_NONBLOCK never set */
-	PIPE,			/* [0] reads, [1] writes */
+	UNIX_BLOCKING, /* O_NONBLOCK never set */
+	PIPE,          /* [0] reads, [1] writes */
 	PIPE_BLOCKING,
 	STREAM_KINDS
 };
 
-static const char *const stream_names[STREAM_KINDS] __attribute__((unused)) = {
-    "tcp", "unix", "unix, blocking", "pipe", "pipe, blocking"};
+static const char *const stream_names[STREAM_KINDS]
+    __attribute__((unused)) = {"tcp", "unix", "unix, blocking", "pipe", "pipe, blocking"};
 
 static inline int
 port_of(int fd)
@@ -90,7 +90,8 @@ stream_pair(enum stream_kind kind, int fd[2])
 		tcp_pair(fd);
 		break;
 	case UNIX_SOCKET:
-		EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+		EXPECT_EQ(
+		    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
 		break;
 	case UNIX_BLOCKING:
 		EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);

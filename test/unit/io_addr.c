@@ -71,7 +71,7 @@ TEST(numbers_and_paths_need_nobody_to_be_asked)
 {
 	static const struct {
 		const char *network, *address;
-		int passive, dialled;	/* how many addresses */
+		int passive, dialled; /* how many addresses */
 		const char *first;
 	} a[] = {
 	    {"tcp", "127.0.0.1:80", 1, 1, "127.0.0.1"},

@@ -149,11 +149,11 @@ TEST(a_wake_ends_this_wait_or_the_next)
 
 	(void)weft_numgoroutine();
 	(void)wf_enter();
-	wf_poll_wait(0, &q);	/* turns it on */
+	wf_poll_wait(0, &q); /* turns it on */
 	EXPECT(wf_poll_is_on());
 	for (int i = 0; i < 3; i++)
 		wf_poll_wake();
-	wf_poll_wait(0, &q);	/* who only looks does not take it away */
+	wf_poll_wait(0, &q); /* who only looks does not take it away */
 	start = wf_os_now();
 	wf_poll_wait(INT64_C(10000000000), &q);
 	EXPECT(wf_os_now() - start < INT64_C(5000000000));

@@ -109,7 +109,8 @@ TEST(data_between_eagain_and_the_wait_is_not_missed)
 	EXPECT_EQ(rd.c, 'x');
 }
 
-/* K2. The same window, and the descriptor is closed in it. The closer must wait, the reader must leave. */
+/* K2. The same window, and the descriptor is closed in it. The closer must wait, the reader must
+ * leave. */
 TEST(a_close_between_eagain_and_the_wait_is_not_missed)
 {
 	struct call rd, cl;
@@ -121,7 +122,8 @@ TEST(a_close_between_eagain_and_the_wait_is_not_missed)
 	hold_await("pd.eagain");
 	start(&cl, close_thread, fd[0]);
 	weft_sleep(20 * MS);
-	EXPECT_EQ(cl.r, UNDER_WAY);	/* K3: the number is not given back while the reader is inside */
+	EXPECT_EQ(
+	    cl.r, UNDER_WAY); /* K3: the number is not given back while the reader is inside */
 	EXPECT(write(fd[1], "x", 1) == 1);
 	hold_release("pd.eagain");
 	finish(&rd, -EBADF);
@@ -177,7 +179,7 @@ TEST(a_close_during_a_close_is_of_the_next_owner)
 	hold_release("pd.closed");
 	finish(&cl, 0);
 	finish(&again, 0);
-	EXPECT_EQ(send(next[1], "x", 1, MSG_NOSIGNAL), -1);	/* its peer is gone */
+	EXPECT_EQ(send(next[1], "x", 1, MSG_NOSIGNAL), -1); /* its peer is gone */
 }
 
 /*
@@ -196,11 +198,11 @@ TEST(a_turn_given_up_while_the_next_is_on_its_way_is_not_lost)
 	start(&second, read_thread, fd[0]);
 	hold_await("pd.behind");
 	EXPECT_EQ(write(fd[1], "1", 1), 1);
-	finish(&first, 1);		/* its O7 finds nobody in line, and one counted */
+	finish(&first, 1); /* its O7 finds nobody in line, and one counted */
 	start(&third, read_thread, fd[0]);
 	weft_sleep(5 * MS);
 	EXPECT_EQ(write(fd[1], "3", 1), 1);
-	finish(&third, 1);		/* it took the free turn, and left it again */
+	finish(&third, 1); /* it took the free turn, and left it again */
 	hold_release("pd.behind");
 	EXPECT_EQ(write(fd[1], "2", 1), 1);
 	finish(&second, 1);
