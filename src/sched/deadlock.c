@@ -31,6 +31,9 @@ strangers_may_help(void)
 	int ours = (int)(wf_sched.n_m + wf_sched.n_foreign) + (wf_sched.has_monitor ? 1 : 0);
 	int n = wf_os_thread_count();
 
+#ifdef WF_TSAN
+	ours++;		/* ThreadSanitizer has a thread of its own */
+#endif
 	return wf_sched.n_foreign > wf_sched.n_foreign_parked || n < 0 || n > ours || foreign_is_waking();
 }
 
