@@ -5,6 +5,7 @@
 #include "chan/chan.h"
 #include "chan/ops.h"
 #include "sched/panic.h"
+#include "sched/timer.h"
 
 #include <stdlib.h>
 
@@ -228,20 +229,34 @@ weft_chan_send(weft_chan *c, const void *elem, int64_t deadline)
 	return r;
 }
 
-WF_API_PARKS int
-weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
+/* T of README.md: a timer's channel is empty, but the timer may be due already. */
+static WF_NOINLINE int
+recv_due(struct weft_chan *c, void *elem)
 {
 	int r;
 
-	if (wf_likely(c != NULL)) {
-		r = chan_look_recv(c, elem, deadline);
-		if (r != CHAN_BLOCKS)
-			return r;
-	}
 	wf_enter();
-	r = wf_likely(c != NULL) ? wf_chan_recv(c, elem, deadline)
-	    : wf_chan_wait_nil(WAIT_CHAN_RECV_NIL, deadline);
+	wf_timers_check();
+	r = wf_chan_recv(c, elem, WEFT_NOW);
 	wf_leave();
+	return r;
+}
+
+WF_API_PARKS int
+weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
+{
+	int r = CHAN_BLOCKS;
+
+	if (wf_likely(c != NULL))
+		r = chan_look_recv(c, elem, deadline);
+	if (r == CHAN_BLOCKS) {
+		wf_enter();
+		r = wf_likely(c != NULL) ? wf_chan_recv(c, elem, deadline)
+		    : wf_chan_wait_nil(WAIT_CHAN_RECV_NIL, deadline);
+		wf_leave();
+	}
+	if (wf_unlikely(r == -ETIMEDOUT) && c != NULL && (c->flags & WF_CHAN_TIMER) != 0)
+		return recv_due(c, elem);
 	return r;
 }
 

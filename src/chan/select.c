@@ -4,6 +4,7 @@
 #include "chan/chan.h"
 #include "chan/ops.h"
 #include "sched/panic.h"
+#include "sched/timer.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -401,6 +402,33 @@ count_live(const weft_case *cases, size_t n, size_t *ret_last)
 	return live;
 }
 
+/* By the number of cases with a channel; last is the index of the last of them. */
+static WF_PARKS int
+select_live(weft_case *cases, size_t n, size_t live, size_t last, int64_t deadline)
+{
+	if (wf_unlikely(live == 0))
+		return wf_chan_wait_nil(WAIT_SELECT_NONE, deadline);
+	if (wf_unlikely(n > INT_MAX))
+		return -ENOMEM;
+	if (live == 1)
+		return select_one(cases, (uint32_t)last, deadline);
+	if (wf_likely(live <= SELECT_SMALL))
+		return select_small(cases, n, (uint32_t)live, deadline);
+	if (live <= SELECT_LARGE)
+		return select_large(cases, n, (uint32_t)live, deadline);
+	return select_huge(cases, n, (uint32_t)live, deadline);
+}
+
+/* Does one of the cases receive from a timer? It may be due already (T of README.md). */
+static bool
+has_timer(const weft_case *cases, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cases[i].chan != NULL && (cases[i].chan->flags & WF_CHAN_TIMER) != 0)
+			return true;
+	return false;
+}
+
 WF_API_PARKS int
 weft_select(weft_case *cases, size_t n, int64_t deadline)
 {
@@ -410,18 +438,11 @@ weft_select(weft_case *cases, size_t n, int64_t deadline)
 
 	wf_enter();
 	live = count_live(cases, n, &last);
-	if (wf_unlikely(live == 0))
-		r = wf_chan_wait_nil(WAIT_SELECT_NONE, deadline);
-	else if (wf_unlikely(n > INT_MAX))
-		r = -ENOMEM;
-	else if (live == 1)
-		r = select_one(cases, (uint32_t)last, deadline);
-	else if (wf_likely(live <= SELECT_SMALL))
-		r = select_small(cases, n, (uint32_t)live, deadline);
-	else if (live <= SELECT_LARGE)
-		r = select_large(cases, n, (uint32_t)live, deadline);
-	else
-		r = select_huge(cases, n, (uint32_t)live, deadline);
+	r = select_live(cases, n, live, last, deadline);
+	if (wf_unlikely(r == -ETIMEDOUT) && has_timer(cases, n)) {
+		wf_timers_check();					/* T */
+		r = select_live(cases, n, live, last, WEFT_NOW);
+	}
 	wf_leave();
 	return r;
 }

@@ -215,6 +215,19 @@ wf_timers_run(struct timers *ts, int64_t now, struct gqueue *ready)
 	return next;
 }
 
+void
+wf_timers_check(void)
+{
+	uint32_t n = wf_load_acquire(&wf_sched.n_p);
+	struct gqueue ready = { 0 };
+	int64_t now = wf_os_now();
+
+	for (uint32_t i = 0; i < n; i++)
+		(void)wf_timers_run(&wf_load_acquire(&wf_sched.all_p[i])->timers, now, &ready);
+	if (ready.head != NULL)
+		wf_ready_all(&ready);
+}
+
 /* Moves all timers of a P that retires. `to` is P 0's, so the locks are ordered. */
 void
 wf_timers_move(struct timers *from, struct timers *to)

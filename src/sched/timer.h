@@ -32,4 +32,10 @@ void wf_timer_arm(struct wf_timer *t, int64_t when);
 /* Stops t. True if it was armed. Afterwards fire is not running. */
 bool wf_timer_disarm(struct wf_timer *t);
 
+/*
+ * Fires what is due now, on all Ps: for who asks for a timer's effect without waiting. Else it
+ * would be seen only when some P next passes through the scheduler. No lock may be held.
+ */
+void wf_timers_check(void);
+
 #endif /* WEFT_SCHED_TIMER_H */

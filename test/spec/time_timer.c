@@ -117,6 +117,33 @@ TEST(a_past_deadline_fires_at_once)
 	weft_timer_free(t);
 }
 
+/*
+ * SCENARIOS 108, at its other edge: the time comes while the only processor computes. Who then asks
+ * without waiting must be told, though nobody has looked at the timers since.
+ */
+TEST(a_due_timer_is_seen_without_waiting)
+{
+	weft_gomaxprocs(1);
+	for (int i = 0; i < 50; i++) {
+		int64_t deadline = weft_in(100 * US), v = 0;
+		weft_timer *t = timer_at(deadline);
+		weft_case cases[] = { WEFT_RECV(NULL, NULL), WEFT_RECV(weft_timer_chan(t), &v),
+			WEFT_RECV(weft_timer_chan(t), &v) };
+
+		while (weft_now() < deadline)
+			;
+		if (i % 3 == 0)
+			EXPECT_EQ(weft_chan_recv(weft_timer_chan(t), &v, WEFT_NOW), 1);
+		else if (i % 3 == 1)
+			EXPECT(weft_select(cases, 2, WEFT_NOW) == 1);
+		else
+			EXPECT(weft_select(cases, 3, weft_now() - 1) >= 1);
+		EXPECT_EQ(v, deadline);
+		expect_nothing(t);
+		weft_timer_free(t);
+	}
+}
+
 /* SCENARIOS 181: too far is never, but pending: stop says that it prevented something, as in Go. */
 TEST(the_most_distant_deadlines_never_fire)
 {
