@@ -14,8 +14,10 @@ bad()
 }
 
 # Each function has a page, and each page a function.
-sed -n 's/^WEFT_API .*\b\(weft_[a-z0-9_]*\)(.*/\1/p' ../include/weft/*.h | sort -u >"$work/functions"
-[ "$(wc -l <"$work/functions")" -ge 80 ] || bad "found only $(wc -l <"$work/functions") functions"
+sed -n 's/^WEFT_API .*\b\(weft_[a-z0-9_]*\)(.*/\1/p' ../include/weft/*.h |
+    sort -u >"$work/functions"
+n=$(wc -l <"$work/functions")
+[ "$n" -ge 80 ] || bad "found only $n functions"
 ls -- *.3 | sed 's/\.3$//' | sort >"$work/pages"
 comm -23 "$work/functions" "$work/pages" | sed 's/$/: no page/' >"$work/missing"
 comm -13 "$work/functions" "$work/pages" | sed 's/$/.3: no such function/' >>"$work/missing"
@@ -46,8 +48,8 @@ for page in *.3; do
 done
 
 # References within the manual lead somewhere.
-sed -n 's/^\.Xr \(weft[-a-z0-9_]*\) \([137]\).*/\1.\2/p; s/.*[a-z] Xr \(weft[-a-z0-9_]*\) \([137]\).*/\1.\2/p' \
-    -- *.[37] | sort -u | while read -r page; do
+sed -n 's/^\(.*[^A-Za-z]\)*Xr \(weft[-a-z0-9_]*\) \([137]\).*/\2.\3/p' -- *.[37] |
+    sort -u | while read -r page; do
 	[ -e "$page" ] || echo "a page refers to $page"
 done >"$work/dangling"
 [ ! -s "$work/dangling" ] || bad "$(cat "$work/dangling")"
@@ -59,7 +61,7 @@ for name in WEFT_MAXPROCS GOMAXPROCS WEFT_STACK WEFT_DEBUG \
 done
 
 # Synopses, as declarations after the header's: the compiler compares them. Examples compile.
-python3 - "$work" <<'PY'
+python3 - "$work" <<'PY' || failed=1
 import glob, re, sys
 
 work = sys.argv[1]
@@ -90,8 +92,10 @@ for page in sorted(glob.glob("*.[37]")):
             shown.add(name)
     if ".Sh EXAMPLES\n" in text:
         examples = text.split(".Sh EXAMPLES\n")[1].split(".Sh ")[0]
-        for i, code in enumerate(re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", examples, re.M | re.S)):
-            open("%s/%s.%d.c" % (work, page, i), "w").write(code.replace("\\e", "\\"))
+        blocks = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", examples, re.M | re.S)
+        for i, code in enumerate(blocks):
+            with open("%s/%s.%d.c" % (work, page, i), "w") as f:
+                f.write(code.replace("\\e", "\\"))
 open(work + "/synopses.c", "w").write("\n".join(declarations) + "\n")
 functions = set(open(work + "/functions").read().split())
 for name in sorted(functions - shown):
@@ -99,6 +103,7 @@ for name in sorted(functions - shown):
 sys.exit(functions != shown)
 PY
 for unit in "$work"/*.c; do
-	$CC -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I../include "$unit" || bad "$(basename "$unit")"
+	$CC -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I../include "$unit" ||
+		bad "$(basename "$unit")"
 done
 exit "$failed"
