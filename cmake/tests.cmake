@@ -11,7 +11,7 @@ set(test_environment
     # main() may return while goroutines are parked; what they hold is not a leak, but looks so.
     "ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1:strict_init_order=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0:atexit_sleep_ms=0")
 
 add_library(weft_testlib STATIC ${PROJECT_SOURCE_DIR}/test/lib/test_main.c
     ${PROJECT_SOURCE_DIR}/test/lib/child.c ${PROJECT_SOURCE_DIR}/test/lib/hold.c)

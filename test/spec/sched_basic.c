@@ -48,10 +48,11 @@ static uint64_t ids[2000];
 static void
 note_id(void *arg)
 {
-	long i = atomic_fetch_add(&count, 1);
+	static atomic_long next;
 
 	(void)arg;
-	ids[i] = weft_goid();
+	ids[atomic_fetch_add(&next, 1)] = weft_goid();
+	atomic_fetch_add(&count, 1);
 }
 
 static int
@@ -430,9 +431,9 @@ static void
 exits(void *arg)
 {
 	(void)arg;
+	weft_defer(count_up, NULL);
 	weft_defer(deferred, (void *)1);
 	weft_defer(deferred, (void *)2);
-	weft_defer(count_up, NULL);
 	(void)deep(5);
 	FAIL("went on after weft_goexit");
 }

@@ -535,6 +535,8 @@ TEST(an_idle_process_does_nothing)
 	pthread_t t;
 	long n = -1;
 
+	if (test_scale() > 1)
+		SKIP("sanitizers have threads of their own");
 	weft_go(sleep_an_hour, NULL);
 	/* A plain thread watches: it does not call weft. */
 	pthread_create(&t, NULL, look_twice, &n);

@@ -1,0 +1,141 @@
+/*
+ * The detach protocol (src/sched/README.md, "Detach"): the monitor is stopped inside it while the
+ * thread it looks at comes back into the runtime. If both believed that the P is theirs, two
+ * threads would put on one ring, and goroutines would run twice or never.
+ */
+#include <weft.h>
+#include "sched/sched.h"
+
+#include "hold.h"
+#include "test.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+static atomic_int ran, calls;
+static atomic_bool stop;
+
+static void
+run(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&ran, 1);
+}
+
+static void
+pause_ms(int ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Computes until told, then calls weft a few times. */
+static void
+compute_then_call(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop))
+		;
+	for (int i = 0; i < 10; i++) {
+		EXPECT(weft_goid() > 1);
+		atomic_fetch_add(&calls, 1);
+		weft_yield();
+	}
+}
+
+/*
+ * The monitor is held at `point`, having made up its mind to take the P. The goroutine comes back
+ * just then: it waits for the verdict, or has already lost the P.
+ */
+static void *
+come_back_at(void *point)
+{
+	hold_await(point);
+	atomic_store(&stop, true);
+	pause_ms(5);
+	hold_release(point);
+	return NULL;
+}
+
+static void
+return_during(const char *point)
+{
+	weft_gomaxprocs(1);
+	for (int i = 0; i < 10; i++) {
+		pthread_t t;
+
+		atomic_store(&stop, false);
+		atomic_store(&ran, 0);
+		atomic_store(&calls, 0);
+		hold_at(point);
+		pthread_create(&t, NULL, come_back_at, (void *)(uintptr_t)point);
+		weft_go(compute_then_call, NULL);
+		weft_go(run, NULL);
+		weft_go(run, NULL);
+		while (atomic_load(&ran) < 2 || atomic_load(&calls) < 10)
+			weft_sleep(1000000);
+		pthread_join(t, NULL);
+		EXPECT_EQ(atomic_load(&ran), 2);
+		EXPECT_EQ(atomic_load(&calls), 10);
+	}
+}
+
+TEST(coming_back_while_the_monitor_decides)
+{
+	return_during("detach.announced");
+}
+
+TEST(coming_back_when_the_p_is_taken)
+{
+	return_during("detach.taken");
+}
+
+/* After a detach the counts are as before: no P is lost, none is there twice. */
+static void
+expect_all_ps_idle(uint32_t n)
+{
+	uint32_t idle = 0;
+
+	(void)wf_enter();
+	for (int i = 0; i < 1000 && idle != n - 1; i++) {
+		wf_leave();
+		pause_ms(1);
+		(void)wf_enter();
+		wf_lock(&wf_sched.lock);
+		idle = 0;
+		for (struct p *p = wf_sched.idle_p; p != NULL; p = p->idle_next)
+			idle++;
+		EXPECT_EQ(idle, wf_load_relaxed(&wf_sched.n_idle_p));
+		wf_unlock(&wf_sched.lock);
+	}
+	wf_leave();
+	/* Main holds one. */
+	EXPECT_EQ(idle, n - 1);
+}
+
+static void
+block_and_count(void *arg)
+{
+	usleep((useconds_t)(uintptr_t)arg);
+	atomic_fetch_add(&ran, 1);
+}
+
+TEST(no_p_is_lost_in_a_storm_of_blocking_calls)
+{
+	uint64_t seed = test_seed();
+	int n = 400 / test_scale() + 40;
+
+	weft_gomaxprocs(4);
+	for (int i = 0; i < n; i++) {
+		weft_go(block_and_count, (void *)(uintptr_t)(test_rand(&seed) % 3000));
+		if (i % 10 == 0)
+			weft_sleep(300000);
+	}
+	while (atomic_load(&ran) < n)
+		weft_sleep(1000000);
+	EXPECT(wf_load_relaxed(&wf_sched.n_detached) == 0);
+	expect_all_ps_idle(4);
+}

@@ -1,0 +1,186 @@
+/*
+ * The idle protocol (src/sched/README.md, "Going idle, and being woken"): we do not hope to hit its
+ * windows, we stop a thread inside each and bring work just then. A wake-up lost there shows in
+ * programs as a hang, or as one core doing the work of two.
+ */
+#include <weft.h>
+#include "sched/sched.h"
+
+#include "hold.h"
+#include "test.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <time.h>
+
+static atomic_int ran;
+
+static void
+run(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&ran, 1);
+}
+
+/* Waits without weft, as the threads of the runtime are what is being held. */
+static bool
+wait_for(int n)
+{
+	struct timespec ms = { 0, 1000000 };
+
+	for (int i = 0; i < 5000 * test_scale(); i++) {
+		if (atomic_load(&ran) >= n)
+			return true;
+		nanosleep(&ms, NULL);
+	}
+	return false;
+}
+
+struct script {
+	const char *point;
+	int procs;
+};
+
+/*
+ * A plain thread: weft sees it as a stranger, whose work goes through the global queue. Main sleeps
+ * meanwhile, so its thread goes idle and comes by the point.
+ */
+static void *
+bring_work_at(void *arg)
+{
+	const struct script *s = arg;
+
+	hold_await(s->point);
+	EXPECT_EQ(weft_go(run, NULL), 0);
+	hold_release(s->point);
+	EXPECT(wait_for(1));
+	return NULL;
+}
+
+static void
+stranger_brings_work(const char *point, int procs)
+{
+	struct script s = { point, procs };
+	pthread_t t;
+
+	weft_gomaxprocs(procs);
+	for (int i = 0; i < 20; i++) {
+		atomic_store(&ran, 0);
+		hold_at(point);
+		pthread_create(&t, NULL, bring_work_at, &s);
+		/* Going idle is how main gets there. */
+		while (atomic_load(&ran) == 0)
+			weft_sleep(2000000);
+		pthread_join(t, NULL);
+	}
+}
+
+/*
+ * The only spinner has searched everywhere and found nothing; before it says so, work comes that
+ * relies on it. S4 promises that it looks once more.
+ */
+TEST(work_that_comes_after_the_last_search_is_found)
+{
+	stranger_brings_work("idle.searched", 1);
+}
+
+TEST(work_that_comes_after_the_last_search_is_found_with_more_ps)
+{
+	stranger_brings_work("idle.searched", 3);
+}
+
+/* The P is on the idle list, nobody spins any more, but the last look is still to come. */
+TEST(work_that_comes_after_the_announcement_is_found)
+{
+	stranger_brings_work("idle.announced", 1);
+}
+
+TEST(work_that_comes_after_the_announcement_is_found_with_more_ps)
+{
+	stranger_brings_work("idle.announced", 3);
+}
+
+/* A submitter has seen an idle P and stops there; meanwhile another one takes that P. */
+static void *
+submit(void *arg)
+{
+	(void)arg;
+	EXPECT_EQ(weft_go(run, NULL), 0);
+	return NULL;
+}
+
+/* Until n Ps are idle and nobody looks for work. */
+static void
+settle(uint32_t n)
+{
+	struct timespec ms = { 0, 1000000 };
+
+	for (int i = 0; i < 5000; i++) {
+		if (wf_load_seqcst(&wf_sched.n_idle_p) == n && wf_load_seqcst(&wf_sched.n_spinning) == 0)
+			return;
+		nanosleep(&ms, NULL);
+	}
+	FAIL("the scheduler does not settle");
+}
+
+TEST(two_submitters_and_one_idle_p_lose_nothing)
+{
+	weft_gomaxprocs(2);
+	for (int i = 0; i < 20; i++) {
+		pthread_t a, b;
+
+		atomic_store(&ran, 0);
+		settle(1);
+		hold_at("wake.saw_idle");
+		pthread_create(&a, NULL, submit, NULL);
+		hold_await("wake.saw_idle");
+		pthread_create(&b, NULL, submit, NULL);
+		pthread_join(b, NULL);
+		hold_release("wake.saw_idle");
+		pthread_join(a, NULL);
+		while (atomic_load(&ran) < 2)
+			weft_sleep(500000);
+	}
+}
+
+/*
+ * SCENARIOS 301: one goroutine at a time, from outside, to a system that is about to sleep each
+ * time; as often as time allows.
+ */
+static void *
+storm(void *arg)
+{
+	int n = *(int *)arg;
+
+	for (int i = 0; i < n; i++) {
+		int before = atomic_load(&ran);
+
+		EXPECT_EQ(weft_go(run, NULL), 0);
+		for (int k = 0; atomic_load(&ran) == before; k++) {
+			sched_yield();
+			if (k > 10000) {
+				EXPECT(wait_for(before + 1));
+				break;
+			}
+		}
+	}
+	return NULL;
+}
+
+TEST(a_storm_of_single_submissions_loses_no_wake)
+{
+	int n = 5000 / test_scale();
+
+	for (int procs = 1; procs <= 4; procs++) {
+		pthread_t t;
+		struct timespec ms = { 0, 1000000 };
+
+		weft_gomaxprocs(procs);
+		atomic_store(&ran, 0);
+		pthread_create(&t, NULL, storm, &n);
+		while (atomic_load(&ran) < n)
+			weft_sleep(20000000), nanosleep(&ms, NULL);
+		pthread_join(t, NULL);
+	}
+}
