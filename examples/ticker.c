@@ -42,7 +42,7 @@ main(int argc, char **argv)
 	}
 	printf("10 beats, %d on the grid, %d early\n", exact, early);
 
-	/* Work that takes longer than three beats: the first of them is kept, the others are lost. */
+	/* Work that takes longer than three beats: the first is kept, the others are lost. */
 	last = due;
 	for (int i = 0; i < 3; i++) {
 		weft_sleep(7 * period / 2);

@@ -31,7 +31,8 @@ typedef struct weft_timer weft_timer;
  *
  * Returns NULL when out of memory. A negative @period panics.
  */
-WEFT_API weft_timer *weft_timer_new(int64_t deadline, int64_t period, void (*fn)(void *), void *arg);
+WEFT_API weft_timer *weft_timer_new(int64_t deadline, int64_t period, void (*fn)(void *),
+    void *arg);
 
 /** weft_timer_chan - borrowed; NULL for a timer with a function. Its len and cap are 0. */
 WEFT_API weft_chan *weft_timer_chan(weft_timer *t);

@@ -4,12 +4,12 @@
  */
 #include "scope/scope.h"
 
-#include <errno.h>
-
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "chan/chan.h"
 #include "sched/self.h"
+
+#include <errno.h>
 
 /* ---- The tree ---- */
 

@@ -4,13 +4,13 @@
  */
 #include "scope/scope.h"
 
-#include <errno.h>
-
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "sched/go.h"
 #include "sched/panic.h"
 #include "sched/self.h"
+
+#include <errno.h>
 
 /* What the goroutine is given, as its own copy. */
 struct call {

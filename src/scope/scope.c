@@ -4,14 +4,14 @@
  */
 #include "scope/scope.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "base/compiler.h"
 #include "chan/chan.h"
 #include "os/os.h"
 #include "sched/panic.h"
 #include "sched/self.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 void
 wf_scope_need(const struct weft_scope *s, const char *function)
@@ -75,7 +75,8 @@ weft_scope_free(weft_scope *s)
 		return;
 	wf_enter();
 	if (wf_g()->scope == s)
-		wf_panic("weft_scope_free: called in a goroutine of the scope, for which it would wait");
+		wf_panic("weft_scope_free: called in a goroutine of the scope, "
+		    "for which it would wait");
 	wf_scope_cancel(s, -ECANCELED, -ECANCELED);			/* F1 */
 	wf_scope_wait(s, WEFT_FOREVER, /* cancellable */ false);	/* F2 */
 	wf_timer_disarm(&s->timer);					/* F3 */

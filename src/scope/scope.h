@@ -58,7 +58,7 @@ struct weft_scope {
 	weft_chan *done;		/* l  or NULL: nobody has asked for it yet */
 
 	int64_t deadline;		/* c  its own or an ancestor's, whichever is earlier */
-	struct wf_timer timer;		/* x  armed by weft_scope_new() if the deadline is its own */
+	struct wf_timer timer;		/* x  armed in weft_scope_new() for its own deadline */
 	_Atomic(struct value *) values;	/* x  edge V1 in value.c */
 };
 

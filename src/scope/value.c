@@ -4,12 +4,12 @@
  */
 #include "scope/scope.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "base/compiler.h"
 #include "sched/panic.h"
 #include "sched/self.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 /*
  * Life: from the first weft_scope_set() of its key until the scope is freed.

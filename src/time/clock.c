@@ -4,13 +4,13 @@
  */
 #include <weft/time.h>
 
-#include <errno.h>
-
 #include "base/compiler.h"
 #include "os/os.h"
 #include "sched/park.h"
 #include "sched/self.h"
 #include "time/beat.h"
+
+#include <errno.h>
 
 int64_t
 weft_now(void)

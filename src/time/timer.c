@@ -5,8 +5,6 @@
  */
 #include <weft/time.h>
 
-#include <stdlib.h>
-
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "chan/chan.h"
@@ -17,6 +15,8 @@
 #include "sched/self.h"
 #include "sched/timer.h"
 #include "time/beat.h"
+
+#include <stdlib.h>
 
 /* How soon a firing for which there was no memory is tried again. */
 #define RETRY_NS 1000000

@@ -2,25 +2,11 @@
  * Scopes as groups of goroutines: starting, results, waiting, freeing. Cancelling a tree is in
  * scope_cancel.c, deadlines in scope_deadline.c.
  */
-#include <pthread.h>
-#include <unistd.h>
-#include "chan_util.h"
+#include "scope_util.h"
 #include "child.h"
 
-static weft_scope *
-scope_make(weft_scope *parent)
-{
-	weft_scope *s = weft_scope_new(parent, WEFT_FOREVER);
-
-	EXPECT(s != NULL);
-	return s;
-}
-
-static void
-scope_go(weft_scope *s, int (*fn)(void *), void *arg)
-{
-	EXPECT_EQ(weft_scope_go(s, fn, arg), 0);
-}
+#include <pthread.h>
+#include <unistd.h>
 
 static int
 count_up(void *arg)
@@ -40,13 +26,6 @@ wait_for_ever(void *arg)
 	if (ended != NULL)
 		atomic_fetch_add(ended, 1);
 	return r;
-}
-
-/* Waits on the channel, uncancellably as far as it can: it returns when it is closed. */
-static int
-wait_for_close(void *arg)
-{
-	return weft_chan_recv(arg, NULL, WEFT_FOREVER);
 }
 
 /* If wait returned early, its caller would free what the goroutines still use. */
@@ -178,7 +157,7 @@ wait_for_scope(void *arg)
 	return weft_scope_wait(arg, WEFT_FOREVER);
 }
 
-/* A waiter in another scope must not outstay its own cancellation, nor take the waited-for along. */
+/* A waiter in another scope must not outstay its own cancellation, nor cancel the other. */
 static void
 wait_ends_with_own_scope(void)
 {
@@ -435,7 +414,7 @@ wait_nil(void *arg)
 	weft_scope_wait(NULL, WEFT_FOREVER);
 }
 
-/* The root has no goroutines to wait for and can't be cancelled: to try is a mistake, said aloud. */
+/* The root has no goroutines to wait for and can't be cancelled: to try is a mistake. */
 TEST(the_root_is_not_a_scope_to_act_on)
 {
 	char msg[100];

@@ -191,7 +191,7 @@ TEST(deadlines_fire_while_scopes_are_freed)
 	on_1_2_4_procs(deadline_meets_free);
 }
 
-/* SCENARIOS 161 (TestLayersTimeout): a deadline in the middle of 30 layers ends the lower part only. */
+/* SCENARIOS 161 (TestLayersTimeout): a deadline in the middle of 30 layers ends those below. */
 TEST(layers_time_out_from_the_right_one_down)
 {
 	uint64_t seed = test_seed();
@@ -203,7 +203,8 @@ TEST(layers_time_out_from_the_right_one_down)
 
 		for (int i = 0; i < 30; i++) {
 			weft_scope *parent = i > 0 ? s[i - 1] : NULL;
-			int64_t when = test_rand(&seed) % 2 != 0 ? WEFT_FOREVER : weft_in(3600 * SECOND);
+			bool never = test_rand(&seed) % 2 != 0;
+			int64_t when = never ? WEFT_FOREVER : weft_in(3600 * SECOND);
 
 			if (i == at)
 				when = deadline = weft_in(3 * MS);
@@ -220,7 +221,8 @@ TEST(layers_time_out_from_the_right_one_down)
 /* The far end of time is no time: nothing overflows, nothing fires. */
 TEST(distant_deadlines_do_not_fire)
 {
-	const int64_t far[] = { WEFT_FOREVER, WEFT_FOREVER - 1, weft_in(INT64_MAX), weft_in(INT64_MAX / 2) };
+	const int64_t far[] = { WEFT_FOREVER, WEFT_FOREVER - 1, weft_in(INT64_MAX),
+		weft_in(INT64_MAX / 2) };
 	weft_scope *s[4];
 
 	for (int i = 0; i < 4; i++)

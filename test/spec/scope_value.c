@@ -1,16 +1,7 @@
 /*
  * Values kept in scopes. SCENARIOS 160.
  */
-#include "chan_util.h"
-
-static weft_scope *
-scope_make(weft_scope *parent)
-{
-	weft_scope *s = weft_scope_new(parent, WEFT_FOREVER);
-
-	EXPECT(s != NULL);
-	return s;
-}
+#include "scope_util.h"
 
 /* SCENARIOS 160: a library finds what the program around it has set, and only the nearest. */
 TEST(the_nearest_value_wins)
@@ -91,7 +82,7 @@ read_values(void *arg)
 		for (int i = 0; i < KEYS; i++) {
 			int *p = weft_scope_get(below, &v->keys[i]);
 
-			/* Whoever sees the pointer sees what was written to it before it was set. */
+			/* Who sees the pointer sees what was written before it was set. */
 			EXPECT(p == NULL || *p == i);
 		}
 		weft_yield();

@@ -38,7 +38,7 @@ stop_or_reset_loser(void *arg)
 
 		EXPECT(won == 0 || won == 1);
 		loser = t[1 - won];
-		/* Nobody has received its value, so it was prevented, and can't be received any more. */
+		/* Its value was not received: so it was prevented, and can't be any more. */
 		if (small_rand(&state, 2) == 0)
 			EXPECT(weft_timer_stop(loser));
 		else

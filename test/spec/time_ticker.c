@@ -23,8 +23,8 @@ recv_time(weft_timer *t)
 }
 
 /*
- * SCENARIOS 175 (TestAfterTick): each beat carries its own time: first + k * period exactly, in order
- * and not early. An error that added up would make clocks of them drift.
+ * SCENARIOS 175 (TestAfterTick): each beat carries its own time: first + k * period exactly, in
+ * order and not early. An error that added up would make clocks of them drift.
  */
 static void
 ticks_keep_phase(void)
@@ -187,7 +187,8 @@ TEST(a_function_runs_on_each_beat)
 /* SCENARIOS 182: a next beat beyond the end of time never comes; it must not come at once. */
 TEST(a_period_that_overflows_fires_once)
 {
-	const int64_t period[] = { INT64_MAX, INT64_MAX - 1, INT64_MAX - weft_now(), INT64_MAX / 2 };
+	const int64_t period[] = { INT64_MAX, INT64_MAX - 1, INT64_MAX - weft_now(),
+		INT64_MAX / 2 };
 
 	for (size_t i = 0; i < sizeof(period) / sizeof(period[0]); i++) {
 		int64_t first = weft_in(1 * MS);

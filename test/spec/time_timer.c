@@ -190,7 +190,7 @@ next_of_chain(void *arg)
 	weft_sleep(1 * SECOND);
 }
 
-/* SCENARIOS 172: each function has a goroutine of its own, so none waits for the sleepers before it. */
+/* SCENARIOS 172: each function has a goroutine of its own: none waits for the sleepers. */
 static void
 functions_do_not_wait(void)
 {
@@ -233,7 +233,7 @@ play(void *arg)
 	return 0;
 }
 
-/* SCENARIOS 174: two that keep the only processor busy, handing over to each other, starve no timer. */
+/* SCENARIOS 174: two that keep the only processor busy in turns starve no timer. */
 TEST(a_timer_fires_under_a_ping_pong)
 {
 	struct pong p = { .c = chan_int(1) };
@@ -325,7 +325,7 @@ fires_in_order(int64_t unit)
 	return sorted;
 }
 
-/* SCENARIOS 177. Goroutines race after the timers have fired: as in Go, a few tries, ever slower. */
+/* SCENARIOS 177. Goroutines race once the timers have fired: as in Go, a few tries, ever slower. */
 static void
 queue_in_order(void)
 {
@@ -385,7 +385,7 @@ reset_moves(void)
 	EXPECT_EQ(recv_time(t), soon);
 	EXPECT(weft_now() >= soon);
 
-	/* It has expired and its value has been received: nothing is prevented, but it starts anew. */
+	/* It has expired and been received: nothing is prevented, but it starts anew. */
 	soon = weft_in(2 * MS);
 	EXPECT(!weft_timer_reset(t, soon, 0));
 	EXPECT_EQ(recv_time(t), soon);
@@ -445,7 +445,7 @@ TEST(a_timer_moved_to_the_past_fires)
 	on_1_2_4_procs(modified_earlier);
 }
 
-/* The same through the heap: moved to earlier times while a thread already waits for a later one. */
+/* The same through the heap: moved forward while a thread already waits for a later one. */
 static void
 moved_forward(void)
 {

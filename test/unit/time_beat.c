@@ -51,7 +51,7 @@ TEST(the_next_beat_saturates)
 	EXPECT_EQ(wf_time_next_beat(far, far, 1), far);
 }
 
-/* Whatever the numbers: after now, less than a period after it, and in phase; or the end of time. */
+/* Whatever the numbers: after now, at most a period after it, in phase; or the end of time. */
 TEST(the_next_beat_holds_for_random_times)
 {
 	uint64_t seed = test_seed();
