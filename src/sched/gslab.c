@@ -236,7 +236,7 @@ void
 wf_g_each(void (*each)(struct g *g, void *arg), void *arg)
 {
 	for (struct m *m = wf_load_acquire(&wf_sched.all_m); m != NULL; m = m->all_next)
-		if (m->is_foreign && wf_load_relaxed(&m->bound_g.status) != G_DEAD)
+		if (wf_load_relaxed(&m->bound_g.status) != G_DEAD)	/* only foreign ones' is not */
 			each(&m->bound_g, arg);
 	for (struct chunk *c = wf_load_acquire(&slab.all); c != NULL; c = c->all_next)	/* S-ALL */
 		for (size_t i = 0; i < CHUNK_GS; i++)
