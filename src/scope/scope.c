@@ -79,8 +79,7 @@ weft_scope_free(weft_scope *s)
 		    "for which it would wait");
 	wf_scope_cancel(s, -ECANCELED, -ECANCELED);			/* F1 */
 	wf_scope_wait(s, WEFT_FOREVER, /* cancellable */ false);	/* F2 */
-	wf_timer_disarm(&s->timer);					/* F3 */
-	wf_scope_unlink(s);						/* F4 */
+	wf_scope_unlink(s);						/* F3 */
 	wf_leave();
 	weft_chan_unref(s->done);
 	unref(s);
