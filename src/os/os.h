@@ -50,6 +50,8 @@ bool wf_os_is_main_thread(void);
 int wf_os_thread_stack(uintptr_t *ret_lo, uintptr_t *ret_hi);
 /* The state letter of thread tid (R running, S or D asleep), or -errno. 8 us. */
 int wf_os_thread_state(int tid);
+/* Changes the nice value of thread tid by delta. 0, -EACCES (raising the priority needs privilege). */
+int wf_os_thread_nice(int tid, int delta);
 /* How many threads this process has, or -errno. */
 int wf_os_thread_count(void);
 void wf_os_thread_yield(void);

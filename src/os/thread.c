@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -128,6 +129,18 @@ wf_os_thread_state(int tid)
 	if (p == NULL || p[1] != ' ')
 		return -EIO;
 	return (unsigned char)p[2];
+}
+
+int
+wf_os_thread_nice(int tid, int delta)
+{
+	int old;
+
+	errno = 0;
+	old = getpriority(PRIO_PROCESS, (id_t)tid);
+	if (old == -1 && errno != 0)
+		return -errno;
+	return setpriority(PRIO_PROCESS, (id_t)tid, old + delta) == 0 ? 0 : -errno;
 }
 
 int

@@ -8,6 +8,17 @@
 
 #include "os/os.h"
 
+/*
+ * Threads that compute without end must not starve those that hold Ps: they get a lower priority.
+ * The first thread keeps its own, because it can't be replaced by another when that can't be undone.
+ */
+static void
+lower_priority(struct m *m)
+{
+	if (!m->is_main_thread && wf_os_thread_nice(wf_load_relaxed(&m->tid), HOG_NICE) == 0)
+		wf_store_relaxed(&m->is_hog, 1);
+}
+
 /* Detaches p from its M. False: the M is inside the runtime, or was just there. Monitor only. */
 bool
 wf_detach(struct p *p, bool is_blocked)
@@ -39,6 +50,8 @@ wf_detach(struct p *p, bool is_blocked)
 	wf_store_relaxed(&m->is_detached, 1);
 	(void)wf_add_relaxed(&wf_sched.n_detached, 1);
 	(void)wf_add_relaxed(is_blocked ? &wf_sched.n_detach_blocked : &wf_sched.n_detach_computing, 1);
+	if (!is_blocked)
+		lower_priority(m);
 	WF_POINT("detach.taken");
 	wf_store_release(&m->gate.hold, (uint8_t)(HOLD_DETACHED | quiet));		/* D5: verdict */
 	wf_hand_off(p);

@@ -63,6 +63,22 @@ wf_adopt_foreign(void)
 }
 
 /*
+ * A thread that computed has a lower priority. Without privilege that can't be undone: then it takes
+ * no P again, and ends when its goroutine has left it, unless that is locked to it.
+ */
+static bool
+restore_priority(struct m *m)
+{
+	if (!wf_load_relaxed(&m->is_hog))
+		return true;
+	wf_store_relaxed(&m->is_hog, 0);
+	if (wf_os_thread_nice(wf_load_relaxed(&m->tid), -HOG_NICE) == 0 || m->locked_g != NULL)
+		return true;
+	m->is_exiting = true;
+	return false;
+}
+
+/*
  * The monitor took the P of this thread while its goroutine was outside. It needs one again: its
  * old one or any that is idle, else it queues up, and goes on on another thread (D6).
  */
@@ -76,9 +92,12 @@ reattach(struct m *m)
 	(void)wf_sub_relaxed(&wf_sched.n_detached, 1);
 	/* Ours again: the monitor disputes only what has a P. */
 	wf_store_relaxed(&m->gate.hold, wf_sched.has_membarrier ? HOLD_NONE : HOLD_FENCED);
-	wf_lock(&wf_sched.lock);
-	p = wf_p_get_idle_locked(m->last_p);
-	wf_unlock(&wf_sched.lock);
+	p = NULL;
+	if (restore_priority(m)) {
+		wf_lock(&wf_sched.lock);
+		p = wf_p_get_idle_locked(m->last_p);
+		wf_unlock(&wf_sched.lock);
+	}
 	if (p != NULL) {
 		wf_p_acquire(m, p);
 		return m;

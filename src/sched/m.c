@@ -11,6 +11,7 @@
 #include "sched/self_set.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,6 +219,17 @@ start_thread(struct m *m)
 		    "see ulimit -u, the pids cgroup and weft_set_maxthreads", wf_sched.n_m, -r);
 }
 
+/* Go's words. */
+static WF_NORETURN WF_COLD void
+too_many(int limit)
+{
+	char line[96];
+	int n = snprintf(line, sizeof(line), "runtime: program exceeds %d-thread limit\n", limit);
+
+	(void)wf_os_write(2, line, (size_t)n);
+	wf_fatal("thread exhaustion");
+}
+
 /* Finds or makes a thread for p, which is the caller's; is_spinning: counted in n_spinning already. */
 void
 wf_m_start(struct p *p, bool is_spinning)
@@ -235,7 +247,7 @@ wf_m_start(struct p *p, bool is_spinning)
 	}
 	if (wf_sched.n_m >= (uint32_t)wf_sched.max_threads) {
 		wf_unlock(&wf_sched.lock);
-		wf_fatal("thread exhaustion: program exceeds %d-thread limit", wf_sched.max_threads);
+		too_many(wf_sched.max_threads);
 	}
 	m = wf_m_new_locked();
 	if (m != NULL)
@@ -260,7 +272,7 @@ weft_set_maxthreads(int n)
 		wf_sched.max_threads = n;
 	wf_unlock(&wf_sched.lock);
 	if (n >= 1 && wf_sched.n_m > (uint32_t)n)
-		wf_fatal("thread exhaustion: program exceeds %d-thread limit", n);
+		too_many(n);
 	wf_leave();
 	return old;
 }

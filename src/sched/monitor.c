@@ -66,7 +66,8 @@ is_stuck(struct p *p, struct m *m, int64_t now, bool *ret_again)
 	uint32_t tick = wf_load_relaxed(&p->schedtick), picks = wf_load_relaxed(&p->picks);
 	uint8_t syscall = wf_load_relaxed(&m->gate.syscall_tick);
 	bool in_syscall = wf_load_relaxed(&m->gate.in_syscall) != 0;
-	bool same = picks == p->seen_picks && syscall == p->seen_syscall && in_syscall == p->seen_in_syscall;
+	bool same = m == p->seen_m && picks == p->seen_picks && syscall == p->seen_syscall &&
+	    in_syscall == p->seen_in_syscall;
 
 	if (tick != p->seen_tick) {
 		p->seen_tick = tick;
@@ -78,6 +79,7 @@ is_stuck(struct p *p, struct m *m, int64_t now, bool *ret_again)
 	}
 	*ret_again = same;
 	if (!same) {
+		p->seen_m = m;
 		p->seen_picks = picks;
 		p->seen_syscall = syscall;
 		p->seen_in_syscall = in_syscall;
@@ -120,7 +122,14 @@ retake(int64_t now)
 		if (m == NULL)
 			continue;
 		stuck = is_stuck(p, m, now, &again);
-		if (!again || !stuck || !(wanted || wf_p_must_retire(p)))
+		if (!(wanted || wf_p_must_retire(p)))
+			continue;
+		if (!again) {
+			/* New here: with its clock read now, the next look can tell. */
+			p->seen_cpu = wf_os_thread_cpu(wf_load_relaxed(&m->tid));
+			continue;
+		}
+		if (!stuck)
 			continue;
 		if (wf_load_relaxed(&m->gate.in_syscall) || is_blocked(p, m))
 			taken += wf_detach(p, true);

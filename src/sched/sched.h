@@ -34,6 +34,7 @@
 #define GOID_BATCH 16u
 #define GLOBAL_TICK 61u		/* as Go: prime, so that it does not beat with user patterns */
 #define SLICE_NS 10000000	/* as Go: 10 ms */
+#define HOG_NICE 5		/* a third of the weight of a thread that holds a P */
 #define SIGSTACK_BYTES ((size_t)64 << 10)
 #define POLL_PICKS 64u		/* a busy P asks the poller every so many goroutines (W4) */
 
@@ -79,6 +80,7 @@ struct p {
 	/* What the monitor saw last. */
 	_Alignas(WF_CACHELINE) uint32_t seen_tick;	/* m */
 	uint32_t seen_picks;			/* m */
+	struct m *seen_m;			/* m  who held it */
 	int64_t seen_since;			/* m  since when seen_tick stands */
 	uint8_t seen_syscall;			/* m  syscall_tick of its M */
 	bool seen_in_syscall;			/* m */
@@ -138,6 +140,7 @@ struct m {
 	_Atomic int tid;			/* w  kernel's thread id; 0 when it has ended */
 	_Atomic uint8_t is_detached;		/* x  set by the monitor, cleared by the owner: for reports */
 	_Atomic int64_t detached_at;		/* x */
+	_Atomic uint8_t is_hog;			/* x  detached while it computed, and its priority lowered */
 	struct g *picked;			/* o  to be run by wf_schedule before it looks for others */
 	void *sigstack;				/* o */
 	struct g bound_g;			/* x  the goroutine of a foreign thread */

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -170,6 +171,53 @@ TEST(endless_loops_stop_nobody)
 	wait_for(4);
 	for (int i = 0; i < 4; i++)
 		EXPECT(n[i] > 0);
+}
+
+/*
+ * Without privilege a lowered priority can't be raised again: the goroutine goes on on another
+ * thread, and the slow one ends.
+ */
+static void
+hog_then_look(void *arg)
+{
+	volatile long n = 0;
+	int before = tid(), after;
+
+	(void)arg;
+	while (!atomic_load_explicit(&stop, memory_order_relaxed))
+		n++;
+	weft_yield();
+	after = tid();
+	fprintf(stderr, "nice %d, moved %d\n", getpriority(PRIO_PROCESS, (id_t)after), before != after);
+	atomic_fetch_add(&count, 1);
+}
+
+static void
+hogs_of_nobody(void *arg)
+{
+	(void)arg;
+	if (setgid(65534) != 0 || setuid(65534) != 0)
+		return;
+	weft_gomaxprocs(2);
+	weft_go(hog_then_look, NULL);
+	weft_go(hog_then_look, NULL);
+	for (int i = 0; i < 50; i++)
+		weft_sleep(4 * MS);
+	atomic_store(&stop, true);
+	wait_for(2);
+}
+
+TEST(hogs_without_privilege_change_threads)
+{
+	struct child_result r;
+
+	if (geteuid() != 0)
+		SKIP("needs root, to drop it");
+	r = child_run(hogs_of_nobody, NULL);
+	EXPECT_EQ(r.status, 0);
+	EXPECT_CONTAINS(r.err, "nice 0, moved 1");
+	EXPECT(strstr(r.err, "nice 5") == NULL);
+	child_result_free(&r);
 }
 
 /* A loop that does call weft but never waits is outside most of the time: its P is taken then. */
@@ -439,7 +487,7 @@ TEST(too_many_threads_is_fatal)
 
 	EXPECT_EQ(r.status, 2);
 	EXPECT_CONTAINS(r.err, "thread exhaustion");
-	EXPECT_CONTAINS(r.err, "10-thread limit");
+	EXPECT_CONTAINS(r.err, "runtime: program exceeds 10-thread limit");
 	child_result_free(&r);
 }
 
