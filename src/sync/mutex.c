@@ -4,14 +4,14 @@
  */
 #include "sync/mutex.h"
 
-#include <errno.h>
 #include "base/assert.h"
 #include "os/os.h"
 #include "sched/panic.h"
 
 #define STARVE_NS 1000000	/* as Go: waits longer than that end in a hand-over */
-#define SPIN_ROUNDS 4		/* as Go: 4 x 30 pauses are 0.4 us to 5 us, a park and a wake 0.3 us */
-#define SPIN_PAUSES 30		/* on this processor or some 5 us from another one */
+/* As Go. 30 pauses are 0.3 us to 1.2 us, by processor; to wake another thread takes 5 us. */
+#define SPIN_ROUNDS 4
+#define SPIN_PAUSES 30
 
 /* What a waiter is told in waiter.index before it is readied. */
 enum {
@@ -132,6 +132,7 @@ wait_turn(struct mutex *m, struct contender *c, int64_t deadline, enum wf_wait_r
 		leave_queue(m, &w);
 		return r;
 	}
+	WF_POINT("mutex.woken");
 	if (w.index == TOLD_OWNER)					/* A2 */
 		return 1;
 	c->has_woken = true;
@@ -226,39 +227,57 @@ claim_first(struct mutex *m, bool *hands_over)
 	return w;
 }
 
+/* M6. Would clearing LOCKED in this state leave waiters without anybody to wake them? */
+static inline bool
+needs_wake(uint32_t state)
+{
+	return (state & MUTEX_WAITERS) != 0
+	    && (state & (MUTEX_WOKEN | MUTEX_STARVING)) != MUTEX_WOKEN;
+}
+
+/*
+ * M8, the normal case: w is claimed to compete. False: others began to starve meanwhile, so that
+ * it must be the owner. WOKEN, which was set for it, is then nobody's.
+ */
+static bool
+free_for_all(struct mutex *m)
+{
+	uint32_t old = wf_load_relaxed(&m->state);	/* a first guess for the CAS */
+
+	while ((old & MUTEX_STARVING) == 0)
+		if (wf_cas_release(&m->state, &old, old & ~MUTEX_LOCKED))	/* A1 */
+			return true;
+	wf_and_acqrel(&m->state, ~MUTEX_WOKEN);
+	return false;
+}
+
 bool
 wf_mutex_unlock_slow(struct mutex *m)
 {
 	uint32_t old = wf_load_relaxed(&m->state);	/* our own store, but for the other bits */
-	struct waiter *w = NULL;
 	bool hands_over = false;
+	struct waiter *w;
 
 	for (;;) {
 		if (wf_unlikely((old & MUTEX_LOCKED) == 0))
 			wf_fatal("sync: unlock of unlocked mutex");
-		if (w != NULL && (hands_over || (old & MUTEX_STARVING) != 0)) {
-			/* M8. It was woken to compete: WOKEN may be its own, and it won't clear it. */
-			if (!hands_over)
-				wf_and_acqrel(&m->state, ~MUTEX_WOKEN);
-			hands_over = true;
-			break;
-		}
-		if (w != NULL || (old & MUTEX_WAITERS) == 0
-		    || (old & (MUTEX_WOKEN | MUTEX_STARVING)) == MUTEX_WOKEN) {
-			if (wf_cas_release(&m->state, &old, old & ~MUTEX_LOCKED))	/* M6, M8; A1 */
-				break;
+		if (!needs_wake(old)) {
+			if (wf_cas_release(&m->state, &old, old & ~MUTEX_LOCKED))	/* A1 */
+				return false;
 			continue;
 		}
 		w = claim_first(m, &hands_over);
 		WF_POINT("mutex.claimed");
+		if (w != NULL)
+			break;
 		old = wf_load_relaxed(&m->state);
 	}
+	if (!hands_over)
+		hands_over = !free_for_all(m);
 
 	/* m may be gone. The waiter's frame is not, until it is readied. */
-	if (w != NULL) {
-		w->index = hands_over ? TOLD_OWNER : TOLD_TRY;
-		wf_ready(w->g);						/* M9; A2 */
-	}
+	w->index = hands_over ? TOLD_OWNER : TOLD_TRY;
+	wf_ready(w->g);							/* M9; A2 */
 	return hands_over;
 }
 

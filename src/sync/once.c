@@ -79,7 +79,7 @@ weft_once_do(weft_once *pub, void (*fn)(void *), void *arg)
 	wf_enter();
 	if (fn == NULL)
 		wf_panic("weft_once_do of nil func value");
-	if (!wf_cas_acquire(&o->state, &old, RUNNING)) {		/* O2; E1 if it is DONE by now */
+	if (!wf_cas_acquire(&o->state, &old, RUNNING)) {		/* O2; E1 if it is DONE */
 		wait_done(o);						/* O4 */
 		wf_leave();
 		return;

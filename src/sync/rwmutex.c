@@ -252,7 +252,8 @@ weft_rwmutex_unlock(weft_rwmutex *pub)
 	bool handed_over;
 	uint64_t word;
 
-	if (wf_unlikely(!has_writer(wf_load_relaxed(&rw->word)))) {	/* our own store, or misuse */
+	/* Relaxed: our own store, or misuse. */
+	if (wf_unlikely(!has_writer(wf_load_relaxed(&rw->word)))) {
 		wf_enter();
 		wf_fatal("sync: Unlock of unlocked RWMutex");
 	}

@@ -82,7 +82,8 @@ grant_locked(struct sem *s, uint64_t available, struct gqueue *ready)
 			gqueue_put(ready, w->g);
 		}
 	}
-	wf_store_release(&s->state, available * 2 + (s->waiters.head != NULL ? WAITERS : 0)); /* F1 */
+	available *= 2;
+	wf_store_release(&s->state, w != NULL ? available | WAITERS : available);	/* F1 */
 }
 
 /* ---- Acquire ---- */

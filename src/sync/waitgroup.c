@@ -9,8 +9,8 @@
 #include "sched/panic.h"
 #include "sync/waitlist.h"
 
-#define WAITERS 1		/* bit of waitgroup.state: somebody waits, or has just been released */
-#define ONE 2			/* of the counter */
+#define WAITERS 1	/* bit of waitgroup.state: somebody waits, or is just being released */
+#define ONE 2		/* of the counter */
 #define COUNTER_MAX (INT32_MAX / ONE)
 
 /*

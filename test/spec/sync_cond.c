@@ -194,8 +194,8 @@ no_signal_is_stolen(void)
 }
 
 /*
- * A signal is meant for who waits when it is sent. Taken by one that comes later, it is lost for the
- * first, which nobody will wake again. SCENARIOS 137.
+ * A signal is meant for who waits when it is sent. Taken by one that comes later, it is lost for
+ * the first, which nobody will wake again. SCENARIOS 137.
  */
 TEST(a_later_waiter_steals_no_signal)
 {
@@ -372,7 +372,10 @@ signal_at_the_deadline(void)
 		weft_cond_signal(&d.c);
 		while (atomic_load(&d.impatient) == 0)
 			weft_yield();
-		/* Either the impatient one had it, and the other one still waits; or he must get it. */
+		/*
+		 * Either the impatient one had it, and the other one still waits; or he must get
+		 * it.
+		 */
 		if (atomic_load(&d.impatient) == 1000) {
 			EXPECT(!atomic_load(&d.patient_woke));
 			weft_cond_signal(&d.c);

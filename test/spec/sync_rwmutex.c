@@ -1,6 +1,6 @@
 /*
- * weft_rwmutex: who may be inside with whom, who goes first, misuse. SCENARIOS 128 (a view of the read
- * side as a lock) has no case: there is no interface of locks in C.
+ * weft_rwmutex: who may be inside with whom, who goes first, misuse. SCENARIOS 128 (a view of
+ * the read side as a lock) has no case: there is no interface of locks in C.
  */
 #include "sync_util.h"
 

@@ -92,7 +92,10 @@ weights_keep_the_bound(void)
 	}
 }
 
-/* More inside than permits: the database has 10 connections and gets an 11th user. SCENARIOS 265. */
+/*
+ * More inside than permits: the database has 10 connections and gets an 11th user. SCENARIOS
+ * 265.
+ */
 TEST(random_weights_keep_the_bound)
 {
 	on_1_2_4_procs(weights_keep_the_bound);
@@ -254,7 +257,10 @@ large_before_small(void)
 	EXPECT(weft_sem_tryacquire(&t.big.s, 2));
 }
 
-/* Small requests that always fit would keep a large one out for ever. (Go: TestLargeAcquireDoesntStarve.) */
+/*
+ * Small requests that always fit would keep a large one out for ever. (Go:
+ * TestLargeAcquireDoesntStarve.)
+ */
 TEST(a_large_one_is_not_overtaken)
 {
 	on_1_2_4_procs(large_before_small);
@@ -263,7 +269,8 @@ TEST(a_large_one_is_not_overtaken)
 static void
 head_gives_up(bool by_cancel)
 {
-	struct pair t = { .big = { .n = 2, .deadline = by_cancel ? WEFT_FOREVER : weft_in(3 * MS) } };
+	int64_t deadline = by_cancel ? WEFT_FOREVER : weft_in(3 * MS);
+	struct pair t = { .big = { .n = 2, .deadline = deadline } };
 	weft_scope *s = weft_scope_new(NULL, WEFT_FOREVER);
 	struct crew c;
 

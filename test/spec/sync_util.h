@@ -1,6 +1,6 @@
 /*
- * What the tests of mutex, rwmutex, cond, waitgroup, once and sem share: the same test on 1, 2 and 4
- * processors, crews of goroutines and plain threads, deaths. Uses <weft.h> only.
+ * What the tests of mutex, rwmutex, cond, waitgroup, once and sem share: the same test on 1, 2
+ * and 4 processors, crews of goroutines and plain threads, deaths. Uses <weft.h> only.
  */
 #ifndef WEFT_TEST_SPEC_SYNC_UTIL_H
 #define WEFT_TEST_SPEC_SYNC_UTIL_H
@@ -63,8 +63,8 @@ compute(int64_t ns)
 }
 
 /*
- * A crew runs one function n times at once: on goroutines, on plain threads, or on both by turns. It
- * is waited for without any of the types under test.
+ * A crew runs one function n times at once: on goroutines, on plain threads, or on both by
+ * turns. It is waited for without any of the types under test.
  */
 struct crew {
 	void (*fn)(void *);

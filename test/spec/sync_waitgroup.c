@@ -136,8 +136,8 @@ wait_by_polling(void)
 }
 
 /*
- * The waiter gives up and comes back, and frees the group when it is done: the last done() may still
- * be on its way to a waiter that is no longer there. ASan sees a late touch.
+ * The waiter gives up and comes back, and frees the group when it is done: the last done() may
+ * still be on its way to a waiter that is no longer there. ASan sees a late touch.
  */
 TEST(a_waiter_that_polls_may_free_it)
 {
@@ -373,7 +373,10 @@ static void
 reuse_too_early(void *unused)
 {
 	(void)unused;
-	/* The waiter was released and has yet to run when the group is used again: nearly always. */
+	/*
+	 * The waiter was released and has yet to run when the group is used again: nearly
+	 * always.
+	 */
 	weft_gomaxprocs(1);
 	for (int i = 0; i < 100; i++) {
 		struct many m = { .released = 0 };

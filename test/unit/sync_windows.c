@@ -1,0 +1,482 @@
+/*
+ * Rwmutex, cond, waitgroup and sem with a thread stopped between two steps of their protocols
+ * (src/sync/README.md). Every one of these windows is a few instructions wide and would be met
+ * once in a million runs.
+ */
+#include "test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weft.h>
+#include "base/atomic.h"
+#include "hold.h"
+
+#define MS ((int64_t)1000000)
+/* A deadline that must not pass before its waiter has queued, on a busy machine. */
+#define PATIENCE (100 * MS)
+
+/* What all the little goroutines below share. */
+struct stage {
+	weft_rwmutex rw;
+	weft_mutex m;
+	weft_cond c;
+	weft_waitgroup wg;
+	weft_sem sem;
+	int64_t n;			/* permits */
+	int64_t deadline;
+	_Atomic int result;		/* of the last to end, + 1000 */
+	_Atomic int n_log;
+	char log[16];			/* who was inside, in order; under rw */
+	_Atomic int ended;
+};
+
+static void
+set_stage(struct stage *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->deadline = WEFT_FOREVER;
+	weft_gomaxprocs(4);
+}
+
+static void
+end(struct stage *s, int result)
+{
+	wf_store_release(&s->result, result + 1000);
+	wf_add_release(&s->ended, 1);
+}
+
+static void
+await_ended(struct stage *s, int n)
+{
+	while (wf_load_acquire(&s->ended) != n)
+		weft_yield();
+}
+
+static void
+start(void (*fn)(void *), struct stage *s)
+{
+	EXPECT_EQ(weft_go(fn, s), 0);
+}
+
+static void
+note(struct stage *s, char who)
+{
+	s->log[wf_add_relaxed(&s->n_log, 1)] = who;
+}
+
+/* ---- RWMutex ---- */
+
+/* The number of readers and writers in its word. */
+static uint64_t
+word_of(struct stage *s)
+{
+	return wf_load_acquire((_Atomic uint64_t *)(void *)&s->rw);
+}
+
+#define READERS(n) ((uint64_t)(n))
+#define WRITERS(n) ((uint64_t)(n) << 32)
+
+static void
+write_once(void *p)
+{
+	struct stage *s = p;
+
+	weft_rwmutex_lock(&s->rw);
+	note(s, 'w');
+	weft_rwmutex_unlock(&s->rw);
+	end(s, 0);
+}
+
+static void
+read_once(void *p)
+{
+	struct stage *s = p;
+
+	weft_rwmutex_rlock(&s->rw);
+	note(s, 'r');
+	weft_rwmutex_runlock(&s->rw);
+	end(s, 0);
+}
+
+static void
+unlock_rw(void *p)
+{
+	struct stage *s = p;
+
+	weft_rwmutex_unlock(&s->rw);
+	end(s, 0);
+}
+
+static void
+await_word(struct stage *s, uint64_t word)
+{
+	while (word_of(s) != word)
+		weft_yield();
+}
+
+/* Readers that came while a writer held go before the next writer, which came first. */
+TEST(rwmutex_unlock_lets_waiting_readers_in_first)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_rwmutex_lock(&s.rw);
+	start(write_once, &s);
+	weft_sleep(1 * MS);	/* not needed for the result: it makes the writer be the first */
+	start(read_once, &s);
+	start(read_once, &s);
+	await_word(&s, WRITERS(1) + READERS(2));
+	weft_rwmutex_unlock(&s.rw);
+	await_ended(&s, 3);
+	EXPECT_STR(s.log, "rrw");
+	EXPECT_EQ(word_of(&s), 0);
+}
+
+/*
+ * A writer leaves: it has unlocked the inner mutex (W8) and is still counted (W9). The next
+ * writer gets the mutex and finds two writers. It must wait, for the readers too, and must be
+ * told.
+ */
+TEST(rwmutex_a_writer_meets_one_that_leaves)
+{
+	for (int with_reader = 0; with_reader <= 1; with_reader++) {
+		struct stage s;
+
+		set_stage(&s);
+		weft_rwmutex_lock(&s.rw);
+		if (with_reader) {
+			start(read_once, &s);
+			await_word(&s, WRITERS(1) + READERS(1));
+		}
+		hold_at("rwmutex.writers_unlocked");
+		start(unlock_rw, &s);
+		hold_await("rwmutex.writers_unlocked");
+		start(write_once, &s);
+		await_word(&s, WRITERS(2) + READERS(with_reader));
+		EXPECT(!weft_rwmutex_tryrlock(&s.rw));
+		EXPECT(!weft_rwmutex_trylock(&s.rw));
+		EXPECT_EQ(s.n_log, 0);
+		hold_release("rwmutex.writers_unlocked");
+		await_ended(&s, 2 + with_reader);
+		EXPECT_STR(s.log, with_reader ? "rw" : "w");
+		EXPECT_EQ(word_of(&s), 0);
+	}
+}
+
+/* The same, and the old writer is gone before the new one looks (W7): it was let in meanwhile. */
+TEST(rwmutex_a_writer_is_let_in_before_it_waits)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_rwmutex_lock(&s.rw);
+	hold_at("rwmutex.writers_unlocked");
+	start(unlock_rw, &s);
+	hold_await("rwmutex.writers_unlocked");
+	hold_at("rwmutex.writer_counted");
+	start(write_once, &s);
+	hold_await("rwmutex.writer_counted");
+	hold_release("rwmutex.writers_unlocked");
+	await_ended(&s, 1);
+	hold_release("rwmutex.writer_counted");
+	await_ended(&s, 2);
+	EXPECT_EQ(word_of(&s), 0);
+}
+
+/* The last reader leaves between a writer's count (W6) and its wait (W7). */
+TEST(rwmutex_readers_leave_before_the_writer_has_added_them)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_rwmutex_rlock(&s.rw);
+	weft_rwmutex_rlock(&s.rw);
+	hold_at("rwmutex.writer_counted");
+	start(write_once, &s);
+	hold_await("rwmutex.writer_counted");
+	weft_rwmutex_runlock(&s.rw);
+	weft_rwmutex_runlock(&s.rw);
+	start(read_once, &s);
+	await_word(&s, WRITERS(1) + READERS(1));
+	hold_release("rwmutex.writer_counted");
+	await_ended(&s, 2);
+	EXPECT_STR(s.log, "wr");
+	EXPECT_EQ(word_of(&s), 0);
+}
+
+/* ---- Cond ---- */
+
+static void
+wait_cond(void *p)
+{
+	struct stage *s = p;
+	int64_t deadline = s->deadline;
+	int r;
+
+	weft_mutex_lock(&s->m);
+	r = weft_cond_wait(&s->c, &s->m, deadline);
+	weft_mutex_unlock(&s->m);
+	end(s, r);
+}
+
+/* A signal that comes when a waiter has let go of the mutex and does not sleep yet (C2, C3). */
+TEST(cond_a_signal_before_the_park_counts)
+{
+	for (int broadcast = 0; broadcast <= 1; broadcast++) {
+		struct stage s;
+
+		set_stage(&s);
+		hold_at("cond.unlocked");
+		start(wait_cond, &s);
+		hold_await("cond.unlocked");
+		weft_mutex_lock(&s.m);
+		if (broadcast)
+			weft_cond_broadcast(&s.c);
+		else
+			weft_cond_signal(&s.c);
+		weft_mutex_unlock(&s.m);
+		/* It is spent: this one is for nobody. */
+		weft_cond_signal(&s.c);
+		hold_release("cond.unlocked");
+		await_ended(&s, 1);
+		EXPECT_EQ(s.result, 1000);
+	}
+}
+
+/* ... also when its deadline passes before it looks. */
+TEST(cond_a_signal_before_the_park_beats_the_deadline)
+{
+	struct stage s;
+
+	set_stage(&s);
+	s.deadline = weft_in(PATIENCE);
+	hold_at("cond.unlocked");
+	start(wait_cond, &s);
+	hold_await("cond.unlocked");
+	weft_cond_signal(&s.c);
+	while (weft_now() < s.deadline)
+		continue;
+	hold_release("cond.unlocked");
+	await_ended(&s, 1);
+	EXPECT_EQ(s.result, 1000);
+}
+
+/* A waiter has given up and is still in the queue: a signal goes to the next. RELIABILITY 102. */
+TEST(cond_a_signal_skips_one_that_is_giving_up)
+{
+	struct stage s;
+
+	set_stage(&s);
+	s.deadline = weft_in(PATIENCE);
+	hold_at("cond.gave_up");
+	start(wait_cond, &s);
+	hold_await("cond.gave_up");
+	/* The second waiter, on the same cond: the test itself. */
+	weft_mutex_lock(&s.m);
+	weft_mutex_unlock(&s.m);
+	s.deadline = WEFT_FOREVER;
+	hold_at("cond.unlocked");
+	start(wait_cond, &s);
+	hold_await("cond.unlocked");
+	hold_release("cond.unlocked");
+	weft_cond_signal(&s.c);
+	await_ended(&s, 1);
+	EXPECT_EQ(s.result, 1000);
+	hold_release("cond.gave_up");
+	await_ended(&s, 2);
+	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+}
+
+/* ---- WaitGroup ---- */
+
+static void
+done_wg(void *p)
+{
+	struct stage *s = p;
+
+	weft_waitgroup_done(&s->wg);
+	end(s, 0);
+}
+
+static void
+wait_wg(void *p)
+{
+	struct stage *s = p;
+
+	end(s, weft_waitgroup_wait(&s->wg, s->deadline));
+}
+
+static void
+await_wg_waiter(struct stage *s)
+{
+	/* state is the first word: counter * 2, and 1 when somebody waits. */
+	while ((wf_load_acquire((_Atomic int32_t *)(void *)&s->wg) & 1) == 0)
+		weft_yield();
+}
+
+/*
+ * The last done() has found a waiter (G1) and has not released it yet (G2). Until it has the
+ * group is not done: a wait that returned 0 now could free it. One that waits on is released.
+ */
+TEST(waitgroup_is_not_done_before_its_release)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_waitgroup_add(&s.wg, 1);
+	start(wait_wg, &s);
+	await_wg_waiter(&s);
+	hold_at("waitgroup.zero");
+	start(done_wg, &s);
+	hold_await("waitgroup.zero");
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, weft_in(1 * MS)), -ETIMEDOUT);
+	start(wait_wg, &s);
+	weft_sleep(1 * MS);
+	EXPECT_EQ(s.ended, 0);
+	hold_release("waitgroup.zero");
+	await_ended(&s, 3);
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), 0);
+}
+
+/* The same, and its only waiter leaves at just that time: nobody may take the bit from done(). */
+TEST(waitgroup_release_finds_its_waiter_gone)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_waitgroup_add(&s.wg, 1);
+	s.deadline = weft_in(PATIENCE);
+	start(wait_wg, &s);
+	await_wg_waiter(&s);
+	hold_at("waitgroup.zero");
+	start(done_wg, &s);
+	hold_await("waitgroup.zero");
+	await_ended(&s, 1);
+	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
+	hold_release("waitgroup.zero");
+	/* From here on nothing touches it any more: it can be used again, or freed. */
+	while (weft_waitgroup_wait(&s.wg, WEFT_NOW) != 0)
+		weft_yield();
+	memset(&s.wg, 0, sizeof(s.wg));
+	weft_waitgroup_add(&s.wg, 1);
+	await_ended(&s, 2);
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
+}
+
+/* A waiter that gave up is still in the queue when the last done() comes. */
+TEST(waitgroup_release_skips_one_that_is_giving_up)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_waitgroup_add(&s.wg, 1);
+	s.deadline = weft_in(PATIENCE);
+	hold_at("waitgroup.gave_up");
+	start(wait_wg, &s);
+	hold_await("waitgroup.gave_up");
+	weft_waitgroup_done(&s.wg);
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), 0);
+	hold_release("waitgroup.gave_up");
+	await_ended(&s, 1);
+	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), 0);
+}
+
+static void
+add_wg(void *wg)
+{
+	weft_waitgroup_add(wg, 1);
+}
+
+/* Add from 0 while a wait is on its way out: the wait would miss the new work. */
+TEST(waitgroup_add_during_the_release_panics)
+{
+	struct stage s;
+	char msg[100];
+
+	set_stage(&s);
+	weft_waitgroup_add(&s.wg, 1);
+	start(wait_wg, &s);
+	await_wg_waiter(&s);
+	hold_at("waitgroup.zero");
+	start(done_wg, &s);
+	hold_await("waitgroup.zero");
+	weft_waitgroup_add(&s.wg, 0);
+	EXPECT_EQ(weft_try(add_wg, &s.wg, msg, sizeof(msg)), 1);
+	EXPECT_STR(msg, "sync: WaitGroup misuse: Add called concurrently with Wait");
+	/* That add has counted, as in Go; done() would panic of it. The process ends here. */
+}
+
+/* ---- Sem ---- */
+
+static void
+acquire_sem(void *p)
+{
+	struct stage *s = p;
+
+	end(s, weft_sem_acquire(&s->sem, s->n, s->deadline));
+}
+
+static void
+release_sem(void *p)
+{
+	struct stage *s = p;
+
+	weft_sem_release(&s->sem, 1);
+	end(s, 0);
+}
+
+/* A release has seen a waiter (S4), which gives up before the release gets to it (S5). */
+TEST(sem_release_finds_its_waiter_gone)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_sem_init(&s.sem, 2);
+	EXPECT(weft_sem_tryacquire(&s.sem, 1));
+	s.n = 2;
+	s.deadline = weft_in(PATIENCE);
+	start(acquire_sem, &s);
+	while (weft_sem_tryacquire(&s.sem, 0))
+		weft_yield();
+	hold_at("sem.has_waiters");
+	start(release_sem, &s);
+	hold_await("sem.has_waiters");
+	await_ended(&s, 1);
+	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+	EXPECT(weft_sem_tryacquire(&s.sem, 1));
+	EXPECT(!weft_sem_tryacquire(&s.sem, 1));
+	hold_release("sem.has_waiters");
+	await_ended(&s, 2);
+	EXPECT(weft_sem_tryacquire(&s.sem, 1));
+	EXPECT(!weft_sem_tryacquire(&s.sem, 1));
+}
+
+/* A waiter has given up and is still at the head: its permits go to the next. RELIABILITY 103. */
+TEST(sem_grant_skips_one_that_is_giving_up)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_sem_init(&s.sem, 2);
+	EXPECT(weft_sem_tryacquire(&s.sem, 2));
+	s.n = 2;
+	s.deadline = weft_in(PATIENCE);
+	hold_at("sem.gave_up");
+	start(acquire_sem, &s);
+	hold_await("sem.gave_up");
+	/* With one permit back the next one would fit, if the head were not before it. */
+	EXPECT_EQ(weft_sem_acquire(&s.sem, 1, weft_in(1 * MS)), -ETIMEDOUT);
+	weft_sem_release(&s.sem, 1);
+	EXPECT(!weft_sem_tryacquire(&s.sem, 1));
+	weft_sem_release(&s.sem, 1);
+	EXPECT(weft_sem_tryacquire(&s.sem, 2));
+	hold_release("sem.gave_up");
+	await_ended(&s, 1);
+	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+	weft_sem_release(&s.sem, 2);
+	EXPECT(weft_sem_tryacquire(&s.sem, 2));
+}
