@@ -199,12 +199,12 @@ hogs_of_nobody(void *arg)
 	if (setgid(65534) != 0 || setuid(65534) != 0)
 		return;
 	weft_gomaxprocs(2);
-	weft_go(hog_then_look, NULL);
-	weft_go(hog_then_look, NULL);
+	for (int i = 0; i < 4; i++)
+		weft_go(hog_then_look, NULL);
 	for (int i = 0; i < 50; i++)
 		weft_sleep(4 * MS);
 	atomic_store(&stop, true);
-	wait_for(2);
+	wait_for(4);
 }
 
 TEST(hogs_without_privilege_change_threads)
