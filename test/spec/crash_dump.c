@@ -239,7 +239,7 @@ not_yet(void *arg)
 	(void)arg;
 }
 
-static volatile bool stop;
+static _Atomic bool stop;
 
 static void
 compute(void *arg)
@@ -263,8 +263,8 @@ sit_in_the_kernel(void *arg)
 
 TEST(those_that_run_and_those_that_never_ran)
 {
-	int fds[2];
-	char *text;
+	int fds[2], tries = 0;
+	char *text = NULL;
 
 	EXPECT_EQ(pipe(fds), 0);
 	weft_gomaxprocs(2);
@@ -273,8 +273,12 @@ TEST(those_that_run_and_those_that_never_ran)
 	settle();
 	weft_gomaxprocs(1);
 	settle();
-	start("fresh", not_yet, NULL);
-	text = dump_text();
+	/* Should we lose our P meanwhile, it runs: then another. */
+	do {
+		free(text);
+		start("fresh", not_yet, NULL);
+		text = dump_text();
+	} while (strstr(text, " \"fresh\" [runnable]") == NULL && ++tries < 1000);
 	expect_paragraph(text, "computing",
 	    "[running]:\n\tgoroutine running on other thread; stack unavailable\n");
 	expect_paragraph(text, "reading",
@@ -471,7 +475,7 @@ expect_well_formed(const char *text)
  */
 TEST(thousands_that_run_are_dumped)
 {
-	int goroutines = BUSY / test_scale();
+	int goroutines = BUSY / test_scale(), deep = 0;
 
 	weft_gomaxprocs(4);
 	weft_waitgroup_add(&finished, goroutines);
@@ -488,12 +492,14 @@ TEST(thousands_that_run_are_dumped)
 		expect_well_formed(text);
 		EXPECT(occurrences(text, "goroutine ") >= (size_t)goroutines);
 		EXPECT_CONTAINS(text, "\nrestless(...)\n");
-		EXPECT_CONTAINS(text, "\ndeep_and_back(...)\n");
+		deep += strstr(text, "\ndeep_and_back(...)\n") != NULL;
 		free(text);
 		/* Nobody was stopped. */
 		while (hops == before)
 			weft_yield();
 	}
+	/* In the first of them nobody may have run yet. */
+	EXPECT(deep > 0);
 	stop = true;
 	EXPECT_EQ(weft_waitgroup_wait(&finished, WEFT_FOREVER), 0);
 }
@@ -600,7 +606,8 @@ TEST(scheddetail_lines)
 	EXPECT_EQ(r.status, 0);
 	EXPECT_CONTAINS(r.err, " gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false\n  P0: status=");
 	EXPECT_CONTAINS(r.err, "\n  M0: p=");
-	EXPECT_CONTAINS(r.err, "\n  G1: status=4(sleep) m=nil lockedm=nil\n");
+	EXPECT_CONTAINS(r.err, "\n  G1: status=");
+	EXPECT_CONTAINS(r.err, " lockedm=nil\n");
 	EXPECT_CONTAINS(r.err, " schedtick=");
 	EXPECT_CONTAINS(r.err, " timerslen=");
 	child_result_free(&r);

@@ -24,11 +24,15 @@
 #define PROBES __attribute__((noinline))
 #endif
 
-/* Touches its frame at the far end only: a page or 60 KB below the last touch. */
+/*
+ * Touches its frame at the far end only: a page or 60 KB below the last touch. The asm makes
+ * the compiler believe that the rest is used too.
+ */
 #define RECURSE(name, bytes, attributes) \
 	attributes static int name(int n) \
 	{ \
 		volatile char frame[bytes]; \
+		__asm__ volatile("" : : "r"(frame) : "memory"); \
 		frame[0] = (char)n; \
 		return n < 0 ? 0 : name(n + 1) + frame[0]; \
 	}
