@@ -141,14 +141,18 @@ static ssize_t
 writev_masked(int fd, const struct iovec *v, int n, int flags)
 {
 	struct quiet q;
+	size_t total = 0;
 	ssize_t r;
 
+	for (int i = 0; i < n; i++)
+		total += v[i].iov_len;
 	quiet_begin(&q);
 	if (flags == 0)
 		RETRY(r, writev(fd, v, n));
 	else
 		RETRY(r, pwritev2(fd, v, n, -1, flags));
-	quiet_end(&q, r == -EPIPE);
+	/* The reader may have left in the middle: then it is raised, and what went is returned. */
+	quiet_end(&q, r == -EPIPE || (r >= 0 && (size_t)r < total));
 	return r;
 }
 

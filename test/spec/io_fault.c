@@ -6,9 +6,14 @@
 
 #include "child.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 
@@ -77,6 +82,74 @@ TEST(a_broken_stream_is_an_error_and_no_signal)
 	EXPECT_EQ(sigismember(&after, SIGPIPE), sigismember(&before, SIGPIPE));
 	EXPECT_EQ(sigpending(&pending), 0);
 	EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
+}
+
+/*
+ * The same and plain traffic on kernels that lack what we like to use: a write without signal
+ * (Linux 6.18), reads and writes that do not wait (4.14, later for pipes), short sleeps in the
+ * poller (5.11). A filter makes this kernel one of them.
+ */
+static void
+fill_slowly(void *arg)
+{
+	int fd = *(int *)arg;
+	unsigned char buf[3000];
+
+	for (uint64_t i = 0; i < 100; i++) {
+		fill_pattern(buf, sizeof(buf), 5, i * sizeof(buf));
+		EXPECT_EQ(weft_write(fd, buf, sizeof(buf), soon()), sizeof(buf));
+		if (i % 30 == 0)
+			EXPECT_EQ(weft_sleep(500000), 0);
+	}
+}
+
+static void
+on_an_old_kernel(void *unused)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_preadv2, 3, 0),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwritev2, 2, 0),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 2, 0),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+	};
+	struct sock_fprog prog = {.len = sizeof(code) / sizeof(*code), .filter = code};
+
+	(void)unused;
+	EXPECT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	EXPECT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog), 0);
+	signal(SIGPIPE, SIG_DFL);
+	write_to_nobody(false);
+	signal(SIGPIPE, count_signal);
+	write_to_nobody(true);
+	for (int kind = 0; kind < STREAM_KINDS; kind++) {
+		weft_waitgroup wg = {0};
+		int64_t end = weft_in(3 * MS);
+		unsigned char buf[1000];
+		int fd[2];
+
+		stream_pair(kind, fd);
+		EXPECT_EQ(weft_read(fd[0], buf, 1, end), -ETIMEDOUT);
+		EXPECT(weft_now() >= end);
+		EXPECT_EQ(weft_waitgroup_go(&wg, fill_slowly, &fd[1]), 0);
+		for (uint64_t i = 0; i < 300; i++) {
+			read_all(fd[0], buf, sizeof(buf));
+			expect_pattern(buf, sizeof(buf), 5, i * sizeof(buf));
+		}
+		EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+		close_pair(fd);
+	}
+}
+
+TEST(old_kernels_do_as_well)
+{
+	struct child_result r = child_run(on_an_old_kernel, NULL);
+
+	if (r.status != 0)
+		FAIL("status %d, signal %d: %s", r.status, r.signal, r.err);
+	child_result_free(&r);
 }
 
 /*

@@ -73,7 +73,7 @@ registered_pair(int fd[2])
 	char c;
 
 	pair(fd);
-	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(1 * MS)), -ETIMEDOUT);
+	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(20 * MS)), -ETIMEDOUT);
 }
 
 /* Long enough for an event to be seen by whoever asks the poller; a second waiter makes it ask. */
