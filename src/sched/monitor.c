@@ -54,9 +54,16 @@ nap(int64_t ns)
 static bool
 work_waits(int64_t now)
 {
-	if (wf_load_seqcst(&wf_sched.n_idle_p) != 0 || wf_load_seqcst(&wf_sched.n_spinning) != 0)
+	if (wf_load_seqcst(&wf_sched.n_spinning) != 0 || !wf_has_work(now))
 		return false;
-	return wf_has_work(now);
+	if (wf_load_seqcst(&wf_sched.n_idle_p) == 0)
+		return true;
+	/*
+	 * A yield puts the yielder on its queue without waking anybody, since it brings no new
+	 * work. When what runs next then blocks in the kernel, only we are left to notice.
+	 */
+	wf_wake_one();
+	return false;
 }
 
 /* Has p's goroutine been outside the runtime since the last look, and nothing else happened? */
