@@ -67,6 +67,7 @@ weft_chan_ref(weft_chan *c)
 WEFT_API void
 weft_chan_unref(weft_chan *c)
 {
+	bool is_waited_on;
 	uint32_t old;
 
 	if (c == NULL)
@@ -80,8 +81,14 @@ weft_chan_unref(weft_chan *c)
 	}
 	if (old == 0)
 		die("unref of a freed channel");
-	/* Relaxed: all other owners are done (N3); anybody left waits without a reference. */
-	if (wf_load_relaxed(&c->has_sender) || wf_load_relaxed(&c->has_receiver))
+	/*
+	 * Who saw the close without the lock (N1) can be here before the closer has unlocked. The
+	 * lock waits for it; after that nobody who had a reference touches the channel (N3).
+	 */
+	wf_lock(&c->lock);
+	is_waited_on = c->recvq.head != NULL || c->sendq.head != NULL;
+	wf_unlock(&c->lock);
+	if (is_waited_on)
 		die("last reference dropped while goroutines wait on the channel");
 	free(c);
 }
@@ -302,19 +309,10 @@ wf_chan_close_quiet(struct weft_chan *c)
 WEFT_API void
 weft_chan_close(weft_chan *c)
 {
-	bool closed;
-
 	wf_enter();
 	if (c == NULL)
 		wf_panic("close of nil channel");
-	/*
-	 * Who sees it closed (N1, without the lock) may drop the last reference at once, while we
-	 * are still at work on it: keep one of our own.
-	 */
-	(void)weft_chan_ref(c);
-	closed = wf_chan_close_quiet(c);
-	weft_chan_unref(c);
-	if (!closed)
+	if (!wf_chan_close_quiet(c))
 		wf_panic("close of closed channel");
 	wf_leave();
 }

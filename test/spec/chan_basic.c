@@ -47,7 +47,7 @@ static int
 try_select_recv(weft_chan *c)
 {
 	int v;
-	weft_case cases[] = { WEFT_RECV(NULL, NULL), WEFT_RECV(c, &v) };
+	weft_case cases[] = {WEFT_RECV(NULL, NULL), WEFT_RECV(c, &v)};
 
 	return weft_select(cases, 2, WEFT_NOW);
 }
@@ -56,7 +56,7 @@ static int
 try_select_send(weft_chan *c)
 {
 	int v = 0;
-	weft_case cases[] = { WEFT_SEND(c, &v), WEFT_RECV(NULL, NULL) };
+	weft_case cases[] = {WEFT_SEND(c, &v), WEFT_RECV(NULL, NULL)};
 
 	return weft_select(cases, 2, WEFT_NOW);
 }
@@ -66,8 +66,8 @@ static void
 receivers_wait(void)
 {
 	for (size_t cap = 0; cap < 200; cap += 1 + cap / 8) {
-		struct peer a = { .c = chan_int(cap), .done = chan_signal(0) };
-		struct peer b = { .c = a.c, .done = a.done };
+		struct peer a = {.c = chan_int(cap), .done = chan_signal(0)};
+		struct peer b = {.c = a.c, .done = a.done};
 
 		go(recv_one, &a);
 		go(recv_one, &b);
@@ -99,7 +99,7 @@ static void
 senders_wait(void)
 {
 	for (size_t cap = 0; cap < 200; cap += 1 + cap / 8) {
-		struct peer p = { .c = chan_int(cap), .done = chan_signal(0), .value = (int)cap };
+		struct peer p = {.c = chan_int(cap), .done = chan_signal(0), .value = (int)cap};
 
 		for (int i = 0; i < (int)cap; i++)
 			send_int(p.c, i);
@@ -131,7 +131,7 @@ static void
 close_frees_receiver(void)
 {
 	for (size_t cap = 0; cap < 3; cap++) {
-		struct peer p = { .c = chan_int(cap), .done = chan_signal(0) };
+		struct peer p = {.c = chan_int(cap), .done = chan_signal(0)};
 
 		go(recv_one, &p);
 		await_count(&p.entered, 1);
@@ -154,7 +154,7 @@ static void
 close_frees_sender(void)
 {
 	for (int cap = 0; cap < 3; cap++) {
-		struct peer p = { .c = chan_int((size_t)cap), .done = chan_signal(0), .value = 7 };
+		struct peer p = {.c = chan_int((size_t)cap), .done = chan_signal(0), .value = 7};
 
 		for (int i = 0; i < cap; i++)
 			send_int(p.c, i);
@@ -199,7 +199,7 @@ static void
 order_is_kept(void)
 {
 	for (size_t cap = 0; cap < 200; cap += 1 + cap / 16) {
-		struct stream s = { chan_int(cap), chan_signal(0), 100 };
+		struct stream s = {chan_int(cap), chan_signal(0), 100};
 
 		go(send_stream, &s);
 		for (int i = 0; i < s.n; i++)
@@ -318,8 +318,8 @@ TEST(closing_twice_unrecovered_ends_the_process)
 /* SCENARIOS 14: a nil channel switches a case off; it must never be ready, nor spin. */
 TEST(a_null_channel_is_never_ready)
 {
-	struct peer r = { .c = NULL, .done = NULL };
-	struct peer s = { .c = NULL, .done = NULL };
+	struct peer r = {.c = NULL, .done = NULL};
+	struct peer s = {.c = NULL, .done = NULL};
 	int64_t until;
 	int v = 3;
 
@@ -367,7 +367,8 @@ TEST(a_size_that_overflows_is_refused)
 
 /* ---- Element sizes ---- */
 
-static const size_t elem_sizes[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 32, 100, 4096, 100000 };
+static const size_t elem_sizes[] = {
+    1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 32, 100, 4096, 100000};
 
 /* A pattern that depends on place and seed, so that a short or shifted copy shows. */
 static void
@@ -416,7 +417,7 @@ send_sized(void *arg)
 	for (unsigned i = 0; i < 2; i++) {
 		fill(buf, s->size, i);
 		EXPECT_EQ(weft_chan_send(s->c, buf, WEFT_FOREVER), 0);
-		memset(buf, 0xdd, s->size);	/* it is the receiver's now, a copy */
+		memset(buf, 0xdd, s->size); /* it is the receiver's now, a copy */
 	}
 	free(buf);
 	signal_one(s->done);
@@ -452,7 +453,7 @@ sizes_not_waiting(void)
 	unsigned char *buf = malloc(100000);
 
 	for (size_t i = 0; i < sizeof(elem_sizes) / sizeof(elem_sizes[0]); i++) {
-		struct sized s = { NULL, chan_signal(0), elem_sizes[i] };
+		struct sized s = {NULL, chan_signal(0), elem_sizes[i]};
 
 		/* Straight into the peer's frame, and out of it. */
 		s.c = chan_make(s.size, 0);
@@ -512,7 +513,7 @@ TEST(elements_of_all_sizes)
 static void
 drop_elements(void)
 {
-	struct stream s = { chan_int(0), chan_signal(0), 10 };
+	struct stream s = {chan_int(0), chan_signal(0), 10};
 	weft_chan *buffered = chan_int(2);
 
 	go(send_stream, &s);
@@ -569,14 +570,14 @@ hold_and_drop(void *arg)
 static void
 last_unref_frees(void)
 {
-	struct stream s = { chan_int(4), chan_signal(8), scaled(20000) };
+	struct stream s = {chan_int(4), chan_signal(8), scaled(20000)};
 
 	send_int(s.c, 1);
 	for (int i = 0; i < 8; i++) {
 		weft_chan_ref(s.c);
 		go(hold_and_drop, &s);
 	}
-	weft_chan_unref(s.c);	/* one of the eight frees it */
+	weft_chan_unref(s.c); /* one of the eight frees it */
 	await(s.done, 8);
 	weft_chan_unref(s.done);
 }

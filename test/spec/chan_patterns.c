@@ -32,7 +32,7 @@ chain(void)
 
 		for (int i = 0; i < n; i++) {
 			right = chan_int(0);
-			links[i] = (struct link){ left, right };
+			links[i] = (struct link){left, right};
 			go(pass_on, &links[i]);
 			left = right;
 		}
@@ -90,12 +90,12 @@ filter(void *arg)
 static void
 run_sieve(size_t cap)
 {
-	static const int every_tenth[] = { 2, 31, 73, 127, 179, 233, 283, 353, 419, 467 };
+	static const int every_tenth[] = {2, 31, 73, 127, 179, 233, 283, 353, 419, 467};
 	struct sieve s[PRIMES + 1];
 	weft_chan *done = chan_signal(0);
 	weft_chan *c = chan_int(cap);
 
-	s[0] = (struct sieve){ NULL, c, done, 0, cap };
+	s[0] = (struct sieve){NULL, c, done, 0, cap};
 	go(generate, &s[0]);
 	for (int i = 0; i < PRIMES; i++) {
 		int prime = recv_int(c);
@@ -104,7 +104,7 @@ run_sieve(size_t cap)
 			EXPECT_EQ(prime, every_tenth[i / 10]);
 		if (i == PRIMES - 1)
 			EXPECT_EQ(prime, 541);
-		s[i + 1] = (struct sieve){ c, chan_int(cap), done, prime, cap };
+		s[i + 1] = (struct sieve){c, chan_int(cap), done, prime, cap};
 		go(filter, &s[i + 1]);
 		c = s[i + 1].out;
 	}
@@ -135,7 +135,7 @@ TEST(prime_sieves)
 struct matrix {
 	weft_chan *c[CHANS_MAX], *done;
 	int nchans, per_chan;
-	_Atomic int next_single;		/* which channel the next single peer serves */
+	_Atomic int next_single; /* which channel the next single peer serves */
 	_Atomic int to_send[CHANS_MAX];
 	_Atomic int to_recv[CHANS_MAX];
 	_Atomic int sends, recvs;
@@ -183,8 +183,8 @@ single_receiver(void *arg)
 }
 
 /*
- * Selects over what it has reserved one of, in each channel; a channel that is used up becomes NULL.
- * So each waits for exactly as many as the other side will bring, and all must meet.
+ * Selects over what it has reserved one of, in each channel; a channel that is used up becomes
+ * NULL. So each waits for exactly as many as the other side will bring, and all must meet.
  */
 static void
 selecting(struct matrix *m, bool sends)
@@ -236,7 +236,7 @@ struct set_up {
 static void
 run_matrix(const struct set_up *u, size_t cap)
 {
-	struct matrix m = { .nchans = u->chans, .per_chan = scaled(500), .done = chan_signal(0) };
+	struct matrix m = {.nchans = u->chans, .per_chan = scaled(500), .done = chan_signal(0)};
 
 	for (int k = 0; k < m.nchans; k++) {
 		m.c[k] = chan_int(cap);
@@ -254,7 +254,8 @@ run_matrix(const struct set_up *u, size_t cap)
 		go(single_receiver, &m);
 	for (int i = 0; i < u->selecting_receivers; i++)
 		go(selecting_receiver, &m);
-	await(m.done, u->single_senders + u->selecting_senders + u->single_receivers + u->selecting_receivers);
+	await(m.done, u->single_senders + u->selecting_senders + u->single_receivers +
+			  u->selecting_receivers);
 	EXPECT_EQ(atomic_load(&m.sends), m.nchans * m.per_chan);
 	EXPECT_EQ(atomic_load(&m.recvs), m.nchans * m.per_chan);
 	EXPECT_EQ(atomic_load(&m.sum), 0);
@@ -263,17 +264,17 @@ run_matrix(const struct set_up *u, size_t cap)
 	weft_chan_unref(m.done);
 }
 
-/* SCENARIOS 24: from one pair on one channel to many on many; the totals are exact, nobody is stuck. */
+/* SCENARIOS 24: from one pair to many on many channels; totals are exact, nobody is stuck. */
 static void
 matrices(void)
 {
 	static const struct set_up set_ups[] = {
-		{ 1, 1, 0, 1, 0 },
-		{ 8, 8, 0, 8, 0 },
-		{ 8, 8, 0, 0, 1 },
-		{ 8, 0, 1, 8, 0 },
-		{ 8, 0, 1, 0, 1 },
-		{ 8, 8, 4, 8, 4 },
+	    {1, 1, 0, 1, 0},
+	    {8, 8, 0, 8, 0},
+	    {8, 8, 0, 0, 1},
+	    {8, 0, 1, 8, 0},
+	    {8, 0, 1, 0, 1},
+	    {8, 8, 4, 8, 4},
 	};
 
 	for (size_t i = 0; i < sizeof(set_ups) / sizeof(set_ups[0]); i++) {
@@ -317,9 +318,9 @@ ask(void *arg)
 	struct client *c = arg;
 
 	for (int i = 0; i < scaled(300); i++) {
-		struct request q = { i, 2 * i, chan_int((size_t)(i % 2)) };
+		struct request q = {i, 2 * i, chan_int((size_t)(i % 2))};
 
-		weft_chan_ref(q.reply);		/* the server's */
+		weft_chan_ref(q.reply); /* the server's */
 		EXPECT_EQ(weft_chan_send(c->requests, &q, WEFT_FOREVER), 0);
 		EXPECT_EQ(recv_int(q.reply), 3 * i);
 		weft_chan_unref(q.reply);
@@ -331,7 +332,7 @@ ask(void *arg)
 static void
 replies(void)
 {
-	struct client c = { chan_make(sizeof(struct request), 0), chan_signal(0) };
+	struct client c = {chan_make(sizeof(struct request), 0), chan_signal(0)};
 
 	for (int i = 0; i < 3; i++)
 		go(serve, weft_chan_ref(c.requests));
@@ -375,7 +376,7 @@ peano_factorial(void *arg)
 	int below = 1;
 
 	if (f->n > 0) {
-		struct factorial sub = { f->n - 1, 0, chan_int(0) };
+		struct factorial sub = {f->n - 1, 0, chan_int(0)};
 
 		go(peano_factorial, &sub);
 		below = recv_int(sub.reply);
@@ -389,7 +390,7 @@ peano_factorial(void *arg)
 static void
 peano(void)
 {
-	struct factorial f = { 6, 0, chan_int(0) };
+	struct factorial f = {6, 0, chan_int(0)};
 
 	go(peano_factorial, &f);
 	EXPECT_EQ(recv_int(f.reply), 720);

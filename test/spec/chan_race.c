@@ -31,7 +31,7 @@ never_not_ready(void)
 	int rounds = scaled(10000);
 
 	for (int i = 0; i < rounds; i++) {
-		struct round r = { .c = chan_int(1), .done = chan_signal(0) };
+		struct round r = {.c = chan_int(1), .done = chan_signal(0)};
 
 		send_int(r.c, i);
 		go(recv_now, &r);
@@ -73,15 +73,15 @@ recv_forever(void *arg)
 	signal_one(r->done);
 }
 
-/* The same for a send: a receiver waits, then the channel is closed. Sent or closed, not "later". */
+/* The same for a send: a receiver waits, then it is closed. Sent or closed, not "later". */
 static void
 send_never_not_ready(void)
 {
 	int rounds = scaled(3000);
 
 	for (int i = 0; i < rounds; i++) {
-		struct round r = { .c = chan_int(0), .done = chan_signal(0) };
-		struct round w = { .c = r.c, .done = r.done };
+		struct round r = {.c = chan_int(0), .done = chan_signal(0)};
+		struct round w = {.c = r.c, .done = r.done};
 		int v = 2;
 
 		go(recv_forever, &w);
@@ -113,7 +113,7 @@ TEST(a_send_that_does_not_wait_meets_a_close)
 struct pipeline {
 	weft_chan *q, *r, *done;
 	int n;
-	long long sum;	/* of what was sent; written before q is closed */
+	long long sum; /* of what was sent; written before q is closed */
 };
 
 static void
@@ -133,7 +133,7 @@ forward(void *arg)
 static void
 feed(void *arg)
 {
-	static const int primes[] = { 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31 };
+	static const int primes[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31};
 	struct pipeline *p = arg;
 
 	for (int i = 0; i < p->n; i++) {
@@ -151,7 +151,7 @@ feed(void *arg)
 static void
 many_consumers(int n)
 {
-	struct pipeline p = { chan_int(WORKERS * 3), chan_int(WORKERS * 3), chan_signal(0), n, 0 };
+	struct pipeline p = {chan_int(WORKERS * 3), chan_int(WORKERS * 3), chan_signal(0), n, 0};
 	long long sum = 0;
 	int count = 0, v;
 
@@ -190,7 +190,7 @@ TEST(many_consumers_lose_nothing_at_length)
 
 struct litmus {
 	weft_chan *ping, *done;
-	int to_receiver, to_sender;	/* plain: the channel alone orders them */
+	int to_receiver, to_sender; /* plain: the channel alone orders them */
 	int n;
 };
 
@@ -215,7 +215,7 @@ litmus_receiver(void *arg)
 static void
 memory_is_visible(void)
 {
-	struct litmus l = { chan_signal(0), chan_signal(0), 0, 0, scaled(20000) };
+	struct litmus l = {chan_signal(0), chan_signal(0), 0, 0, scaled(20000)};
 
 	go(litmus_receiver, &l);
 	for (int i = 1; i <= l.n; i++) {
@@ -237,7 +237,7 @@ TEST(memory_is_visible_over_a_channel)
 
 struct slots {
 	weft_chan *tokens, *done;
-	int *cell;	/* cell[k] is written before the k-th receive; plain */
+	int *cell; /* cell[k] is written before the k-th receive; plain */
 	int n;
 };
 
@@ -253,11 +253,11 @@ slot_receiver(void *arg)
 	signal_one(s->done);
 }
 
-/* The k-th receive happens before the (k + cap)-th send returns: so a channel limits users of a thing. */
+/* The k-th receive happens before the (k + cap)-th send returns: a channel as a semaphore. */
 static void
 buffer_orders(void)
 {
-	struct slots s = { chan_signal(LIMIT), chan_signal(0), NULL, scaled(20000) };
+	struct slots s = {chan_signal(LIMIT), chan_signal(0), NULL, scaled(20000)};
 
 	s.cell = calloc((size_t)s.n, sizeof(int));
 	go(slot_receiver, &s);
@@ -282,12 +282,12 @@ TEST(a_full_buffer_orders_memory)
 struct fickle {
 	weft_chan *c, *done;
 	_Atomic int sent, received;
-	_Atomic long long sum;	/* of sent less received */
+	_Atomic long long sum; /* of sent less received */
 	_Atomic unsigned seed;
 	int n;
 };
 
-/* A time from the past to 60 us ahead: sometimes before the peer comes, sometimes after, often with it. */
+/* A time from now to 60 us ahead: before the peer comes, after it, often with it. */
 static int64_t
 soon(unsigned *state)
 {
@@ -329,22 +329,24 @@ fickle_receiver(void *arg)
 			atomic_fetch_sub(&f->sum, v);
 		} else {
 			EXPECT_EQ(r, -ETIMEDOUT);
-			EXPECT_EQ(v, -1);	/* untouched */
+			EXPECT_EQ(v, -1); /* untouched */
 		}
 	}
 	signal_one(f->done);
 }
 
 /*
- * A deadline and a peer come at the same moment. If both believe that they won, a value is lost (sent,
- * and received by nobody) or doubled.
+ * A deadline and a peer come at the same moment. If both believe that they won, a value is lost
+ * (sent, and received by nobody) or doubled.
  */
 static void
 deadlines_lose_nothing(void)
 {
 	for (size_t cap = 0; cap < 3; cap += 2) {
-		struct fickle f = { .c = chan_int(cap), .done = chan_signal(0), .n = scaled(3000),
-			.seed = (unsigned)test_seed() };
+		struct fickle f = {.c = chan_int(cap),
+		    .done = chan_signal(0),
+		    .n = scaled(3000),
+		    .seed = (unsigned)test_seed()};
 		int v, left = 0;
 
 		for (int i = 0; i < 3; i++) {
@@ -462,7 +464,8 @@ crowd_select(void *arg)
 
 	atomic_fetch_add(&x->entered, 1);
 	for (;;) {
-		weft_case cases[] = { WEFT_RECV(x->c, NULL), WEFT_RECV(x->other, NULL), WEFT_SEND(x->c, &v) };
+		weft_case cases[] = {
+		    WEFT_RECV(x->c, NULL), WEFT_RECV(x->other, NULL), WEFT_SEND(x->c, &v)};
 		int i = weft_select(cases, 3, WEFT_FOREVER);
 
 		if (i == 0 && cases[0].res == 1) {
@@ -474,19 +477,20 @@ crowd_select(void *arg)
 			EXPECT_EQ(cases[i].res, i == 0 ? 0 : -EPIPE);
 			break;
 		}
-		weft_yield();	/* with a buffer it would go on for a whole time slice, alone */
+		weft_yield(); /* with a buffer it would go on for a whole time slice, alone */
 	}
 	signal_one(x->done);
 }
 
-/* RELIABILITY 98, 101: every kind of waiter hears of a close, whatever it was doing at that moment. */
+/* RELIABILITY 98, 101: every kind of waiter hears of a close, whatever it was doing. */
 static void
 close_wakes_all(void)
 {
 	int rounds = scaled(200);
 
 	for (int i = 0; i < rounds; i++) {
-		struct crowd x = { .c = chan_int((size_t)(i % 3)), .other = chan_int(0), .done = chan_signal(0) };
+		struct crowd x = {
+		    .c = chan_int((size_t)(i % 3)), .other = chan_int(0), .done = chan_signal(0)};
 		int left = 0;
 
 		for (int k = 0; k < 3; k++) {
@@ -531,7 +535,7 @@ herd_member(void *arg)
 
 	atomic_fetch_add(&h->entered, 1);
 	if (h->selects) {
-		weft_case cases[] = { WEFT_RECV(h->c, NULL), WEFT_RECV(h->other, NULL) };
+		weft_case cases[] = {WEFT_RECV(h->c, NULL), WEFT_RECV(h->other, NULL)};
 
 		EXPECT_EQ(weft_select(cases, 2, WEFT_FOREVER), 0);
 	} else {
@@ -543,8 +547,10 @@ herd_member(void *arg)
 static int64_t
 herd_time(int n, bool selects)
 {
-	struct herd h = { .c = chan_int(0), .other = chan_int(0), .done = chan_signal((size_t)n),
-		.selects = selects };
+	struct herd h = {.c = chan_int(0),
+	    .other = chan_int(0),
+	    .done = chan_signal((size_t)n),
+	    .selects = selects};
 	int64_t start = weft_now();
 
 	for (int i = 0; i < n; i++)
@@ -580,7 +586,8 @@ expect_linear(bool selects)
 		if (many < 24 * few)
 			return;
 	}
-	FAIL("%d goroutines: %lld ns; 8 times as many: %lld ns", n, (long long)few, (long long)many);
+	FAIL(
+	    "%d goroutines: %lld ns; 8 times as many: %lld ns", n, (long long)few, (long long)many);
 }
 
 TEST(many_waiters_cost_linear_time)

@@ -75,7 +75,7 @@ static void
 threads_feed_goroutines(void)
 {
 	for (size_t cap = 0; cap < 20; cap += 16) {
-		struct shared s = { .a = chan_int(cap), .done = chan_signal(8), .n = scaled(2000) };
+		struct shared s = {.a = chan_int(cap), .done = chan_signal(8), .n = scaled(2000)};
 		pthread_t t[3];
 
 		for (int i = 0; i < 3; i++) {
@@ -101,7 +101,7 @@ static void
 goroutines_feed_threads(void)
 {
 	for (size_t cap = 0; cap < 20; cap += 16) {
-		struct shared s = { .a = chan_int(cap), .done = chan_signal(8), .n = scaled(2000) };
+		struct shared s = {.a = chan_int(cap), .done = chan_signal(8), .n = scaled(2000)};
 		pthread_t t[3];
 
 		for (int i = 0; i < 3; i++) {
@@ -153,7 +153,8 @@ thread_ping(void *arg)
 static void
 threads_alone(void)
 {
-	struct shared s = { .a = chan_int(0), .b = chan_int(0), .done = chan_signal(0), .n = scaled(500) };
+	struct shared s = {
+	    .a = chan_int(0), .b = chan_int(0), .done = chan_signal(0), .n = scaled(500)};
 	pthread_t t[2];
 
 	start(&t[0], thread_pong, &s);
@@ -175,7 +176,7 @@ thread_give_up(void *arg)
 {
 	struct shared *s = arg;
 	int64_t until = weft_in(2 * MS);
-	weft_case cases[] = { WEFT_RECV(s->a, NULL), WEFT_RECV(s->b, NULL) };
+	weft_case cases[] = {WEFT_RECV(s->a, NULL), WEFT_RECV(s->b, NULL)};
 	int v = 8;
 
 	EXPECT_EQ(weft_chan_recv(s->a, &v, WEFT_NOW), -ETIMEDOUT);
@@ -197,7 +198,7 @@ thread_give_up(void *arg)
 static void
 threads_give_up(void)
 {
-	struct shared s = { .a = chan_int(0), .b = chan_int(0), .done = chan_signal(0) };
+	struct shared s = {.a = chan_int(0), .b = chan_int(0), .done = chan_signal(0)};
 	pthread_t t[2];
 
 	start(&t[0], thread_give_up, &s);
@@ -228,7 +229,7 @@ thread_once(void *arg)
 
 TEST(many_short_threads)
 {
-	struct shared s = { .a = chan_int(0) };
+	struct shared s = {.a = chan_int(0)};
 	int n = scaled(200);
 
 	for (int i = 0; i < n; i++) {

@@ -89,7 +89,7 @@ await_count(_Atomic int *n, int want)
 static inline void
 on_1_2_4_procs(void (*fn)(void))
 {
-	static const int procs[] = { 1, 2, 4 };
+	static const int procs[] = {1, 2, 4};
 
 	for (size_t i = 0; i < sizeof(procs) / sizeof(procs[0]); i++) {
 		weft_gomaxprocs(procs[i]);

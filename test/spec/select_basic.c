@@ -5,7 +5,7 @@
 #include "chan_util.h"
 
 /* Sizes on both sides of where select changes where it keeps its records and how it sorts. */
-static const int sizes[] = { 1, 2, 3, 7, 8, 9, 10, 63, 64, 65, 66, 300 };
+static const int sizes[] = {1, 2, 3, 7, 8, 9, 10, 63, 64, 65, 66, 300};
 
 #define NSIZES (sizeof(sizes) / sizeof(sizes[0]))
 #define CASES_MAX 300
@@ -65,7 +65,8 @@ TEST(only_the_case_that_went_is_written)
 			EXPECT_EQ(weft_select(w->cases, (size_t)n, WEFT_NOW), -ETIMEDOUT);
 			wide_expect(w, -1, 0, 0);
 			send_int(w->c[i], 1000 + i);
-			EXPECT_EQ(weft_select(w->cases, (size_t)n, i % 2 ? WEFT_NOW : WEFT_FOREVER), i);
+			EXPECT_EQ(
+			    weft_select(w->cases, (size_t)n, i % 2 ? WEFT_NOW : WEFT_FOREVER), i);
 			wide_expect(w, i, 1000 + i, 1);
 			EXPECT_EQ(weft_chan_len(w->c[i]), 0);
 			wide_free(w);
@@ -163,7 +164,7 @@ select_to_send(void *arg)
 {
 	struct closing *x = arg;
 	int v = 5;
-	weft_case cases[] = { WEFT_RECV(x->other, NULL), WEFT_SEND(x->c, &v) };
+	weft_case cases[] = {WEFT_RECV(x->other, NULL), WEFT_SEND(x->c, &v)};
 
 	atomic_store(&x->entered, 1);
 	x->went = weft_select(cases, 2, WEFT_FOREVER);
@@ -171,12 +172,13 @@ select_to_send(void *arg)
 	signal_one(x->done);
 }
 
-/* SCENARIOS 40, RELIABILITY 107: a select that goes on after a send to a closed channel believes in it. */
+/* SCENARIOS 40, RELIABILITY 107: a select must not believe that it sent to a closed channel. */
 static void
 sends_to_closed(void)
 {
 	for (size_t cap = 0; cap < 2; cap++) {
-		struct closing x = { .c = chan_int(cap), .other = chan_int(0), .done = chan_signal(0) };
+		struct closing x = {
+		    .c = chan_int(cap), .other = chan_int(0), .done = chan_signal(0)};
 
 		if (cap == 1)
 			send_int(x.c, 1);
@@ -213,7 +215,8 @@ struct situation {
 static struct situation
 situation(void)
 {
-	struct situation s = { chan_int(2), chan_int(2), chan_int(2), chan_int(2), chan_int(2), chan_int(0) };
+	struct situation s = {
+	    chan_int(2), chan_int(2), chan_int(2), chan_int(2), chan_int(2), chan_int(0)};
 
 	send_int(s.full, 1);
 	send_int(s.full, 2);
@@ -235,7 +238,7 @@ situation_free(struct situation *s)
 	weft_chan_unref(s->rendezvous);
 }
 
-/* One operation as a plain call, as the only case, and among cases that can't go: always the same. */
+/* One operation as a plain call, as the only case, and among others: always the same. */
 static void
 expect_op(size_t which, int op, int64_t deadline, int res, int value)
 {
@@ -244,16 +247,17 @@ expect_op(size_t which, int op, int64_t deadline, int res, int value)
 		weft_chan *c = which == SIZE_MAX ? NULL : ((weft_chan **)&s)[which];
 		int v = 50, unread = 60;
 		weft_case it = op == WEFT_OP_SEND ? WEFT_SEND(c, &v) : WEFT_RECV(c, &v);
-		weft_case one[] = { it };
-		weft_case two[] = { WEFT_RECV(NULL, NULL), it };
-		weft_case three[] = { WEFT_RECV(s.empty, &unread), it, WEFT_SEND(s.full, &unread) };
+		weft_case one[] = {it};
+		weft_case two[] = {WEFT_RECV(NULL, NULL), it};
+		weft_case three[] = {WEFT_RECV(s.empty, &unread), it, WEFT_SEND(s.full, &unread)};
 		weft_case *cases = way == 1 ? one : way == 2 ? two : three;
 		size_t n = (size_t)way;
 		int at = way == 1 ? 0 : 1;
 		int r;
 
 		if (way == 0) {
-			r = op == WEFT_OP_SEND ? weft_chan_send(c, &v, deadline) : weft_chan_recv(c, &v, deadline);
+			r = op == WEFT_OP_SEND ? weft_chan_send(c, &v, deadline)
+			                       : weft_chan_recv(c, &v, deadline);
 		} else {
 			r = weft_select(cases, n, deadline);
 			if (res == -ETIMEDOUT) {
@@ -271,14 +275,14 @@ expect_op(size_t which, int op, int64_t deadline, int res, int value)
 }
 
 /*
- * RELIABILITY 96, 99, 108: every kind of channel, both ways, with every kind of deadline. What can go
- * goes, however late; what can't does not go because it waits in a select.
+ * RELIABILITY 96, 99, 108: every kind of channel, both ways, with every kind of deadline. What can
+ * go goes, however late; what can't does not go because it waits in a select.
  */
 TEST(what_can_go_goes_and_nothing_else)
 {
 	enum { EMPTY, FULL, HALF, CLOSED, REST, RENDEZVOUS };
-	int64_t deadlines[] = { WEFT_NOW, -1, 1, weft_now(), weft_in(1), weft_in(US), weft_in(MS) };
-	int64_t long_ones[] = { WEFT_FOREVER, weft_in(3600 * SECOND) };
+	int64_t deadlines[] = {WEFT_NOW, -1, 1, weft_now(), weft_in(1), weft_in(US), weft_in(MS)};
+	int64_t long_ones[] = {WEFT_FOREVER, weft_in(3600 * SECOND)};
 
 	for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]) + 2; i++) {
 		size_t nshort = sizeof(deadlines) / sizeof(deadlines[0]);
@@ -315,9 +319,11 @@ TEST(all_cases_closed)
 			weft_chan_close(cases[i].chan);
 		}
 		for (int k = 0; k < 4; k++) {
-			static const int64_t ahead[] = { 0, 1, SECOND * 100, INT64_MAX };
-			int went = weft_select(cases, n, ahead[k] == INT64_MAX ? WEFT_FOREVER
-			    : ahead[k] == 0 ? WEFT_NOW : weft_in(ahead[k]));
+			static const int64_t ahead[] = {0, 1, SECOND * 100, INT64_MAX};
+			int went = weft_select(cases, n,
+			    ahead[k] == INT64_MAX ? WEFT_FOREVER
+			    : ahead[k] == 0       ? WEFT_NOW
+						  : weft_in(ahead[k]));
 
 			EXPECT(went >= 0 && (size_t)went < n);
 			EXPECT_EQ(cases[went].res, 0);
@@ -332,7 +338,7 @@ TEST(all_cases_closed)
 TEST(no_live_case_waits_for_the_deadline)
 {
 	int v = 0;
-	weft_case nil[] = { WEFT_RECV(NULL, &v), WEFT_SEND(NULL, &v), WEFT_RECV(NULL, NULL) };
+	weft_case nil[] = {WEFT_RECV(NULL, &v), WEFT_SEND(NULL, &v), WEFT_RECV(NULL, NULL)};
 
 	for (size_t n = 0; n <= 3; n++) {
 		int64_t until = weft_in(2 * MS);
@@ -377,7 +383,8 @@ TEST(the_same_channel_in_several_cases)
 	int sends = 0, recvs = 0;
 
 	for (int i = 0; i < 1000; i++) {
-		weft_case cases[] = { WEFT_RECV(c, &a), WEFT_SEND(c, &x), WEFT_RECV(c, &b), WEFT_SEND(c, &y) };
+		weft_case cases[] = {
+		    WEFT_RECV(c, &a), WEFT_SEND(c, &x), WEFT_RECV(c, &b), WEFT_SEND(c, &y)};
 		size_t len = weft_chan_len(c);
 		int went = weft_select(cases, 4, i % 2 ? WEFT_NOW : WEFT_FOREVER);
 
@@ -397,7 +404,8 @@ TEST(the_same_channel_in_several_cases)
 
 	/* A select never meets itself: it would have sent to nobody. */
 	for (int i = 0; i < 100; i++) {
-		weft_case cases[] = { WEFT_SEND(r, &x), WEFT_RECV(r, &a), WEFT_SEND(r, &y), WEFT_RECV(r, &b) };
+		weft_case cases[] = {
+		    WEFT_SEND(r, &x), WEFT_RECV(r, &a), WEFT_SEND(r, &y), WEFT_RECV(r, &b)};
 
 		EXPECT_EQ(weft_select(cases, 4, WEFT_NOW), -ETIMEDOUT);
 		EXPECT_EQ(weft_select(cases, 4, weft_in(20 * US)), -ETIMEDOUT);
@@ -456,7 +464,7 @@ wait_cancelled(void *arg)
 	/* What can go at once still goes. */
 	EXPECT_EQ(weft_chan_recv(x->b, &v, WEFT_FOREVER), 1);
 	EXPECT_EQ(v, 3);
-	weft_case ready[] = { WEFT_RECV(x->a, &v), WEFT_SEND(x->b, &v) };
+	weft_case ready[] = {WEFT_RECV(x->a, &v), WEFT_SEND(x->b, &v)};
 
 	EXPECT_EQ(weft_select(ready, 2, WEFT_FOREVER), 1);
 	return 0;

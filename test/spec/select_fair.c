@@ -1,6 +1,6 @@
 /*
- * Select's choice is even. A program that selects between "work" and "stop" must come to see "stop";
- * one that merges streams must not starve one of them. SCENARIOS 34, 35.
+ * Select's choice is even. A program that selects between "work" and "stop" must come to see
+ * "stop"; one that merges streams must not starve one of them. SCENARIOS 34, 35.
  */
 #include "chan_util.h"
 
@@ -40,17 +40,17 @@ send_endlessly(void *arg)
 static void
 two_streams(void)
 {
-	int n = scaled(10000), count[2] = { 0, 0 };
+	int n = scaled(10000), count[2] = {0, 0};
 	weft_chan *done = chan_signal(0);
-	struct endless a = { chan_signal(100), done }, b = { chan_signal(100), done };
+	struct endless a = {chan_signal(100), done}, b = {chan_signal(100), done};
 	weft_chan *never = chan_int(0);
 	int v = 0;
 
 	go(send_endlessly, &a);
 	go(send_endlessly, &b);
 	for (int i = 0; i < n;) {
-		weft_case cases[] = { WEFT_RECV(a.c, NULL), WEFT_SEND(never, &v), WEFT_RECV(b.c, NULL),
-			WEFT_RECV(never, &v) };
+		weft_case cases[] = {WEFT_RECV(a.c, NULL), WEFT_SEND(never, &v),
+		    WEFT_RECV(b.c, NULL), WEFT_RECV(never, &v)};
 		int went;
 
 		/* Only rounds in which both are ready say something; the streams can be late. */
@@ -83,7 +83,7 @@ TEST(two_ready_streams_are_served_evenly)
 static void
 ready_cases(int k, bool send, bool same)
 {
-	int n = 300 * k, count[MANY] = { 0 }, v = 0;
+	int n = 300 * k, count[MANY] = {0}, v = 0;
 	weft_case cases[MANY];
 	weft_chan *one = send ? chan_int((size_t)n) : chan_int(1);
 
@@ -110,7 +110,7 @@ ready_cases(int k, bool send, bool same)
 /* From two cases to more than fit on the stack; each its own channel, or all the same. */
 TEST(ready_cases_are_picked_evenly)
 {
-	static const int ks[] = { 2, 3, 5, 8, 9, 20, 64, 65, 100 };
+	static const int ks[] = {2, 3, 5, 8, 9, 20, 64, 65, 100};
 
 	for (size_t i = 0; i < sizeof(ks) / sizeof(ks[0]); i++) {
 		ready_cases(ks[i], false, false);
@@ -122,7 +122,7 @@ TEST(ready_cases_are_picked_evenly)
 
 struct chooser {
 	weft_chan *c, *other, *done;
-	int n, k;	/* rounds, cases */
+	int n, k; /* rounds, cases */
 };
 
 /* Sends i by its i-th case: what arrives tells which case went. */
@@ -148,18 +148,18 @@ choose_to_send(void *arg)
 }
 
 /*
- * SCENARIOS 35: several sends on one channel. With no buffer the sender mostly waits, and the receiver
- * takes the waiter that was queued first: that order must be random too.
+ * SCENARIOS 35: several sends on one channel. With no buffer the sender mostly waits, and the
+ * receiver takes the waiter that was queued first: that order must be random too.
  */
 static void
 sends_on_one_channel(void)
 {
-	static const int ks[] = { 2, 3, 9, 30, 70 };
+	static const int ks[] = {2, 3, 9, 30, 70};
 
 	for (size_t i = 0; i < sizeof(ks) / sizeof(ks[0]); i++) {
 		for (size_t cap = 0; cap <= 100; cap += 100) {
-			int k = ks[i], count[MANY] = { 0 };
-			struct chooser x = { chan_int(cap), NULL, chan_signal(0), 100 * k, k };
+			int k = ks[i], count[MANY] = {0};
+			struct chooser x = {chan_int(cap), NULL, chan_signal(0), 100 * k, k};
 
 			if (test_scale() > 1 && k > 9)
 				continue;
@@ -183,7 +183,7 @@ static void
 choose_to_recv(void *arg)
 {
 	struct chooser *x = arg;
-	int count[MANY] = { 0 };
+	int count[MANY] = {0};
 
 	for (int round = 0; round < x->n; round++) {
 		weft_case cases[MANY];
@@ -204,7 +204,7 @@ static void
 recvs_on_one_channel(void)
 {
 	for (int k = 2; k < 20; k += 8) {
-		struct chooser x = { chan_int(0), NULL, chan_signal(0), 300 * k, k };
+		struct chooser x = {chan_int(0), NULL, chan_signal(0), 300 * k, k};
 
 		go(choose_to_recv, &x);
 		for (int round = 0; round < x.n; round++)

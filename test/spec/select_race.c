@@ -1,6 +1,6 @@
 /*
- * Selects against each other, against plain operations, deadlines and closes: each value goes to one
- * taker, each waiter is woken once, nobody is left behind. SCENARIOS 37, 38, 42, 47, 50;
+ * Selects against each other, against plain operations, deadlines and closes: each value goes to
+ * one taker, each waiter is woken once, nobody is left behind. SCENARIOS 37, 38, 42, 47, 50;
  * RELIABILITY 90, 93, 94, 96, 98.
  */
 #include "chan_util.h"
@@ -17,7 +17,7 @@ static void
 dup_select(void *arg)
 {
 	struct dup *x = arg;
-	weft_case cases[] = { WEFT_RECV(x->c, NULL), WEFT_RECV(x->c, NULL), WEFT_RECV(x->d, NULL) };
+	weft_case cases[] = {WEFT_RECV(x->c, NULL), WEFT_RECV(x->c, NULL), WEFT_RECV(x->d, NULL)};
 
 	atomic_fetch_add(&x->entered, 1);
 	EXPECT_EQ(weft_select(cases, 3, WEFT_FOREVER), 2);
@@ -35,8 +35,9 @@ dup_recv(void *arg)
 }
 
 /*
- * A select waits on c twice and on d; behind it on c somebody else waits. d releases the select. If it
- * leaves the queue of c with one of its two waiters in the wrong place, the other is never found again.
+ * A select waits on c twice and on d; behind it on c somebody else waits. d releases the select. If
+ * it leaves the queue of c with one of its two waiters in the wrong place, the other is never found
+ * again.
  */
 static void
 duplicates(void)
@@ -44,7 +45,7 @@ duplicates(void)
 	int rounds = scaled(100);
 
 	for (int i = 0; i < rounds; i++) {
-		struct dup x = { .c = chan_int(0), .d = chan_int(0), .e = chan_signal(0) };
+		struct dup x = {.c = chan_int(0), .d = chan_int(0), .e = chan_signal(0)};
 
 		go(dup_select, &x);
 		await_count(&x.entered, 1);
@@ -141,7 +142,7 @@ stress_select_recv(void *arg)
 static void
 stress(void)
 {
-	struct stress s = { .done = chan_signal(0), .n = scaled(15000) };
+	struct stress s = {.done = chan_signal(0), .n = scaled(15000)};
 
 	for (int k = 0; k < STRESS; k++)
 		s.c[k] = chan_int(k < 2 ? 0 : 2);
@@ -182,8 +183,8 @@ opposed_run(struct opposed *o, bool turned)
 		weft_chan *first = turned ? o->b : o->a;
 		weft_chan *second = turned ? o->a : o->b;
 		int v = i;
-		weft_case cases[] = { WEFT_SEND(first, &i), WEFT_RECV(second, &v), WEFT_SEND(second, &i),
-			WEFT_RECV(first, &v) };
+		weft_case cases[] = {WEFT_SEND(first, &i), WEFT_RECV(second, &v),
+		    WEFT_SEND(second, &i), WEFT_RECV(first, &v)};
 		int went = weft_select(cases, 4, WEFT_FOREVER);
 
 		EXPECT(went >= 0 && went < 4);
@@ -206,13 +207,14 @@ opposed_backwards(void *arg)
 }
 
 /*
- * Two that lock the same channels from opposite ends stop for ever; two that each offer both to send and
- * to receive must pair off, one each way, and not with themselves.
+ * Two that lock the same channels from opposite ends stop for ever; two that each offer both to
+ * send and to receive must pair off, one each way, and not with themselves.
  */
 static void
 opposite_orders(void)
 {
-	struct opposed o = { .a = chan_int(0), .b = chan_int(0), .done = chan_signal(2), .n = scaled(20000) };
+	struct opposed o = {
+	    .a = chan_int(0), .b = chan_int(0), .done = chan_signal(2), .n = scaled(20000)};
 
 	go(opposed_forwards, &o);
 	go(opposed_backwards, &o);
@@ -240,7 +242,7 @@ static void
 b_select(void *arg)
 {
 	struct shared_b *x = arg;
-	weft_case cases[] = { WEFT_RECV(x->a, NULL), WEFT_RECV(x->b, NULL) };
+	weft_case cases[] = {WEFT_RECV(x->a, NULL), WEFT_RECV(x->b, NULL)};
 
 	x->went = weft_select(cases, 2, WEFT_FOREVER);
 	signal_one(x->done_s);
@@ -274,8 +276,8 @@ b_send(void *arg)
 }
 
 /*
- * A select waits on A and B, a receiver on B; one value comes for each. If the select takes A, the value
- * for B must reach the receiver, although the select stood before it in the queue of B.
+ * A select waits on A and B, a receiver on B; one value comes for each. If the select takes A, the
+ * value for B must reach the receiver, although the select stood before it in the queue of B.
  */
 static void
 shared_queue(void)
@@ -283,7 +285,8 @@ shared_queue(void)
 	int rounds = scaled(3000);
 
 	for (int i = 0; i < rounds; i++) {
-		struct shared_b x = { chan_int(0), chan_int(0), chan_signal(1), chan_signal(1), chan_signal(2), 0 };
+		struct shared_b x = {
+		    chan_int(0), chan_int(0), chan_signal(1), chan_signal(1), chan_signal(2), 0};
 
 		go(b_select, &x);
 		go(b_recv, &x);
@@ -327,7 +330,7 @@ contest_select(void *arg)
 {
 	struct contest *x = arg;
 	int va = -1, vb = -1;
-	weft_case cases[] = { WEFT_RECV(x->a, &va), WEFT_RECV(x->b, &vb) };
+	weft_case cases[] = {WEFT_RECV(x->a, &va), WEFT_RECV(x->b, &vb)};
 	int went = weft_select(cases, 2, WEFT_FOREVER);
 
 	if (went == 0) {
@@ -379,9 +382,9 @@ contest_close_b(void *arg)
 }
 
 /*
- * One select on A and B, and at the same moment a send to each that does not wait, and a close of B. The
- * select is one receiver: one of them serves it, the others hear that nobody is there. Its frame is gone
- * soon after, and nobody may write to it then.
+ * One select on A and B, and at the same moment a send to each that does not wait, and a close of
+ * B. The select is one receiver: one of them serves it, the others hear that nobody is there. Its
+ * frame is gone soon after, and nobody may write to it then.
  */
 static void
 contests(void)
@@ -389,7 +392,7 @@ contests(void)
 	int rounds = scaled(3000);
 
 	for (int i = 0; i < rounds; i++) {
-		struct contest x = { .a = chan_int(0), .b = chan_int(0), .done = chan_signal(4) };
+		struct contest x = {.a = chan_int(0), .b = chan_int(0), .done = chan_signal(4)};
 
 		go(contest_select, &x);
 		for (int k = 0; k < i % 3; k++)
@@ -423,7 +426,7 @@ static void
 rival_select(void *arg)
 {
 	struct rivals *x = arg;
-	weft_case cases[] = { WEFT_RECV(x->c, NULL), WEFT_RECV(x->other, NULL) };
+	weft_case cases[] = {WEFT_RECV(x->c, NULL), WEFT_RECV(x->other, NULL)};
 	int went;
 
 	atomic_fetch_add(&x->entered, 1);
@@ -446,14 +449,14 @@ rival_recv(void *arg)
 	signal_one(x->done);
 }
 
-/* SCENARIOS 47: selects and plain receivers wait side by side; sends, then a close, serve each once. */
+/* SCENARIOS 47: selects and plain receivers wait side by side; each is served once. */
 static void
 rivalry(void)
 {
 	int rounds = scaled(500);
 
 	for (int i = 0; i < rounds; i++) {
-		struct rivals x = { .c = chan_int(0), .other = chan_int(0), .done = chan_signal(8) };
+		struct rivals x = {.c = chan_int(0), .other = chan_int(0), .done = chan_signal(8)};
 		int sends = i % 7;
 
 		for (int k = 0; k < 4; k++) {
@@ -498,10 +501,10 @@ hasty_run(struct hasty *h, bool sends)
 		int va = sends ? i : -1, vb = sends ? 2 * i : -1;
 		weft_case ca = sends ? WEFT_SEND(h->a, &va) : WEFT_RECV(h->a, &va);
 		weft_case cb = sends ? WEFT_SEND(h->b, &vb) : WEFT_RECV(h->b, &vb);
-		weft_case cases[] = { ca, cb };
+		weft_case cases[] = {ca, cb};
 		unsigned r = small_rand(&state, 10);
-		int went = weft_select(cases, 2, r == 0 ? WEFT_NOW
-		    : weft_in((int64_t)small_rand(&state, 50) * US));
+		int went = weft_select(
+		    cases, 2, r == 0 ? WEFT_NOW : weft_in((int64_t)small_rand(&state, 50) * US));
 
 		if (went < 0) {
 			EXPECT_EQ(went, -ETIMEDOUT);
@@ -535,12 +538,15 @@ hasty_thread(void *arg)
 	return NULL;
 }
 
-/* RELIABILITY 98, 108: the deadline of a select, its peers, and the deadlines of the peers, together. */
+/* RELIABILITY 98, 108: a select's deadline, its peers, and their deadlines, together. */
 static void
 hasty_selects(void)
 {
-	struct hasty h = { .a = chan_int(0), .b = chan_int(1), .done = chan_signal(8), .n = scaled(2000),
-		.seed = (unsigned)test_seed() };
+	struct hasty h = {.a = chan_int(0),
+	    .b = chan_int(1),
+	    .done = chan_signal(8),
+	    .n = scaled(2000),
+	    .seed = (unsigned)test_seed()};
 	pthread_t t;
 	int v, left = 0;
 
@@ -569,7 +575,7 @@ TEST(selects_with_deadlines_lose_no_value)
 	on_1_2_4_procs(hasty_selects);
 }
 
-/* SCENARIOS 50: a timer's channel among the cases; whoever comes first, the other leaves nothing. */
+/* SCENARIOS 50: a timer among the cases; whoever comes first, the other leaves nothing. */
 static void
 with_timers(void)
 {
@@ -577,10 +583,11 @@ with_timers(void)
 	weft_chan *c = chan_int(1);
 
 	for (int i = 0; i < rounds; i++) {
-		weft_timer *t = weft_timer_new(weft_in(i % 2 ? 100 * US : 100 * SECOND), 0, NULL, NULL);
+		weft_timer *t =
+		    weft_timer_new(weft_in(i % 2 ? 100 * US : 100 * SECOND), 0, NULL, NULL);
 		int64_t due = 0;
 		int v = -1, went;
-		weft_case cases[] = { WEFT_RECV(c, &v), WEFT_RECV(weft_timer_chan(t), &due) };
+		weft_case cases[] = {WEFT_RECV(c, &v), WEFT_RECV(weft_timer_chan(t), &due)};
 
 		EXPECT(t != NULL);
 		if (i % 2 == 0)

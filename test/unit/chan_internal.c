@@ -1,6 +1,6 @@
 /*
- * What chan/chan.h offers the layers above (timers, scopes), and the pieces that only a look inside can
- * test: the order of locks, the count of references. SCENARIOS 28, RELIABILITY 109.
+ * What chan/chan.h offers the layers above (timers, scopes), and the pieces that only a look inside
+ * can test: the order of locks, the count of references. SCENARIOS 28, RELIABILITY 109.
  */
 #include "../spec/chan_util.h"
 #include "chan/chan.h"
@@ -37,11 +37,11 @@ ready_all(struct gqueue *q)
 	wf_leave();
 }
 
-/* SCENARIOS 28: a program that looks at len to see whether the timer fired would be racing with it. */
+/* SCENARIOS 28: who looks at len to see whether the timer fired would be racing with it. */
 TEST(a_timer_channel_tells_no_length)
 {
 	weft_chan *c = wf_chan_new(sizeof(int), 1, WF_CHAN_TIMER);
-	struct gqueue q = { NULL, NULL, 0 };
+	struct gqueue q = {NULL, NULL, 0};
 
 	EXPECT_EQ(weft_chan_len(c), 0);
 	EXPECT_EQ(weft_chan_cap(c), 0);
@@ -60,7 +60,7 @@ TEST(a_timer_channel_tells_no_length)
 TEST(drain_empties_the_ring)
 {
 	weft_chan *c = chan_int(3);
-	struct gqueue q = { NULL, NULL, 0 };
+	struct gqueue q = {NULL, NULL, 0};
 
 	EXPECT_EQ(drain(c), 0);
 	for (int lap = 0; lap < 4; lap++) {
@@ -110,7 +110,8 @@ static void
 select_value(void *arg)
 {
 	struct peer *p = arg;
-	weft_case cases[] = { WEFT_RECV(NULL, NULL), WEFT_RECV(p->done, NULL), WEFT_RECV(p->c, &p->value) };
+	weft_case cases[] = {
+	    WEFT_RECV(NULL, NULL), WEFT_RECV(p->done, NULL), WEFT_RECV(p->c, &p->value)};
 
 	EXPECT_EQ(weft_select(cases, 3, WEFT_FOREVER), 2);
 	p->result = cases[2].res;
@@ -130,8 +131,8 @@ static void
 collects_one(void)
 {
 	for (int how = 0; how < 2; how++) {
-		struct peer p = { chan_int(1), chan_signal(0), -1, -1, 0 };
-		struct gqueue q = { NULL, NULL, 0 };
+		struct peer p = {chan_int(1), chan_signal(0), -1, -1, 0};
+		struct gqueue q = {NULL, NULL, 0};
 
 		go(how ? select_value : recv_value, &p);
 		await_flag(&p.c->has_receiver);
@@ -154,17 +155,17 @@ TEST(trysend_collects_whom_to_wake)
 	on_1_2_4_procs(collects_one);
 }
 
-/* A scope is cancelled under its own lock: the same, for everybody who waits for its done channel. */
+/* A scope is cancelled under its own lock: the same, for all who wait for its done channel. */
 static void
 collects_all(void)
 {
-	struct peer r[3], s = { chan_int(0), chan_signal(0), 4, 1, 0 };
+	struct peer r[3], s = {chan_int(0), chan_signal(0), 4, 1, 0};
 	weft_chan *c = chan_int(0);
-	struct gqueue q = { NULL, NULL, 0 };
+	struct gqueue q = {NULL, NULL, 0};
 	bool by_us;
 
 	for (int i = 0; i < 3; i++) {
-		r[i] = (struct peer){ c, s.done, -1, -1, 0 };
+		r[i] = (struct peer){c, s.done, -1, -1, 0};
 		go(i == 1 ? select_value : recv_value, &r[i]);
 	}
 	go(send_value, &s);
@@ -219,7 +220,7 @@ TEST(close_collects_whom_to_wake)
 static void
 close_quietly(void)
 {
-	struct peer p = { chan_int(0), chan_signal(0), 7, -1, 0 };
+	struct peer p = {chan_int(0), chan_signal(0), 7, -1, 0};
 	bool by_us;
 
 	go(recv_value, &p);
@@ -244,7 +245,7 @@ TEST(close_quiet_wakes)
 static void
 drain_under_a_sender(void)
 {
-	struct peer p = { chan_int(1), chan_signal(0), 12, -1, 0 };
+	struct peer p = {chan_int(1), chan_signal(0), 12, -1, 0};
 
 	send_int(p.c, 11);
 	go(send_value, &p);
@@ -304,7 +305,8 @@ expect_sorted(const uint32_t *order, uint32_t n, const weft_case *cases)
 		EXPECT(!seen[order[k]]);
 		seen[order[k]] = true;
 		if (k > 0)
-			EXPECT((uintptr_t)cases[order[k - 1]].chan <= (uintptr_t)cases[order[k]].chan);
+			EXPECT(
+			    (uintptr_t)cases[order[k - 1]].chan <= (uintptr_t)cases[order[k]].chan);
 	}
 }
 
@@ -320,8 +322,11 @@ TEST(select_sorts_by_address)
 			for (uint32_t i = 0; i < n; i++) {
 				uint64_t r = test_rand(&seed);
 
-				cases[i].chan = fake(shape == 0 ? i : shape == 1 ? n - i : shape == 2 ? 5
-				    : shape == 3 ? r % 4 : r % (4 * n));
+				cases[i].chan = fake(shape == 0   ? i
+						     : shape == 1 ? n - i
+						     : shape == 2 ? 5
+						     : shape == 3 ? r % 4
+								  : r % (4 * n));
 				order[i] = i;
 			}
 			for (uint32_t i = n; i > 1; i--) {
@@ -338,19 +343,21 @@ TEST(select_sorts_by_address)
 }
 
 /*
- * Cases on one channel must come out in random order when they go in so (README.md, "Uniform"): the one
- * that is queued first is the one that goes.
+ * Cases on one channel must come out in random order when they go in so (README.md, "Uniform"): the
+ * one that is queued first is the one that goes.
  */
 TEST(equal_channels_stay_shuffled)
 {
 	enum { N = 12, ROUNDS = 12000 };
 	weft_case cases[N];
-	int first[N] = { 0 }, equals = 0;
+	int first[N] = {0}, equals = 0;
 	uint64_t seed = test_seed();
 
 	/* Every third case is on the one channel, the rest above and below it. */
 	for (int i = 0; i < N; i++) {
-		cases[i].chan = fake(i % 3 == 0 ? 100 : i % 3 == 1 ? (uint64_t)i : 200 + (uint64_t)i);
+		cases[i].chan = fake(i % 3 == 0   ? 100
+				     : i % 3 == 1 ? (uint64_t)i
+						  : 200 + (uint64_t)i);
 		equals += i % 3 == 0;
 	}
 	for (int round = 0; round < ROUNDS; round++) {

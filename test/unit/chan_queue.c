@@ -1,7 +1,7 @@
 /*
- * Who stands on a channel's queues, in which order, and that nobody stays there. Looks inside, because
- * from outside "it waits now" can't be told from "it will wait". SCENARIOS 30, RELIABILITY 92;
- * src/chan/README.md, "What holds while nobody has the lock".
+ * Who stands on a channel's queues, in which order, and that nobody stays there. Looks inside,
+ * because from outside "it waits now" can't be told from "it will wait". SCENARIOS 30, RELIABILITY
+ * 92; src/chan/README.md, "What holds while nobody has the lock".
  */
 #include "../spec/chan_util.h"
 #include "chan/chan.h"
@@ -84,7 +84,7 @@ senders_in_order(void)
 		for (int i = 0; i < cap; i++)
 			send_int(c, i);
 		for (int i = 0; i < PEERS; i++) {
-			p[i] = (struct peer){ c, done, cap + i, -1 };
+			p[i] = (struct peer){c, done, cap + i, -1};
 			go(send_value, &p[i]);
 			await_senders(c, i + 1);
 		}
@@ -115,7 +115,7 @@ receivers_in_order(void)
 		weft_chan *c = chan_int(cap), *done = chan_signal(PEERS);
 
 		for (int i = 0; i < PEERS; i++) {
-			p[i] = (struct peer){ c, done, -1, -1 };
+			p[i] = (struct peer){c, done, -1, -1};
 			go(recv_value, &p[i]);
 			await_receivers(c, i + 1);
 		}
@@ -156,7 +156,7 @@ some_give_up(void)
 	weft_scope *scope = weft_scope_new(NULL, WEFT_FOREVER);
 
 	for (int i = 0; i < PEERS; i++) {
-		p[i] = (struct peer){ c, done, i, -1 };
+		p[i] = (struct peer){c, done, i, -1};
 		if (i % 3 == 1)
 			EXPECT_EQ(weft_scope_go(scope, send_in_scope, &p[i]), 0);
 		else
@@ -164,7 +164,7 @@ some_give_up(void)
 		await_senders(c, i + 1);
 	}
 	weft_scope_cancel(scope, -ECANCELED);
-	await(done, 3);		/* 1, 4, 7 */
+	await(done, 3); /* 1, 4, 7 */
 	EXPECT_EQ(queue_len(c, &c->sendq), PEERS - 3);
 	for (int i = 0; i < PEERS; i++) {
 		if (i % 3 == 1)
@@ -196,8 +196,8 @@ select_three(void *arg)
 {
 	struct selector *s = arg;
 	int v = 9;
-	weft_case cases[] = { WEFT_RECV(s->a, NULL), WEFT_RECV(s->b, NULL), WEFT_SEND(s->b, &v),
-		WEFT_RECV(s->a, NULL) };
+	weft_case cases[] = {WEFT_RECV(s->a, NULL), WEFT_RECV(s->b, NULL), WEFT_SEND(s->b, &v),
+	    WEFT_RECV(s->a, NULL)};
 
 	s->went = weft_select(cases, 4, WEFT_FOREVER);
 	s->res = cases[s->went].res;
@@ -209,7 +209,7 @@ static void
 selects_queue(void)
 {
 	for (int how = 0; how < 4; how++) {
-		struct selector s = { chan_int(0), chan_int(0), chan_signal(0), -1, -1 };
+		struct selector s = {chan_int(0), chan_int(0), chan_signal(0), -1, -1};
 
 		go(select_three, &s);
 		await_receivers(s.a, 2);
@@ -257,9 +257,9 @@ nobody_stays(void)
 	int rounds = scaled(500);
 
 	for (int i = 0; i < rounds; i++) {
-		struct selector s = { a, b, chan_signal(0), -1, -1 };
+		struct selector s = {a, b, chan_signal(0), -1, -1};
 		int v = 0;
-		weft_case cases[] = { WEFT_SEND(a, &v), WEFT_RECV(b, &v), WEFT_RECV(a, &v) };
+		weft_case cases[] = {WEFT_SEND(a, &v), WEFT_RECV(b, &v), WEFT_RECV(a, &v)};
 
 		go(select_three, &s);
 		while (weft_select(cases, 3, weft_in(20 * US)) < 0)
