@@ -208,8 +208,12 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 
 	if (complex) {
 		/* Woken before the commit was over: it still uses our frame (W3). */
-		while (wf_load_acquire(&g->committing))
-			wf_cpu_relax();
+		for (int i = 0; wf_load_acquire(&g->committing); i++) {
+			if (i < 1000)
+				wf_cpu_relax();
+			else
+				wf_os_thread_yield();	/* its thread was preempted in between */
+		}
 		if (timed)
 			(void)wf_timer_disarm(&d.t);
 	}

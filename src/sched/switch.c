@@ -88,7 +88,15 @@ run_commit(struct m *m)
 		break;
 	case COMMIT_YIELD:
 		wf_store_relaxed(&g->status, G_RUNNABLE);
-		wf_runq_put(m->p, g, false);
+		wf_runq_put(m->p, g, false);						/* A1 */
+		/*
+		 * The look comes before the fence, to spare busy Ps the fence: a P that goes idle just
+		 * now may be missed, and the monitor makes good for it (work_waits).
+		 */
+		if (wf_load_relaxed(&wf_sched.n_idle_p) != 0) {
+			wf_fence_seqcst();						/* A2 */
+			wf_wake_one();							/* A3 */
+		}
 		break;
 	case COMMIT_GLOBAL:
 		wf_store_relaxed(&g->status, G_RUNNABLE);
