@@ -4,6 +4,7 @@
  */
 #include "io_util.h"
 
+#include <malloc.h>
 #include <sys/uio.h>
 
 /* SCENARIOS 200. A server whose answers are one behind would corrupt every protocol there is. */
@@ -540,4 +541,122 @@ TEST(a_hundred_connections_talk_both_ways)
 	EXPECT_EQ(weft_waitgroup_wait(&wg, weft_in(20 * SEC * test_scale())), 0);
 	for (int i = 0; i < 200; i++)
 		EXPECT_EQ(weft_close(t[i].fd), 0);
+}
+
+/* SCENARIOS 205. Both directions of one connection time out at the same moment; then it works. */
+static void
+write_until_late(void *arg)
+{
+	struct reader *wr = arg;
+	static char zeros[1 << 16];
+
+	do
+		wr->r = weft_write(wr->fd, zeros, sizeof(zeros), wr->deadline);
+	while (wr->r == sizeof(zeros));
+}
+
+TEST(both_directions_time_out_together_and_then_work)
+{
+	for (int kind = TCP; kind <= UNIX_BLOCKING; kind++) {
+		weft_waitgroup wg = {0};
+		int64_t end = weft_in(100 * MS);
+		static char buf[1 << 16];
+		size_t n = 0;
+		ssize_t r;
+		int fd[2];
+
+		stream_pair(kind, fd);
+		struct reader rd = {fd[1], end, 0}, wr = {fd[1], end, 0};
+
+		EXPECT_EQ(weft_waitgroup_go(&wg, read_one, &rd), 0);
+		EXPECT_EQ(weft_waitgroup_go(&wg, write_until_late, &wr), 0);
+		EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+		EXPECT(weft_now() >= end);
+		EXPECT_EQ(rd.r, -ETIMEDOUT);
+		EXPECT(wr.r == -ETIMEDOUT || (wr.r > 0 && wr.r < (ssize_t)sizeof(buf)));
+		while ((r = weft_read(fd[0], buf, sizeof(buf), weft_in(20 * MS))) > 0)
+			n += (size_t)r;
+		EXPECT_EQ(r, -ETIMEDOUT);
+		EXPECT(n > 0);
+		EXPECT_EQ(weft_write(fd[1], "x", 1, soon()), 1);
+		EXPECT_EQ(weft_read(fd[0], buf, 1, soon()), 1);
+		EXPECT_EQ(weft_write(fd[0], "y", 1, soon()), 1);
+		EXPECT_EQ(weft_read(fd[1], buf, 1, soon()), 1);
+		close_pair(fd);
+	}
+}
+
+/*
+ * SCENARIOS 217. Deadlines far away that come and go, each earlier than the last, of waits on few
+ * connections: a timer heap that loses its order, or a timer that is left in it, shows here.
+ */
+struct far {
+	int *fds;
+	_Atomic int *got;
+};
+
+static void
+read_with_far_deadlines(void *arg)
+{
+	struct far *f = arg;
+	char c;
+
+	for (int i = 0; i < 100; i++) {
+		EXPECT_EQ(weft_read(f->fds[i % 10], &c, 1, weft_in(3600 * SEC - i * SEC)), 1);
+		++*f->got;
+	}
+}
+
+TEST(far_deadlines_come_and_go_by_the_thousand)
+{
+	weft_waitgroup wg = {0};
+	_Atomic int got = 0;
+	int in[10], out[10];
+	struct far f = {in, &got};
+
+	for (int i = 0; i < 10; i++) {
+		int fd[2];
+
+		stream_pair(i % 2 == 0 ? TCP : PIPE, fd);
+		in[i] = fd[0];
+		out[i] = fd[1];
+	}
+	for (int i = 0; i < 8; i++)
+		EXPECT_EQ(weft_waitgroup_go(&wg, read_with_far_deadlines, &f), 0);
+	for (int i = 0; i < 800; i++) {
+		EXPECT_EQ(weft_write(out[i % 10], "x", 1, soon()), 1);
+		if (i % 50 == 0)
+			weft_yield();
+	}
+	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+	EXPECT_EQ(got, 800);
+	for (int i = 0; i < 10; i++) {
+		EXPECT_EQ(weft_close(in[i]), 0);
+		EXPECT_EQ(weft_close(out[i]), 0);
+	}
+}
+
+/* SCENARIOS 231. A server that allocates for each read is slow, and one that keeps it grows. */
+TEST(reads_and_writes_allocate_nothing)
+{
+	weft_waitgroup wg = {0};
+	struct mallinfo2 before, after;
+	int fd[2];
+
+	stream_pair(TCP, fd);
+	EXPECT_EQ(weft_waitgroup_go(&wg, pong, &fd[0]), 0);
+	for (uint64_t i = 0; i < 10000; i++) {
+		uint64_t n = 2 * i;
+
+		if (i == 1000)
+			before = mallinfo2();
+		EXPECT_EQ(weft_write(fd[1], &n, sizeof(n), soon()), sizeof(n));
+		EXPECT_EQ(weft_read(fd[1], &n, sizeof(n), soon()), sizeof(n));
+	}
+	after = mallinfo2();
+	EXPECT_EQ(after.uordblks, before.uordblks);
+	EXPECT_EQ(after.hblks, before.hblks);
+	EXPECT_EQ(weft_close(fd[1]), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+	EXPECT_EQ(weft_close(fd[0]), 0);
 }
