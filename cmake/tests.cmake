@@ -2,7 +2,7 @@
 # its own with a time limit. A line "ctest: serial timeout=SECONDS" in the comment at the head of
 # a file changes that for the tests of the file.
 set(scale 1)
-if(WEFT_SANITIZE)
+if(WEFT_SANITIZE OR CMAKE_CROSSCOMPILING)
 	set(scale 4)
 endif()
 set(test_environment
@@ -12,6 +12,10 @@ set(test_environment
     "ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1:strict_init_order=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0:atexit_sleep_ms=0")
+if(CMAKE_CROSSCOMPILING)
+	list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
+	list(APPEND test_environment "WEFT_TEST_EMULATOR=${emulator}")
+endif()
 
 add_library(weft_testlib STATIC ${PROJECT_SOURCE_DIR}/test/lib/test_main.c
     ${PROJECT_SOURCE_DIR}/test/lib/child.c ${PROJECT_SOURCE_DIR}/test/lib/hold.c)
@@ -55,7 +59,9 @@ endforeach()
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/test
     ${PROJECT_SOURCE_DIR}/test/*.sh)
 list(FILTER scripts EXCLUDE REGEX "^lib/")
-if(WEFT_SANITIZE OR WEFT_COVERAGE)
+if(CMAKE_CROSSCOMPILING)
+	set(scripts)
+elseif(WEFT_SANITIZE OR WEFT_COVERAGE)
 	# These look at the products, which are other ones here.
 	list(FILTER scripts EXCLUDE REGEX "^(abi|install)/")
 endif()

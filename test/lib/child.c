@@ -137,7 +137,7 @@ become(const char *const *argv, char *const *env, int out, int err, int limit_ms
 	alarm((unsigned)limit_ms / 1000 + 10);
 	if (out >= 0 && (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0))
 		_exit(126);
-	execve("/proc/self/exe", (char *const *)(uintptr_t)argv, env);
+	execve(argv[0], (char *const *)(uintptr_t)argv, env);
 	_exit(127);
 }
 
@@ -161,12 +161,41 @@ open_stream(bool captured, int *ret_write_end)
 	return s;
 }
 
+/*
+ * "/proc/self/exe ARGUMENT..."; or, when the tests of another processor run here, that behind the
+ * words of WEFT_TEST_EMULATOR, since the kernel cannot run the program itself.
+ */
+static const char **
+make_command(const char *const *arguments)
+{
+	static char self[4096], emulator[1024];
+	const char *words = getenv("WEFT_TEST_EMULATOR");
+	const char **argv = calloc(32, sizeof(*argv));
+	size_t n = 0;
+
+	if (argv == NULL)
+		FAIL("out of memory");
+	snprintf(self, sizeof(self), "/proc/self/exe");
+	if (words != NULL && words[0] != '\0') {
+		snprintf(emulator, sizeof(emulator), "%s", words);
+		for (char *w = strtok(emulator, " "); w != NULL && n < 16; w = strtok(NULL, " "))
+			argv[n++] = w;
+		if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+			FAIL("readlink: %s", strerror(errno));
+	}
+	argv[n++] = self;
+	for (size_t i = 0; arguments[i] != NULL && n < 31; i++)
+		argv[n++] = arguments[i];
+	return argv;
+}
+
 static struct child *
-start(const struct child_options *o, const char *const *argv)
+start(const struct child_options *o, const char *const *arguments)
 {
 	static const struct child_options defaults;
 	struct child *c = calloc(1, sizeof(*c));
 	int limit_ms, out, err;
+	const char **argv;
 	char **env;
 
 	if (c == NULL)
@@ -175,6 +204,7 @@ start(const struct child_options *o, const char *const *argv)
 		o = &defaults;
 	limit_ms = o->limit_ms > 0 ? o->limit_ms : 20000 * test_scale();
 	env = make_environment(o->env);
+	argv = make_command(arguments);
 	c->out = open_stream(!o->no_capture, &out);
 	c->err = open_stream(!o->no_capture, &err);
 	fflush(NULL);
@@ -189,6 +219,7 @@ start(const struct child_options *o, const char *const *argv)
 		close(err);
 	}
 	free(env);
+	free(argv);
 	return c;
 }
 
@@ -196,11 +227,11 @@ struct child *
 child_start(const struct child_options *o, void (*fn)(void *), void *arg)
 {
 	char fn_text[32], arg_text[32];
-	const char *argv[] = {"test-child", "--child", fn_text, arg_text, NULL};
+	const char *arguments[] = {"--child", fn_text, arg_text, NULL};
 
 	encode(fn_text, sizeof(fn_text), (uintptr_t)fn);
 	encode(arg_text, sizeof(arg_text), (uintptr_t)arg);
-	return start(o, argv);
+	return start(o, arguments);
 }
 
 static void
@@ -335,9 +366,9 @@ struct child_result
 child_run_test(const char *name, int limit_ms)
 {
 	const struct child_options o = {.limit_ms = limit_ms, .no_capture = true};
-	const char *argv[] = {"test", name, NULL};
+	const char *arguments[] = {name, NULL};
 
-	return child_wait(start(&o, argv));
+	return child_wait(start(&o, arguments));
 }
 
 void
