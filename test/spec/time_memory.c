@@ -1,0 +1,85 @@
+/*
+ * Timers when memory is out: a firing is late, not lost.
+ */
+#include "chan_util.h"
+#include "child.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static _Atomic int ran, fired;
+
+static void
+add_one(void *arg)
+{
+	atomic_fetch_add((_Atomic int *)arg, 1);
+}
+
+/* No more address space than there is now, and a little. */
+static void
+limit_memory(long more_bytes)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	struct rlimit limit;
+	long pages;
+
+	EXPECT(f != NULL);
+	EXPECT_EQ(fscanf(f, "%ld", &pages), 1);
+	fclose(f);
+	limit.rlim_cur = limit.rlim_max = (rlim_t)(pages * sysconf(_SC_PAGESIZE) + more_bytes);
+	EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static void
+fire_without_memory(void *arg)
+{
+	weft_timer *t;
+	int started = 0;
+	int r;
+
+	(void)arg;
+	weft_gomaxprocs(1);
+	/* All that the runtime needs itself is there before the limit. */
+	for (int i = 0; i < 100; i++)
+		go(add_one, &ran);
+	await_count(&ran, 100);
+	t = weft_timer_new(WEFT_FOREVER, 0, add_one, &fired);
+	EXPECT(t != NULL);
+	EXPECT_EQ(weft_sleep(5 * MS), 0);
+
+	limit_memory(8 << 20);
+	while ((r = weft_go(add_one, &ran)) == 0) {
+		started++;
+		EXPECT(started < 10000000);
+	}
+	EXPECT_EQ(r, -ENOMEM);
+
+	/* There is no goroutine to be had for the function: now it can't run. */
+	EXPECT(weft_timer_reset(t, WEFT_NOW, 0));
+	if (weft_go(add_one, &ran) == 0)
+		started++;
+
+	/* The others end, and give theirs back. */
+	await_count(&ran, 100 + started);
+	for (int64_t end = weft_in(10 * SECOND); atomic_load(&fired) == 0 && weft_now() < end;)
+		weft_sleep(1 * MS);
+	EXPECT_EQ(atomic_load(&fired), 1);
+	EXPECT(!weft_timer_stop(t));
+	weft_timer_free(t);
+	fprintf(stderr, "fired after %d goroutines\n", started);
+}
+
+/* Dropped, a timer would be silent for ever because memory was short for a moment. */
+TEST(a_function_without_memory_runs_later)
+{
+	struct child_result r;
+
+	if (test_scale() > 1)
+		SKIP("sanitizers need more address space than the limit leaves");
+	r = child_run(fire_without_memory, NULL);
+	if (r.status != 0)
+		FAIL("status %d, signal %d: %s", r.status, r.signal, r.err);
+	EXPECT_CONTAINS(r.err, "fired after");
+	child_result_free(&r);
+}
