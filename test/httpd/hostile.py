@@ -53,7 +53,7 @@ def test_idle_longer_than_the_buffers_are_held():
 def test_client_that_does_not_read():
     """A client that asks for a large file and takes nothing is let go of, others are served."""
     with Server(ROOT, "--write-timeout=1") as s:
-        before = s.descriptors()
+        before = s.descriptors_at_rest()
         c = Client(s)
         for _ in range(8):
             c.send("GET /big.bin HTTP/1.1\r\nHost: t\r\n\r\n")
@@ -86,7 +86,7 @@ def test_slow_reader_gets_all():
 def test_vanishing_clients():
     """Clients die at every moment: before, in, and after their request, and in the answer."""
     with Server(ROOT) as s:
-        before = s.descriptors()
+        before = s.descriptors_at_rest()
         raw = b"GET /big.bin HTTP/1.1\r\nHost: t\r\n\r\n"
         for i in range(200):
             c = Client(s)
@@ -125,7 +125,7 @@ def test_out_of_descriptors():
     """EMFILE on accept: a loop that spins, or a server that stops accepting for good."""
     limit = 64
     with Server(ROOT, prefix=("prlimit", f"--nofile={limit}:{limit}")) as s:
-        before = s.descriptors()
+        before = s.descriptors_at_rest()
         held = []
         refused = 0
         while refused < 5 and len(held) < 2 * limit:
@@ -159,7 +159,7 @@ def test_out_of_descriptors():
 def test_a_storm_of_noise():
     """Random bytes from many clients at once: the server answers the next honest one."""
     with Server(ROOT, "--request-timeout=1") as s:
-        before = s.descriptors()
+        before = s.descriptors_at_rest()
         for round in range(5):
             clients = [Client(s) for _ in range(40)]
             for i, c in enumerate(clients):

@@ -62,6 +62,12 @@ class Server:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def descriptors_at_rest(self):
+        """As many as it needs for itself: what a request leaves behind counts against it later."""
+        equal(get(self, "/").status, 200)
+        time.sleep(0.1)         # the connection of that request has ended
+        return self.descriptors()
+
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat") as f:
             fields = f.read().rpartition(")")[2].split()
