@@ -221,7 +221,7 @@ TEST(a_receiver_that_gave_up_gets_no_value)
 	weft_timer_free(o.t);
 	hold_release("chan.gave_up");
 	EXPECT_EQ(weft_scope_wait(s, WEFT_FOREVER), 0);
-	/* It looks once more before it says that there was nothing, and finds the channel closed. */
+	/* It looks once more before it says so, and finds the channel closed. */
 	EXPECT_EQ(atomic_load(&o.result), 0);
 	weft_scope_free(s);
 }
