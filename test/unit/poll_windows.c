@@ -228,3 +228,32 @@ TEST(who_is_on_its_way_to_the_line_leaves_when_it_is_closed)
 	finish(&second, -EBADF);
 	finish(&cl, 0);
 }
+
+/*
+ * O2. An operation that meets a close may be the first that is counted, and so owns the direction
+ * for a moment. Whoever queues up behind it must not wait for it for ever.
+ */
+TEST(who_queues_behind_one_that_met_the_close_gets_the_turn)
+{
+	struct call cl, first, second;
+	int fd[2], next[2];
+
+	registered_pair(fd);
+	hold_at("pd.closed");
+	start(&cl, close_thread, fd[0]);
+	hold_await("pd.closed");
+	pair(next);
+	EXPECT_EQ(next[0], fd[0]);
+	hold_at("pd.behind");
+	start(&first, read_thread, next[0]);
+	hold_await("pd.behind");
+	hold_release("pd.closed");
+	finish(&cl, 0);
+	start(&second, read_thread, next[0]);
+	weft_sleep(20 * MS);
+	EXPECT_EQ(write(next[1], "x", 1), 1);
+	hold_release("pd.behind");
+	EXPECT_EQ(write(next[1], "y", 1), 1);
+	finish(&first, 1);
+	finish(&second, 1);
+}
