@@ -137,7 +137,7 @@ become(const char *const *argv, char *const *env, int out, int err, int limit_ms
 	alarm((unsigned)limit_ms / 1000 + 10);
 	if (out >= 0 && (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0))
 		_exit(126);
-	execve(argv[0], (char *const *)(uintptr_t)argv, env);
+	execvpe(argv[0], (char *const *)(uintptr_t)argv, env);
 	_exit(127);
 }
 
