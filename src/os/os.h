@@ -115,7 +115,7 @@ __attribute__((noreturn)) void wf_os_abort(void);
 
 /* ---- elf.c: signal-safe ---- */
 
-/* Copies n bytes at `from` of this process, which may be unmapped or guarded: 0, -EFAULT, or
+/* Copies n <= 4096 bytes at `from` of this process, which may be unmapped or guarded: 0, -EFAULT, or
  * another -errno when the kernel does not let us. */
 int wf_os_peek(void *to, uintptr_t from, size_t n);
 /* A whole file, readable; NULL when there is none. Freed with wf_os_unmap(). */
