@@ -40,6 +40,34 @@ pingpong(long n)
 	bench_value(NULL, "ns", (double)(bench_now() - start) / (double)n);
 }
 
+static void *
+foreign_echo(void *arg)
+{
+	echo(arg);
+	return NULL;
+}
+
+/* The other side is a thread that weft did not start: each message wakes a sleeping thread. */
+static void
+pingpong_foreign(long n)
+{
+	int64_t start;
+	pthread_t t;
+	long got;
+
+	n = bench_n(n);
+	there = weft_chan_new(sizeof(long), 0);
+	back = weft_chan_new(sizeof(long), 0);
+	BENCH_CHECK(pthread_create(&t, NULL, foreign_echo, NULL) == 0);
+	start = bench_now();
+	for (long i = 0; i < n; i++) {
+		weft_chan_send(there, &i, WEFT_FOREVER);
+		weft_chan_recv(back, &got, WEFT_FOREVER);
+		BENCH_CHECK(got == i);
+	}
+	bench_value(NULL, "ns", (double)(bench_now() - start) / (double)n);
+}
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turned = PTHREAD_COND_INITIALIZER;
 static int turn;
@@ -80,6 +108,7 @@ pthread_pingpong(long n)
 static const struct bench_case cases[] = {
     {.name = "pingpong_1p", .run = pingpong, .arg = 2000000, .procs = 1},
     {.name = "pingpong_2p", .run = pingpong, .arg = 2000000, .procs = 2},
+    {.name = "pingpong_foreign_2p", .run = pingpong_foreign, .arg = 100000, .procs = 2},
     {.name = "pingpong_pthread_1cpu", .run = pthread_pingpong, .arg = 200000, .procs = 1},
     {.name = "pingpong_pthread_2cpu", .run = pthread_pingpong, .arg = 100000, .procs = 2},
 };
