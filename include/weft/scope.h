@@ -27,13 +27,15 @@ WEFT_API weft_scope *weft_scope_new(weft_scope *parent, int64_t deadline);
  *
  * The first non-zero result of any of them cancels the scope with it. Returns 0,
  * -ENOMEM, -EAGAIN, or -ECANCELED when the scope is already cancelled (@fn is not
- * called then).
+ * called then). What it starts with plain weft_go() belongs to the root: nobody
+ * would wait for it.
  */
 WEFT_API int weft_scope_go(weft_scope *s, int (*fn)(void *), void *arg);
 
 /**
  * weft_scope_cancel - cancel the scope and all below it, before it returns
- * @cause: a negative errno, kept for weft_scope_cause(); the first cancel wins
+ * @cause: a negative errno, kept for weft_scope_cause(); 0 is -ECANCELED. The first
+ *         cancel wins
  */
 WEFT_API void weft_scope_cancel(weft_scope *s, int cause);
 
@@ -49,11 +51,13 @@ WEFT_API int weft_scope_wait(weft_scope *s, int64_t deadline);
 WEFT_API int weft_scope_err(const weft_scope *s);
 /** weft_scope_cause - what the first cancel said; 0 when not cancelled. */
 WEFT_API int weft_scope_cause(const weft_scope *s);
-/** weft_scope_done - a channel closed when the scope is cancelled; borrowed. */
+/** weft_scope_done - a channel closed when the scope is cancelled; borrowed. NULL:
+ * out of memory, or @s is NULL, the root. */
 WEFT_API weft_chan *weft_scope_done(weft_scope *s);
 /** weft_scope_current - the caller's scope; NULL = the root, never cancelled. */
 WEFT_API weft_scope *weft_scope_current(void);
-/** weft_scope_free - cancels it, waits for its goroutines, frees it. NULL is allowed. */
+/** weft_scope_free - cancels it, waits for its goroutines, frees it. NULL is allowed.
+ * Panics in a goroutine of the scope, for which it would wait. */
 WEFT_API void weft_scope_free(weft_scope *s);
 
 /**

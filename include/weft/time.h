@@ -26,7 +26,7 @@ typedef struct weft_timer weft_timer;
  * @deadline: when it is due; past = at once, WEFT_FOREVER = never
  * @period:   > 0: due again each @period ns, keeping phase, missed beats dropped;
  *            0: once
- * @fn:       run in a goroutine of its own when due; NULL: the due time (int64_t)
+ * @fn:       run in a goroutine of its own when due, in the root scope; NULL: the due time (int64_t)
  *            is sent to weft_timer_chan() instead, dropped if one is still unread
  *
  * Returns NULL when out of memory. A negative @period panics.
@@ -34,7 +34,12 @@ typedef struct weft_timer weft_timer;
 WEFT_API weft_timer *weft_timer_new(int64_t deadline, int64_t period, void (*fn)(void *),
     void *arg);
 
-/** weft_timer_chan - borrowed; NULL for a timer with a function. Its len and cap are 0. */
+/**
+ * weft_timer_chan - borrowed until weft_timer_free(); NULL for a timer with a function
+ *
+ * Its len and cap are 0. Who may still use it while another goroutine frees the timer takes
+ * a reference.
+ */
 WEFT_API weft_chan *weft_timer_chan(weft_timer *t);
 
 /**
@@ -46,7 +51,11 @@ WEFT_API weft_chan *weft_timer_chan(weft_timer *t);
 WEFT_API bool weft_timer_stop(weft_timer *t);
 /** weft_timer_reset - stop, then start with a new deadline and period; as stop. */
 WEFT_API bool weft_timer_reset(weft_timer *t, int64_t deadline, int64_t period);
-/** weft_timer_free - legal in every state, pending too. NULL is allowed. */
+/**
+ * weft_timer_free - legal in every state, pending too. NULL is allowed.
+ *
+ * As stop; then the channel is closed: a receiver that waits on it gets 0.
+ */
 WEFT_API void weft_timer_free(weft_timer *t);
 
 WEFT_END_DECLS
