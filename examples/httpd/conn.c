@@ -53,9 +53,12 @@ int
 conn_flush(struct conn *c, bool more)
 {
 	struct work *w = c->work;
-	int64_t deadline = weft_in(c->server->opt.write_ns);
+	int64_t deadline;
 	size_t done = 0;
 
+	if (w->out_len == 0)
+		return 0;
+	deadline = weft_in(c->server->opt.write_ns);
 	while (done < w->out_len) {
 		ssize_t n = weft_send(c->fd, w->out + done, w->out_len - done, more ? MSG_MORE : 0, deadline);
 
@@ -88,7 +91,8 @@ read_first(struct conn *c, int64_t deadline)
  *
  * While it waits it may be closed by others: server_close_idle() looks at idle_since
  * and shuts the socket for reading. What has arrived by then is still read, so a
- * request that was faster than the shutdown is answered.
+ * request that was faster than the shutdown is answered. That is also why idle_since
+ * may be seen late, and orders nothing.
  */
 static bool
 conn_await(struct conn *c)
@@ -101,7 +105,7 @@ conn_await(struct conn *c)
 	if (c->work && conn_flush(c, /* more */ false) < 0)
 		return false;
 	now = weft_now();
-	atomic_store(&c->idle_since, now);
+	atomic_store_explicit(&c->idle_since, now, memory_order_relaxed);
 	deadline = now + c->server->opt.idle_ns;
 	hold = now + WORK_HOLD_NS < deadline ? now + WORK_HOLD_NS : deadline;
 
@@ -112,7 +116,7 @@ conn_await(struct conn *c)
 		if (weft_poll(c->fd, POLLIN, deadline) > 0)
 			n = read_first(c, deadline);
 	}
-	atomic_store(&c->idle_since, 0);
+	atomic_store_explicit(&c->idle_since, 0, memory_order_relaxed);
 	return n > 0;
 }
 

@@ -347,8 +347,9 @@ put_file_header(struct conn *c, const struct wanted *want, bool keep)
 		put_int(w, st->st_size);
 		PUT(w, "\r\n");
 	}
+	/* A file of tomorrow was not modified later than now (RFC 9110 8.8.2.1). */
 	PUT(w, "Last-Modified: ");
-	http_date_format(date, st->st_mtim.tv_sec);
+	http_date_format(date, st->st_mtim.tv_sec < c->date_at ? st->st_mtim.tv_sec : c->date_at);
 	put(w, date, sizeof(date));
 	PUT(w, "\r\nETag: ");
 	put(w, tag, etag_format(tag, st));

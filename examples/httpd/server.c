@@ -72,7 +72,7 @@ server_close_idle(struct server *s, int64_t before)
 	/* Under the lock c->fd is the connection's: it is closed after server_remove(). */
 	weft_mutex_lock(&s->lock);
 	for (struct conn *c = s->conns; c; c = c->next) {
-		int64_t since = atomic_load(&c->idle_since);
+		int64_t since = atomic_load_explicit(&c->idle_since, memory_order_relaxed);
 
 		if (since == 0 || since > before)
 			continue;
