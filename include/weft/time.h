@@ -26,8 +26,9 @@ typedef struct weft_timer weft_timer;
  * @deadline: when it is due; past = at once, WEFT_FOREVER = never
  * @period:   > 0: due again each @period ns, keeping phase, missed beats dropped;
  *            0: once
- * @fn:       run in a goroutine of its own when due, in the root scope; NULL: the due time (int64_t)
- *            is sent to weft_timer_chan() instead, dropped if one is still unread
+ * @fn:       run in a goroutine of its own (in the root scope) when due; NULL: the
+ *            due time (int64_t) is sent to weft_timer_chan() instead, dropped if one
+ *            is still unread
  *
  * Returns NULL when out of memory. A negative @period panics.
  */
