@@ -60,7 +60,8 @@ conn_flush(struct conn *c, bool more)
 		return 0;
 	deadline = weft_in(c->server->opt.write_ns);
 	while (done < w->out_len) {
-		ssize_t n = weft_send(c->fd, w->out + done, w->out_len - done, more ? MSG_MORE : 0, deadline);
+		ssize_t n = weft_send(c->fd, w->out + done, w->out_len - done, more ? MSG_MORE : 0,
+		    deadline);
 
 		if (n < 0)
 			return (int)n;

@@ -17,6 +17,7 @@
  *	listing.c   a page for a directory without an index
  *	mime.c      name -> content type
  *	httpdate.c  seconds <-> "Sun, 06 Nov 1994 08:49:37 GMT"
+ *	text.c      percent-encoding, sizes
  *	status.c    counters, the line on the terminal, the access log
  *	sys.c       system calls that weft does not wrap
  *
@@ -174,8 +175,9 @@ struct resource {
 	struct stat st;
 	const char *type;		/* content type, for RES_FILE */
 	struct span query;		/* of the request target, without the '?' */
+	/* Decoded; begins with one '/'; no NUL in it but at its end. */
 	size_t path_len;
-	char path[URI_MAX + sizeof("/index.html")];	/* decoded, begins with one '/', no NUL in it */
+	char path[URI_MAX + sizeof("/index.html")];
 };
 
 /* Finds what the target names. 0, or the HTTP status that says why not. */
@@ -225,6 +227,16 @@ struct text {
 
 /* The page for the directory @res->fd; the caller frees ret->p. 0 or a negative errno. */
 int listing_make(const struct resource *res, struct text *ret);
+
+/* ---- text.c ---- */
+
+/* Writes @c as it is if it is a letter, a digit or in @plain, else as "%41". Returns its length. */
+size_t percent_encode(char to[3], char c, const char *plain);
+
+#define SIZE_TEXT 16
+
+/* "1.4 MB": two or three digits say enough. */
+void format_size(char to[SIZE_TEXT], uint64_t bytes);
 
 /* ---- conn.c ---- */
 

@@ -32,9 +32,9 @@ days_from_date(int64_t year, int month, int day)
 	int64_t era = floor_div(y, 400);
 	int64_t year_of_era = y - era * 400;
 	int64_t day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 
-	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
-	    719468;
+	return era * 146097 + day_of_era - 719468;
 }
 
 static void

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 
 /* More would be no page one reads, and memory for who asks. */
@@ -81,16 +80,9 @@ static void
 add_link(struct text *t, const char *s)
 {
 	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
+		char buf[3];
 
-		if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-		    strchr("-._~", c)) {
-			add(t, s, 1);
-		} else {
-			char buf[3] = { '%', "0123456789ABCDEF"[c >> 4], "0123456789ABCDEF"[c & 15] };
-
-			add(t, buf, 3);
-		}
+		add(t, buf, percent_encode(buf, *s, "-._~"));
 	}
 }
 
@@ -105,27 +97,10 @@ compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* "1.4 MB": three digits say enough. */
-static void
-add_size(struct text *t, int64_t size)
-{
-	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
-	double v = (double)size;
-	size_t u = 0;
-	char buf[32];
-
-	while (v >= 999.5 && u + 1 < sizeof(units) / sizeof(units[0])) {
-		v /= 1000;
-		u++;
-	}
-	snprintf(buf, sizeof(buf), u > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[u]);
-	add_str(t, buf);
-}
-
 static void
 add_entry(struct text *t, const struct entry *e)
 {
-	char date[HTTP_DATE_LEN];
+	char date[HTTP_DATE_LEN], size[SIZE_TEXT];
 
 	add_str(t, "<tr><td><a href=\"./");
 	add_link(t, e->name);
@@ -133,7 +108,8 @@ add_entry(struct text *t, const struct entry *e)
 	add_html(t, e->name);
 	add_str(t, e->is_dir ? "/</a><td><td>" : "</a><td>");
 	if (!e->is_dir) {
-		add_size(t, e->size);
+		format_size(size, (uint64_t)e->size);
+		add_str(t, size);
 		add_str(t, "<td>");
 	}
 	http_date_format(date, e->mtime);
@@ -165,8 +141,10 @@ read_entries(DIR *dir, struct entry **ret, bool *ret_more)
 		if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 			continue;
 		if (n == cap) {
-			struct entry *bigger = realloc(list, (cap = cap ? 2 * cap : 64) * sizeof(*list));
+			struct entry *bigger;
 
+			cap = cap ? 2 * cap : 64;
+			bigger = realloc(list, cap * sizeof(*list));
 			if (!bigger)
 				break;
 			list = bigger;

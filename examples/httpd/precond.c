@@ -24,10 +24,11 @@ put_hex(char *to, uint64_t v)
 size_t
 etag_format(char to[ETAG_MAX], const struct stat *st)
 {
+	const struct timespec *t = &st->st_mtim;
 	size_t n = 0;
 
 	to[n++] = '"';
-	n += put_hex(to + n, (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec);
+	n += put_hex(to + n, (uint64_t)t->tv_sec * SECOND + (uint64_t)t->tv_nsec);
 	to[n++] = '-';
 	n += put_hex(to + n, (uint64_t)st->st_size);
 	to[n++] = '"';

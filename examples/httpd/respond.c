@@ -69,19 +69,10 @@ put_int(struct work *w, int64_t v)
 static void
 put_path(struct work *w, const char *p, size_t n)
 {
-	static const char plain[] = "/-._~!$&'()*+,;=:@";
-
 	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)p[i];
+		char buf[3];
 
-		if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-		    memchr(plain, c, sizeof(plain) - 1)) {
-			put(w, p + i, 1);
-		} else {
-			char buf[3] = { '%', "0123456789ABCDEF"[c >> 4], "0123456789ABCDEF"[c & 15] };
-
-			put(w, buf, 3);
-		}
+		put(w, buf, percent_encode(buf, p[i], "/-._~!$&'()*+,;=:@"));
 	}
 }
 
@@ -178,8 +169,8 @@ respond_error(struct conn *c, int status, bool keep)
 {
 	static const char head[] = "<!doctype html><html lang=en><meta charset=utf-8>"
 				   "<meta name=viewport content=\"width=device-width\"><title>";
-	static const char mid[] = "</title><style>:root{color-scheme:light dark}"
-				  "body{font:16px/1.5 system-ui,sans-serif;margin:2rem}</style><h1>";
+	static const char mid[] = "</title><style>:root{color-scheme:light dark}body{margin:2rem;"
+				  "font:16px/1.5 system-ui,sans-serif}</style><h1>";
 	static const char tail[] = "</h1></html>\n";
 	struct work *w = c->work;
 	const char *phrase = status_phrase(status);
@@ -311,7 +302,8 @@ send_body(struct conn *c, const struct wanted *want)
 		int64_t piece = left < SEND_CHUNK ? left : SEND_CHUNK;
 
 		while (piece > 0) {
-			ssize_t n = weft_sendfile(c->fd, c->work->res.fd, &off, (size_t)piece, deadline);
+			ssize_t n = weft_sendfile(c->fd, c->work->res.fd, &off, (size_t)piece,
+			    deadline);
 
 			/* 0: the file has become shorter than the length we promised. */
 			if (n <= 0)

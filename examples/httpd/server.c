@@ -101,7 +101,8 @@ refuse(void *arg)
 	int64_t deadline = weft_in(REFUSE_NS);
 	char drop[1024];
 
-	if (weft_send(fd, too_busy, too_busy_len, 0, deadline) > 0 && sys_shutdown(fd, SHUT_WR) == 0) {
+	if (weft_send(fd, too_busy, too_busy_len, 0, deadline) > 0 &&
+	    sys_shutdown(fd, SHUT_WR) == 0) {
 		/* Its request must be read, or closing would reset the connection and the 503. */
 		while (weft_read(fd, drop, sizeof(drop), deadline) > 0)
 			continue;
@@ -274,7 +275,8 @@ listen_on(struct server *s)
 {
 	bool v6 = strchr(s->opt.bind, ':') && s->opt.bind[0] != '[';
 	char address[300];
-	int n = snprintf(address, sizeof(address), v6 ? "[%s]:%s" : "%s:%s", s->opt.bind, s->opt.port);
+	int n = snprintf(address, sizeof(address), v6 ? "[%s]:%s" : "%s:%s", s->opt.bind,
+	    s->opt.port);
 
 	if (n < 0 || (size_t)n >= sizeof(address))
 		return failed("listen on", s->opt.bind, -ENAMETOOLONG);

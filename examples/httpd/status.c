@@ -12,6 +12,9 @@
 /* A log that nobody reads must not stop the server: after this long a line is dropped. */
 #define LOG_NS (1 * SECOND)
 
+/* To the start of the line, and nothing after it. */
+#define WIPE "\r\033[K"
+
 /* True while the status line stands on the terminal and must be wiped before other text. */
 static atomic_bool line_shown;
 
@@ -25,22 +28,8 @@ say(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	/* One call, so that two goroutines that complain do not mix their words. */
-	fprintf(stderr, "%sweft-httpd: %s\n", atomic_exchange(&line_shown, false) ? "\r\033[K" : "", text);
-}
-
-/* "12.3 MB" */
-static void
-format_bytes(char to[16], uint64_t n)
-{
-	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
-	double v = (double)n;
-	size_t u = 0;
-
-	while (v >= 999.5 && u + 1 < sizeof(units) / sizeof(units[0])) {
-		v /= 1000;
-		u++;
-	}
-	snprintf(to, 16, u > 0 && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[u]);
+	fprintf(stderr, "%sweft-httpd: %s\n", atomic_exchange(&line_shown, false) ? WIPE : "",
+	    text);
 }
 
 void
@@ -52,12 +41,12 @@ status_run(void *arg)
 
 	while (!atomic_load(&s->stopping)) {
 		uint64_t n = atomic_load(&s->nrequests);
-		char sent[16];
+		char sent[SIZE_TEXT];
 
-		format_bytes(sent, atomic_load(&s->nbytes));
-		fprintf(out, "\r\033[K%llu requests (%llu/s), %d connections, %d goroutines, %d threads, %s sent",
-		    (unsigned long long)n, (unsigned long long)(n - before), atomic_load(&s->nconns),
-		    weft_numgoroutine(), sys_count_threads(), sent);
+		format_size(sent, atomic_load(&s->nbytes));
+		fprintf(out, WIPE "%llu requests (%llu/s), %d connections, %d goroutines, "
+		    "%d threads, %s sent", (unsigned long long)n, (unsigned long long)(n - before),
+		    atomic_load(&s->nconns), weft_numgoroutine(), sys_count_threads(), sent);
 		fflush(out);
 		atomic_store(&line_shown, true);
 		before = n;
