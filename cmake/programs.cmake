@@ -18,13 +18,15 @@ if(WEFT_EXAMPLES)
 endif()
 
 add_custom_target(bench)
+add_library(weft_benchlib STATIC EXCLUDE_FROM_ALL ${bench_lib})
+target_include_directories(weft_benchlib PUBLIC ${PROJECT_SOURCE_DIR}/bench)
+target_link_libraries(weft_benchlib PUBLIC weft_flags)
 foreach(file ${benches})
 	get_filename_component(name ${file} NAME_WE)
-	add_executable(bench_${name} ${file} ${bench_lib})
+	add_executable(bench_${name} ${file})
 	set_target_properties(bench_${name} PROPERTIES OUTPUT_NAME ${name}
 	    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench
 	    EXCLUDE_FROM_ALL $<NOT:$<BOOL:${WEFT_BENCH}>>)
-	target_include_directories(bench_${name} PRIVATE ${PROJECT_SOURCE_DIR}/bench)
-	target_link_libraries(bench_${name} PRIVATE weft_flags weft_static)
+	target_link_libraries(bench_${name} PRIVATE weft_benchlib weft_static)
 	add_dependencies(bench bench_${name})
 endforeach()
