@@ -223,6 +223,12 @@ wf_poll_wait(int64_t timeout_ns, struct gqueue *q)
 }
 
 bool
+wf_poll_wants_look(void)
+{
+	return wf_load_acquire(&look_list) != NULL;			/* W4 */
+}
+
+bool
 wf_poll_revalidate(void)
 {
 	struct pd *pd = wf_xchg_acquire(&look_list, NULL);		/* W4 */

@@ -26,7 +26,7 @@ static struct {
 	int quiet;			/* rounds in which nothing was done */
 	int idle;			/* rounds in which all Ps were idle */
 	int64_t last_revalidate, last_trace, last_limit;
-	bool may_revalidate, may_scavenge;
+	bool may_scavenge;
 } mon;
 
 void
@@ -177,7 +177,8 @@ housekeeping(int64_t now)
 
 	if (now - mon.last_revalidate >= REVALIDATE_NS) {
 		mon.last_revalidate = now;
-		mon.may_revalidate = wf_poll_nwaiters() > 0 && wf_poll_revalidate();
+		if (wf_poll_wants_look())
+			(void)wf_poll_revalidate();
 		mon.may_scavenge = true;
 	}
 	if (mon.may_scavenge) {
@@ -219,7 +220,7 @@ next_nap(int64_t now, bool did_something)
 	ns = mon.slept;
 	if (mon.idle == 0 && ns > ROUND_WANTED_NS && work_waits(now))
 		ns = ROUND_WANTED_NS;
-	if (mon.may_scavenge || mon.may_revalidate)
+	if (mon.may_scavenge || wf_poll_wants_look())	/* else a wait that just began is missed */
 		return wf_min(ns, mon.may_scavenge ? 1000000 : REVALIDATE_NS / 2);
 	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS)
 		return d->schedtrace_ms > 0 ? d->schedtrace_ms * 1000000 : -1;
@@ -239,7 +240,7 @@ wf_monitor_main(void *arg)
 	wf_os_timer_slack_min();
 	wf_os_thread_name("weft-monitor");
 	mon.slept = ROUND_MIN_NS;
-	mon.may_revalidate = mon.may_scavenge = true;
+	mon.may_scavenge = true;
 	for (bool did = false;;) {
 		int64_t now = wf_os_now(), ns;
 

@@ -31,4 +31,7 @@ void wf_poll_wake(void);
  */
 bool wf_poll_revalidate(void);
 
+/* Is there anything for it to ask? Waits that began since may have to be looked at. */
+bool wf_poll_wants_look(void);
+
 #endif /* WEFT_SCHED_POLL_H */
