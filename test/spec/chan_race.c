@@ -198,8 +198,9 @@ static void
 litmus_receiver(void *arg)
 {
 	struct litmus *l = arg;
+	int n = l->n; /* after the last signal, *l is gone */
 
-	for (int i = 1; i <= l->n; i++) {
+	for (int i = 1; i <= n; i++) {
 		l->to_sender = i;
 		EXPECT_EQ(weft_chan_recv(l->ping, NULL, WEFT_FOREVER), 1);
 		EXPECT_EQ(l->to_receiver, i);

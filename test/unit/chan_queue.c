@@ -184,6 +184,54 @@ TEST(who_gives_up_leaves_the_others_in_order)
 	on_1_2_4_procs(some_give_up);
 }
 
+static int
+recv_in_scope(void *arg)
+{
+	recv_value(arg);
+	return 0;
+}
+
+static int
+select_in_scope(void *arg)
+{
+	struct peer *p = arg;
+	weft_case cases[] = {WEFT_SEND(p->c, &p->value), WEFT_RECV(p->c, NULL)};
+
+	p->result = weft_select(cases, 2, WEFT_FOREVER);
+	signal_one(p->done);
+	return 0;
+}
+
+/* When the only one gives up, those who look without the lock must see an empty queue again. */
+static void
+the_only_one_gives_up(void)
+{
+	static int (*const waits[])(void *) = {send_in_scope, recv_in_scope, select_in_scope};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct peer p = {chan_int(0), chan_signal(1), 1, -1};
+		weft_scope *scope = weft_scope_new(NULL, WEFT_FOREVER);
+
+		EXPECT_EQ(weft_scope_go(scope, waits[i], &p), 0);
+		if (i != 1)
+			await_senders(p.c, 1);
+		if (i != 0)
+			await_receivers(p.c, 1);
+		weft_scope_cancel(scope, -ECANCELED);
+		await(p.done, 1);
+		EXPECT_EQ(p.result, -ECANCELED);
+		expect_nobody(p.c);
+		weft_scope_free(scope);
+		weft_chan_unref(p.c);
+		weft_chan_unref(p.done);
+	}
+}
+
+TEST(the_only_waiter_leaves_an_empty_queue)
+{
+	on_1_2_4_procs(the_only_one_gives_up);
+}
+
 /* ---- Selects on the queues ---- */
 
 struct selector {
