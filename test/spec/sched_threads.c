@@ -595,3 +595,25 @@ TEST(an_idle_process_does_nothing)
 	if (n > 3)
 		FAIL("%ld switches in 1.5 s of idleness", n);
 }
+
+/*
+ * The same where membarrier(2) is refused, as in some containers: every entry then has the fence
+ * itself. Forced, because this kernel has it.
+ */
+TEST(all_of_it_holds_without_membarrier)
+{
+	static const char *const names[] = {
+		"raw_blocking_calls_stop_nobody", "endless_loops_stop_nobody",
+		"loops_of_calls_that_never_wait_stop_nobody", "marked_calls_come_and_go",
+		"note_is_clear_when_an_m_is_reused", "locked_goroutines_stay_on_their_thread",
+	};
+
+	setenv("WEFT_DEBUG", "nomembarrier=1", 1);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct child_result r = child_run_test(names[i], 0);
+
+		if (r.status != 0)
+			FAIL("%s: status %d, signal %d\n%s", names[i], r.status, r.signal, r.err);
+		child_result_free(&r);
+	}
+}
