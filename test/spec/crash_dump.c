@@ -604,7 +604,8 @@ TEST(scheddetail_lines)
 	struct child_result r = child_run_with(&o, for_a_while, NULL);
 
 	EXPECT_EQ(r.status, 0);
-	EXPECT_CONTAINS(r.err, " gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false\n  P0: status=");
+	EXPECT_CONTAINS(r.err,
+	    " gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false\n  P0: status=");
 	EXPECT_CONTAINS(r.err, "\n  M0: p=");
 	EXPECT_CONTAINS(r.err, "\n  G1: status=");
 	EXPECT_CONTAINS(r.err, " lockedm=nil\n");

@@ -147,11 +147,14 @@ expect_fault(void (*fn)(void *), void *arg, const char *words, const char *funct
 
 TEST(faults_are_reported_in_gos_words)
 {
-	expect_fault(segv, (void *)16, "[signal SIGSEGV: segmentation violation code=0x1 addr=0x10 pc=",
+	expect_fault(segv, (void *)16,
+	    "[signal SIGSEGV: segmentation violation code=0x1 addr=0x10 pc=",
 	    "\nwrite_to_nowhere(...)\n");
-	expect_fault(fpe, (void *)1, "[signal SIGFPE: floating-point exception code=", "\ndivide_by_zero(");
+	expect_fault(fpe, (void *)1, "[signal SIGFPE: floating-point exception code=",
+	    "\ndivide_by_zero(");
 	expect_fault(ill, NULL, "[signal SIGILL: illegal instruction code=", "\nillegal(...)\n");
-	expect_fault(bus, NULL, "[signal SIGBUS: bus error code=", "\nbeyond_the_end_of_a_file(...)\n");
+	expect_fault(
+	    bus, NULL, "[signal SIGBUS: bus error code=", "\nbeyond_the_end_of_a_file(...)\n");
 }
 
 /* A call through a bad pointer has no function to name: the caller must be. */

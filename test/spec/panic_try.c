@@ -1,7 +1,7 @@
 /*
  * Recovery: what a server does so that one bad request does not end it. If a panic landed in the
- * wrong weft_try, skipped a deferred unlock or ran it twice, the server would go on with a lock held
- * for ever or a file closed under another's feet.
+ * wrong weft_try, skipped a deferred unlock or ran it twice, the server would go on with a lock
+ * held for ever or a file closed under another's feet.
  */
 #include <weft.h>
 

@@ -137,8 +137,8 @@ TEST(nested_panics_are_chained)
 {
 	struct child_result r = child_run(nested, NULL);
 
-	expect_panic(&r, "panic: one\n\tpanic: second\n\tline\n\tpanic: third\n\ngoroutine 1 [running]:\n"
-			 "panic_third(...)\n");
+	expect_panic(&r, "panic: one\n\tpanic: second\n\tline\n\tpanic: third\n\n"
+			 "goroutine 1 [running]:\npanic_third(...)\n");
 	EXPECT_STR(r.out, "first;last;");
 	child_result_free(&r);
 }

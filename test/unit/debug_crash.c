@@ -1,6 +1,6 @@
 /*
- * A crash in the report of a crash. Memory is broken, so it happens; the process must still end, soon
- * and with a status that says so, instead of faulting in a circle until somebody kills it.
+ * A crash in the report of a crash. Memory is broken, so it happens; the process must still end,
+ * soon and with a status that says so, instead of faulting in a circle until somebody kills it.
  */
 #include "debug/crash.h"
 
