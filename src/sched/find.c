@@ -28,6 +28,18 @@ look_around(struct p *p)
 {
 	if (wf_load_relaxed(&p->timers.next) != INT64_MAX)
 		run_timers(p, wf_os_now());
+	/*
+	 * Not while half of the ring is full: what a batch brings would push those that wait there out to
+	 * the global queue, behind all that comes later. They stay in the kernel's list, in order.
+	 */
+	if (runq_len_racy(&p->runq) > RUNQ_CAP / 2) {
+		int64_t last = wf_load_relaxed(&wf_sched.last_poll);
+
+		/* We shall ask soon: the monitor need not, it would put them on the global queue. */
+		if (last != 0)
+			(void)wf_cas_acqrel(&wf_sched.last_poll, &last, wf_os_now());
+		return;
+	}
 	if (wf_poll_nwaiters() > 0 && wf_load_relaxed(&wf_sched.last_poll) != 0 &&
 	    wf_xchg_acquire(&wf_sched.polling, 1u) == 0) {
 		struct gqueue q = { 0 };
