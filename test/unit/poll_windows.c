@@ -227,6 +227,8 @@ TEST(who_is_on_its_way_to_the_line_leaves_when_it_is_closed)
 	hold_release("pd.behind");
 	finish(&second, -EBADF);
 	finish(&cl, 0);
+	/* Nobody is counted, so no turn may be left lying about: two could take it (O7). */
+	EXPECT(!wf_pd_find(fd[0])->turn_is_free[PD_READ]);
 }
 
 /*
