@@ -28,7 +28,7 @@ for file in libweft.a libweft.so libweft.so.0 pkgconfig/weft.pc cmake/weft/weft-
 done
 outside=$(find "$root" ! -type d ! -path "$top/*")
 [ -z "$outside" ] || { echo "outside of the prefix: $outside"; exit 1; }
-if grep -rI "$WEFT_SRC" "$top" >"$work/leak"; then
+if grep -rIE "(^|[^[:alnum:]._-])$WEFT_SRC/" "$top" >"$work/leak"; then
 	echo "names the source folder:"
 	cat "$work/leak"
 	exit 1
