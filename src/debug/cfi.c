@@ -204,6 +204,77 @@ apply(const struct wf_rule *rule, unsigned reg, uintptr_t cfa, const uint8_t *li
 	}
 }
 
+void
+wf_cfi_init(struct wf_cfi *c)
+{
+	memset(c->plans, 0, sizeof(c->plans));
+}
+
+static struct wf_plan *
+plan_of(struct wf_cfi *c, uintptr_t pc)
+{
+	return &c->plans[(pc ^ pc >> 8) % WF_CFI_PLANS];
+}
+
+/* Keeps c->row for pc, if it fits. */
+static void
+keep_plan(struct wf_cfi *c, uintptr_t pc, const struct wf_fde *f)
+{
+	const struct wf_row *row = &c->row;
+	struct wf_plan plan = {.pc = pc, .ra = (uint8_t)f->ra, .is_ra_signed = row->is_ra_signed};
+
+	if (f->is_signal || row->cfa.kind != RULE_REGISTER ||
+	    row->regs[f->ra].kind != RULE_OFFSET || row->regs[WF_REG_SP].kind != RULE_SAME)
+		return;
+	plan.cfa_reg = (uint8_t)row->cfa_reg;
+	plan.cfa_offset = row->cfa.n;
+	for (unsigned i = 0; i < WF_NREGS; i++) {
+		int64_t n = row->regs[i].n;
+
+		if (row->regs[i].kind == RULE_SAME)
+			continue;
+		if (row->regs[i].kind != RULE_OFFSET || plan.n == WF_PLAN_REGS || n != (int32_t)n)
+			return;
+		plan.regs[plan.n] = (uint8_t)i;
+		plan.offsets[plan.n++] = (int32_t)n;
+	}
+	*plan_of(c, pc) = plan;
+}
+
+static void
+strip_signature(struct wf_regs *up, bool is_signed)
+{
+	/* User addresses have 48 bits; what authenticates them is above. */
+	if (is_signed)
+		up->pc &= ((uintptr_t)1 << 48) - 1;
+}
+
+/* One step by a plan. */
+static enum wf_cfi_result
+follow_plan(const struct wf_plan *plan, struct wf_regs *regs, struct wf_peek *stack)
+{
+	struct wf_regs up = *regs;
+	uintptr_t cfa;
+
+	if (!regs->known[plan->cfa_reg])
+		return CFI_BAD;
+	cfa = regs->v[plan->cfa_reg] + (uintptr_t)plan->cfa_offset;
+	for (unsigned i = 0; i < plan->n; i++) {
+		unsigned reg = plan->regs[i];
+
+		up.known[reg] =
+		    wf_peek_word(stack, cfa + (uintptr_t)(intptr_t)plan->offsets[i], &up.v[reg]);
+	}
+	if (!up.known[plan->ra])
+		return CFI_BAD;
+	up.pc = up.v[plan->ra];
+	strip_signature(&up, plan->is_ra_signed);
+	up.v[WF_REG_SP] = cfa;
+	up.known[WF_REG_SP] = true;
+	*regs = up;
+	return CFI_OK;
+}
+
 enum wf_cfi_result
 wf_cfi_step(struct wf_cfi *c, const struct wf_os_elf *elf, uintptr_t lookup_pc,
     struct wf_regs *regs, struct wf_peek *stack, bool *ret_is_signal)
@@ -213,6 +284,9 @@ wf_cfi_step(struct wf_cfi *c, const struct wf_os_elf *elf, uintptr_t lookup_pc,
 	struct wf_fde f;
 	uintptr_t cfa;
 
+	*ret_is_signal = false;
+	if (plan_of(c, lookup_pc)->pc == lookup_pc && lookup_pc != 0)
+		return follow_plan(plan_of(c, lookup_pc), regs, stack);
 	if (!wf_fde_find(elf, lookup_pc, &f))
 		return CFI_NONE;
 	memset(&c->row, 0, sizeof(c->row));
@@ -225,6 +299,7 @@ wf_cfi_step(struct wf_cfi *c, const struct wf_os_elf *elf, uintptr_t lookup_pc,
 		return CFI_BAD;
 	if (c->row.regs[f.ra].kind == RULE_UNDEFINED)
 		return CFI_END;
+	keep_plan(c, lookup_pc, &f);
 	if (!find_cfa(&c->row, limit, regs, stack, &cfa))
 		return CFI_BAD;
 
@@ -234,8 +309,7 @@ wf_cfi_step(struct wf_cfi *c, const struct wf_os_elf *elf, uintptr_t lookup_pc,
 	if (!up.known[f.ra])
 		return CFI_BAD;
 	up.pc = up.v[f.ra];
-	if (c->row.is_ra_signed)
-		up.pc &= ((uintptr_t)1 << 48) - 1;
+	strip_signature(&up, c->row.is_ra_signed);
 	/* The stack pointer of the caller is the CFA, unless a signal frame says otherwise. */
 	if (c->row.regs[WF_REG_SP].kind == RULE_SAME) {
 		up.v[WF_REG_SP] = cfa;

@@ -45,11 +45,34 @@ struct wf_row {
 
 #define WF_CFI_REMEMBER 4
 
+/*
+ * A row that is simple, as nearly all are, in short: all that the next step from the same place
+ * needs. Goroutines wait in few places, and recursion returns to one. Right as long as no
+ * code is unloaded: a plan lives as long as one dump.
+ */
+#define WF_PLAN_REGS 9
+#define WF_CFI_PLANS 128
+
+struct wf_plan {
+	uintptr_t pc;			/* 0: empty */
+	int64_t cfa_offset;
+	uint8_t cfa_reg;
+	uint8_t ra;			/* the return address's register; it is among regs */
+	uint8_t n;			/* registers that were saved; the others are the callee's */
+	uint8_t regs[WF_PLAN_REGS];
+	int32_t offsets[WF_PLAN_REGS];	/* where, from the CFA */
+	bool is_ra_signed;
+};
+
 struct wf_cfi {				/* work space, too big for a signal stack */
+	struct wf_plan plans[WF_CFI_PLANS];
 	struct wf_row row, initial;
 	struct wf_row remembered[WF_CFI_REMEMBER];
 	unsigned n_remembered;
 };
+
+/* Forgets what was learnt of earlier walks: before the first, and when code may have changed. */
+void wf_cfi_init(struct wf_cfi *c);
 
 enum wf_cfi_result {
 	CFI_OK,				/* regs are the caller's */

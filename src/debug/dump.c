@@ -23,6 +23,7 @@ void
 wf_dump_init(struct dump *d, int fd)
 {
 	wf_out_init(&d->out, fd);
+	wf_cfi_init(&d->u.cfi);
 	memset(&d->syms, 0, sizeof(d->syms));
 	d->self = NULL;
 }

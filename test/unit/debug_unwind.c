@@ -94,6 +94,35 @@ TEST(a_stack_that_was_left_is_walked_to_its_entry)
 	EXPECT_STR(names[8], "wf_ctx_entry");
 }
 
+/* The second walk goes by what the first has learnt; it must come to the same registers. */
+TEST(plans_lead_where_descriptions_do)
+{
+	static struct wf_regs learnt[FRAMES];
+	uintptr_t lo = (uintptr_t)area, hi = lo + sizeof(area);
+
+	run_on_area(in_escape, 20);
+	for (int round = 0; round < 3; round++) {
+		size_t n = 0;
+
+		if (round != 1)
+			wf_cfi_init(&walker.cfi);
+		wf_unwind_ctx(&walker, &other, lo, hi, /* is_known */ true);
+		do {
+			if (round > 0) {
+				EXPECT_EQ(walker.regs.pc, learnt[n].pc);
+				EXPECT_EQ(memcmp(walker.regs.known, learnt[n].known,
+					      sizeof(learnt[n].known)),
+				    0);
+				for (int i = 0; i < WF_NREGS; i++)
+					EXPECT(!learnt[n].known[i] ||
+					    walker.regs.v[i] == learnt[n].v[i]);
+			}
+			learnt[n] = walker.regs;
+		} while (++n < FRAMES && wf_unwind_next(&walker));
+		EXPECT_EQ(n, 26);
+	}
+}
+
 TEST(an_escape_is_walked_through)
 {
 	run_on_area(in_escape, 0);
