@@ -219,7 +219,7 @@ TEST(heavy_pairs_leave_room_for_light_ones)
 	}
 }
 
-/* SCENARIOS 52934 of Go (W12): a chain of goroutines that start each other must not starve others. */
+/* Go issue 52934 (W12): a chain of goroutines that start each other must not starve others. */
 static void
 chain(void *arg)
 {
