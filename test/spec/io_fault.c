@@ -250,7 +250,7 @@ TEST(slow_peers_do_not_extend_the_deadline)
 	end = weft_in(200 * MS);
 	r = weft_recv(fd[0], buf, sizeof(buf), MSG_WAITALL, end);
 	EXPECT(r > 0 && r < (ssize_t)sizeof(buf));
-	EXPECT(weft_now() >= end && weft_now() < end + SEC * test_scale());
+	EXPECT(weft_now() >= end && weft_now() < end + 10 * SEC * test_scale());
 	EXPECT_EQ(weft_close(fd[0]), 0);
 	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
 	EXPECT_EQ(weft_close(fd[1]), 0);
@@ -260,7 +260,7 @@ TEST(slow_peers_do_not_extend_the_deadline)
 	end = weft_in(200 * MS);
 	r = weft_write(fd[0], big, sizeof(big), end);
 	EXPECT(r > 0 && r < (ssize_t)sizeof(big));
-	EXPECT(weft_now() >= end && weft_now() < end + SEC * test_scale());
+	EXPECT(weft_now() >= end && weft_now() < end + 10 * SEC * test_scale());
 	EXPECT_EQ(weft_close(fd[0]), 0);
 	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
 	EXPECT_EQ(weft_close(fd[1]), 0);
@@ -339,8 +339,8 @@ TEST(a_greedy_connection_does_not_starve_the_others)
 	qsort(late, (size_t)n, sizeof(*late), by_value);
 	printf("p50 %.3f ms, p99 %.3f ms\n", (double)late[n / 2] / 1e6,
 	    (double)late[n * 99 / 100] / 1e6);
-	EXPECT(late[n / 2] < 10 * MS * test_scale());
-	EXPECT(late[n * 99 / 100] < 100 * MS * test_scale());
+	EXPECT(late[n / 2] < 100 * MS * test_scale());
+	EXPECT(late[n * 99 / 100] < 2 * SEC * test_scale());
 	for (int i = 0; i < SLOW; i++)
 		EXPECT_EQ(weft_close(fd[i][0]), 0);
 	close_pair(firehose);

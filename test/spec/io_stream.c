@@ -104,7 +104,7 @@ TEST(a_read_of_nothing_times_out_and_later_ones_work)
 
 			EXPECT_EQ(weft_read(fd[0], &c, 1, i == 1 ? WEFT_NOW : end), -ETIMEDOUT);
 			EXPECT(limits[i] <= 0 || weft_now() >= end);
-			EXPECT(weft_now() - start < 2 * SEC * test_scale());
+			EXPECT(weft_now() - start < 10 * SEC * test_scale());
 		}
 		EXPECT_EQ(weft_write(fd[1], "x", 1, WEFT_NOW), 1);
 		/* What can go at once goes, whatever the deadline. A Unix socket is instant, so is
@@ -174,7 +174,7 @@ various_deadlines(int procs)
 		stream_pair(kind, fd[kind]);
 		EXPECT_EQ(weft_waitgroup_go(&wg, read_various, &fd[kind][0]), 0);
 	}
-	EXPECT_EQ(weft_waitgroup_wait(&wg, weft_in(20 * SEC * test_scale())), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, weft_in(40 * SEC * test_scale())), 0);
 	for (int kind = 0; kind < STREAM_KINDS; kind++)
 		close_pair(fd[kind]);
 }
@@ -196,7 +196,7 @@ trickle(void *arg)
 	int *fd = arg;
 
 	for (int i = 0; i < 40; i++) {
-		EXPECT_EQ(weft_write(*fd, "x", 1, weft_in(SEC)), 1);
+		EXPECT_EQ(weft_write(*fd, "x", 1, soon()), 1);
 		weft_sleep(5 * MS);
 	}
 }
@@ -210,7 +210,7 @@ TEST(deadlines_that_move_on_never_fire)
 	stream_pair(TCP, fd);
 	EXPECT_EQ(weft_waitgroup_go(&wg, trickle, &fd[1]), 0);
 	for (int i = 0; i < 40; i++)
-		EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(5 * SEC)), 1);
+		EXPECT_EQ(weft_read(fd[0], &c, 1, soon()), 1);
 	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
 	EXPECT_EQ(weft_write(fd[1], "y", 1, WEFT_FOREVER), 1);
 	EXPECT_EQ(weft_read(fd[0], &c, 1, WEFT_FOREVER), 1);
@@ -282,7 +282,7 @@ TEST(readers_and_writers_race_and_nothing_is_lost)
 		EXPECT_EQ(weft_waitgroup_go(&wg, racy_read, &rd), 0);
 		EXPECT_EQ(weft_waitgroup_go(&wg, racy_write, &wr), 0);
 	}
-	EXPECT_EQ(weft_waitgroup_wait(&wg, weft_in(20 * SEC * test_scale())), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, weft_in(40 * SEC * test_scale())), 0);
 	EXPECT_EQ(shutdown(fd[1], SHUT_WR), 0);
 	while (weft_read(fd[0], &c, 1, soon()) == 1) {
 		sums[0] += c;
@@ -364,7 +364,7 @@ TEST(readers_in_line_are_all_served_also_behind_one_that_gave_up)
 	for (int i = 0; i < 50; i++) {
 		/* Every third leaves the line early: the turn must pass it by. */
 		rd[i] =
-		    (struct reader){fd[0], i % 3 == 0 ? weft_in(20 * MS) : weft_in(20 * SEC), 0};
+		    (struct reader){fd[0], i % 3 == 0 ? weft_in(20 * MS) : soon(), 0};
 		EXPECT_EQ(weft_waitgroup_go(&wg, read_one, &rd[i]), 0);
 	}
 	weft_sleep(60 * MS);
@@ -499,7 +499,7 @@ TEST(all_calls_at_once_on_one_connection)
 		EXPECT_EQ(weft_waitgroup_go(&wg, hammer, &fd[i % 2]), 0);
 	let_run();
 	EXPECT_EQ(weft_close(fd[0]), 0);
-	EXPECT_EQ(weft_waitgroup_wait(&wg, weft_in(20 * SEC * test_scale())), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, weft_in(40 * SEC * test_scale())), 0);
 	EXPECT_EQ(weft_close(fd[1]), 0);
 }
 
@@ -538,7 +538,7 @@ TEST(a_hundred_connections_talk_both_ways)
 	}
 	for (int i = 0; i < 200; i++)
 		EXPECT_EQ(weft_waitgroup_go(&wg, talk, &t[i]), 0);
-	EXPECT_EQ(weft_waitgroup_wait(&wg, weft_in(20 * SEC * test_scale())), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, weft_in(40 * SEC * test_scale())), 0);
 	for (int i = 0; i < 200; i++)
 		EXPECT_EQ(weft_close(t[i].fd), 0);
 }

@@ -30,7 +30,7 @@
 static inline int64_t
 soon(void)
 {
-	return weft_in(5 * SEC * test_scale());
+	return weft_in(30 * SEC * test_scale());
 }
 
 enum stream_kind {

@@ -99,7 +99,7 @@ TEST(events_of_another_generation_are_dropped)
 	char c;
 
 	EXPECT_EQ(pipe(fd), 0);
-	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(50000000)), -ETIMEDOUT);
+	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(200000000)), -ETIMEDOUT);
 	pd = record(fd[0]);
 	(void)wf_enter();
 	EXPECT(pd->is_registered);
@@ -116,7 +116,7 @@ TEST(events_of_another_generation_are_dropped)
 	wf_leave();
 	EXPECT_EQ(waiters, 0);
 	/* What was ready and is not any more costs one look, not a wrong result. */
-	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(50000000)), -ETIMEDOUT);
+	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(200000000)), -ETIMEDOUT);
 	EXPECT_EQ(weft_close(fd[0]), 0);
 	EXPECT_EQ(weft_close(fd[1]), 0);
 }
@@ -130,7 +130,7 @@ TEST(close_forgets_everything)
 	char c;
 
 	EXPECT_EQ(pipe(fd), 0);
-	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(50000000)), -ETIMEDOUT);
+	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(200000000)), -ETIMEDOUT);
 	pd = record(fd[0]);
 	gen = pd->gen;
 	EXPECT_EQ(weft_close(fd[0]), 0);
