@@ -172,6 +172,7 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 	struct commit *c = &m->commit;
 	struct deadline_timer d;
 	bool timed = deadline != WEFT_FOREVER;
+	uint8_t flags = wf_load_relaxed(&g->flags);
 	bool complex;
 
 	cancellable = wf_can_cancel(g, cancellable);
@@ -186,14 +187,14 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 	c->complex = complex;
 	c->deadline = deadline;
 	c->timer = NULL;
-	if (wf_unlikely(wf_load_relaxed(&g->flags) & GF_BOUND)) {
+	if (wf_unlikely(flags & GF_BOUND)) {
 		c->kind = COMMIT_NONE;
 		return park_bound(m, g, c);
 	}
+	/* Every wait says it anew, solo ones too: the last one's answer must not end this one. */
+	if (wf_unlikely(cancellable != ((flags & GF_CANCELLABLE) != 0)))
+		wf_store_relaxed(&g->flags, (uint8_t)(flags ^ GF_CANCELLABLE));	/* ordered by W3 */
 	if (complex) {
-		uint8_t flags = wf_load_relaxed(&g->flags) & (uint8_t)~GF_CANCELLABLE;
-
-		wf_store_relaxed(&g->flags, cancellable ? flags | GF_CANCELLABLE : flags);
 		wf_store_relaxed(&g->committing, 1);
 		if (timed) {
 			wf_store_relaxed(&d.t.home, NULL);
