@@ -96,6 +96,7 @@ park(struct cond *c, struct waiter *w, int64_t deadline)
 	r = wf_park_check(deadline, /* cancellable */ true);
 	if (r == 0) {
 		w->index = PARKED;
+		WF_POINT("cond.parking");
 		r = wf_park_unlock(&c->lock, WAIT_COND, deadline, /* cancellable */ true);
 		if (r >= 0)
 			return 0;

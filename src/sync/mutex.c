@@ -55,7 +55,7 @@ spin(struct mutex *m, struct contender *c, uint32_t old)
 static bool
 take(struct mutex *m, struct contender *c, uint32_t *old)
 {
-	while ((*old & (MUTEX_LOCKED | MUTEX_STARVING)) == 0) {
+	while ((*old & MUTEX_LOCKED) == 0) {
 		uint32_t state = *old | MUTEX_LOCKED;
 
 		if (c->has_woken)
@@ -85,7 +85,7 @@ announce_locked(struct mutex *m, struct contender *c, int64_t deadline)
 		state = c->has_woken ? old & ~MUTEX_WOKEN : old;
 		if (may_wait == 0)
 			state |= MUTEX_WAITERS;
-		if (may_wait == 0 && starves && (old & MUTEX_LOCKED) != 0)
+		if (may_wait == 0 && starves)
 			state |= MUTEX_STARVING;
 		/* Relaxed: what is passed on is in state itself and under lock. */
 		if (wf_cas_relaxed(&m->state, &old, state))
@@ -112,6 +112,7 @@ wait_turn(struct mutex *m, struct contender *c, int64_t deadline, enum wf_wait_r
 	struct waiter w;
 	int r;
 
+	WF_POINT("mutex.queueing");
 	wf_lock(&m->lock);
 	r = announce_locked(m, c, deadline);
 	if (r != 0) {
@@ -236,8 +237,8 @@ needs_wake(uint32_t state)
 }
 
 /*
- * M8, the normal case: w is claimed to compete. False: others began to starve meanwhile, so that
- * it must be the owner. WOKEN, which was set for it, is then nobody's.
+ * M8, the normal case: a waiter is claimed, to compete. False: another began to starve meanwhile,
+ * so that it must be the owner.
  */
 static bool
 free_for_all(struct mutex *m)
@@ -247,7 +248,6 @@ free_for_all(struct mutex *m)
 	while ((old & MUTEX_STARVING) == 0)
 		if (wf_cas_release(&m->state, &old, old & ~MUTEX_LOCKED))	/* A1 */
 			return true;
-	wf_and_acqrel(&m->state, ~MUTEX_WOKEN);
 	return false;
 }
 

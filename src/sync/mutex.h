@@ -65,7 +65,7 @@ mutex_trylock(struct mutex *m)
 {
 	uint32_t old = wf_load_relaxed(&m->state);	/* a first guess for the CAS */
 
-	while ((old & (MUTEX_LOCKED | MUTEX_STARVING)) == 0)
+	while ((old & MUTEX_LOCKED) == 0)
 		if (wf_cas_acquire(&m->state, &old, old | MUTEX_LOCKED))	/* A1 */
 			return true;
 	return false;

@@ -109,6 +109,7 @@ weft_rwmutex_rlock(weft_rwmutex *pub)
 
 	if (wf_likely(!has_writer(old)))
 		return;
+	WF_POINT("rwmutex.reader_counted");
 	wf_enter();
 	wait_for_writer(rw);
 	wf_leave();

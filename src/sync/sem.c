@@ -107,19 +107,18 @@ static int
 announce_locked(struct sem *s, uint64_t n, int64_t deadline)
 {
 	int may_wait = wf_park_check(deadline, /* cancellable */ true);
+	uint64_t old = wf_load_relaxed(&s->state);	/* a first guess for the CAS */
 
 	for (;;) {
-		uint64_t old;
-
-		if (try_take(s, n))
-			return 0;
+		if ((old & WAITERS) == 0 && old / 2 >= n) {
+			if (wf_cas_acquire(&s->state, &old, old - n * 2))	/* F1 */
+				return 0;
+			continue;
+		}
 		if (may_wait < 0)
 			return may_wait;
-		old = wf_load_relaxed(&s->state);	/* a first guess for the CAS */
-		if ((old & WAITERS) != 0)
-			return 1;
 		/* Relaxed: the waiter is under lock. */
-		if (old / 2 < n && wf_cas_relaxed(&s->state, &old, old | WAITERS))
+		if ((old & WAITERS) != 0 || wf_cas_relaxed(&s->state, &old, old | WAITERS))
 			return 1;
 	}
 }
@@ -214,6 +213,7 @@ give_to_waiters(struct sem *s, uint64_t n)
 		return TOO_MANY;
 	}
 	grant_locked(s, state / 2 + n, &ready);
+	WF_POINT("sem.granted");
 	wf_unlock(&s->lock);		/* The last touch. */
 	wf_ready_all(&ready);
 	return GIVEN;

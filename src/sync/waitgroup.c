@@ -51,6 +51,7 @@ release_all(struct waitgroup *wg)
 	while ((w = waitlist_take(&wg->waiters)) != NULL)
 		if (wf_claim(w, 0))
 			gqueue_put(&ready, w->g);
+	WF_POINT("waitgroup.released");
 	wf_unlock(&wg->lock);		/* The last touch. */
 	wf_ready_all(&ready);						/* D2 */
 	if (state != WAITERS)

@@ -356,7 +356,7 @@ waiting_in(struct duel *d)
 static void
 signal_at_the_deadline(void)
 {
-	int rounds = scaled(400);
+	int rounds = scaled(1000);
 
 	for (int i = 0; i < rounds; i++) {
 		struct duel d = { .deadline = weft_in((40 + i % 40) * US) };

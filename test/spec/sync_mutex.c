@@ -308,7 +308,7 @@ count_impatiently(void *p)
 static void
 impatient_and_patient(void)
 {
-	struct counter c = { .rounds = scaled(600) };
+	struct counter c = { .rounds = scaled(2000) };
 	struct crew a, b;
 
 	crew_start(&a, count_impatiently, &c, 8, 2);
@@ -399,7 +399,7 @@ static void
 last_owner_frees(void)
 {
 	_Atomic int freed = 0;
-	int rounds = scaled(2000);
+	int rounds = scaled(10000);
 
 	for (int i = 0; i < rounds; i++) {
 		struct object *o = calloc(1, sizeof(*o));

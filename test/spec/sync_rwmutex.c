@@ -334,7 +334,7 @@ static void
 last_one_frees(void)
 {
 	_Atomic int freed = 0;
-	int rounds = scaled(1500);
+	int rounds = scaled(6000);
 
 	for (int i = 0; i < rounds; i++) {
 		struct object *o = calloc(1, sizeof(*o));

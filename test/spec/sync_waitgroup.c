@@ -116,7 +116,7 @@ done_it(void *wg)
 static void
 wait_by_polling(void)
 {
-	int rounds = scaled(300);
+	int rounds = scaled(1500);
 
 	for (int i = 0; i < rounds; i++) {
 		weft_waitgroup *wg = calloc(1, sizeof(*wg));
@@ -361,10 +361,11 @@ add_negative(void *delta)
 /* A done() too many means that some other work is not waited for. SCENARIOS 131. */
 TEST(a_negative_counter_panics)
 {
-	int deltas[] = { -2, -1000000, INT32_MIN, INT32_MIN + 1 };
+	/* The last two are too large: the counter ends at 2^30. */
+	int deltas[] = { -2, -1000000, INT32_MIN, INT32_MIN + 1, 1 << 30, INT32_MAX };
 
 	expect_panic(done_too_often, NULL, "sync: negative WaitGroup counter");
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 6; i++)
 		expect_panic(add_negative, &deltas[i], "sync: negative WaitGroup counter");
 	expect_death(done_too_often, "panic: sync: negative WaitGroup counter\n");
 }

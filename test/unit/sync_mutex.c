@@ -28,6 +28,7 @@ struct player {
 	char name;
 	int64_t deadline;
 	_Atomic int result;		/* + 1000, when it is known */
+	unsigned seen;			/* the mutex's state while we had it */
 };
 
 static struct mutex *
@@ -82,6 +83,7 @@ play(void *p)
 		int i = wf_add_relaxed(&g->n_log, 1);
 
 		g->log[i] = me->name;
+		me->seen = state_of(g);
 		weft_mutex_unlock(&g->m);
 	}
 	wf_add_release(&g->ended, 1);
@@ -172,7 +174,8 @@ TEST(an_emptied_queue_leaves_no_bits)
 	struct player p;
 
 	weft_mutex_lock(&g.m);
-	start(&p, &g, 'a', weft_in(2 * MS));
+	start(&p, &g, 'a', weft_in(PATIENCE));
+	await_queue(&g, 1);
 	await_ended(&g, 1);
 	EXPECT_EQ(state_of(&g), MUTEX_LOCKED);
 	weft_mutex_unlock(&g.m);
@@ -186,10 +189,10 @@ TEST(an_emptied_queue_leaves_no_bits)
  * True: the mutex is ours and STARVING. False: 'a' won after all.
  */
 static bool
-make_starving(struct game *g, struct player *a)
+make_starving(struct game *g, struct player *a, int64_t deadline)
 {
 	weft_mutex_lock(&g->m);
-	start(a, g, 'a', WEFT_FOREVER);
+	start(a, g, 'a', deadline);
 	await_queue(g, 1);
 	weft_sleep(2 * MS);
 	/* It is woken, and with one P can't run before we have it again. */
@@ -200,6 +203,8 @@ make_starving(struct game *g, struct player *a)
 		weft_yield();
 	return wf_load_acquire(&g->ended) == 0;
 }
+
+static int ran_at_once;
 
 static void
 expect_hand_over(struct game *g, struct player *p)
@@ -212,8 +217,9 @@ expect_hand_over(struct game *g, struct player *p)
 	await_queue(g, 3);
 	await_ended(g, 1);
 	EXPECT_EQ(p[2].result, 1000 - ETIMEDOUT);
-	/* Unlock gives it away: it is never free on the way. */
+	/* Unlock gives it away: it is never free on the way. And lets the new owner run at once. */
 	weft_mutex_unlock(&g->m);
+	ran_at_once += wf_load_acquire(&g->n_log) > 0;
 	EXPECT(!weft_mutex_trylock(&g->m) || wf_load_acquire(&g->n_log) == 2);
 }
 
@@ -231,7 +237,7 @@ TEST(a_starving_waiter_is_handed_the_lock)
 		static struct player p[3];
 
 		memset(&g, 0, sizeof(g));
-		if (!make_starving(&g, &p[0])) {
+		if (!make_starving(&g, &p[0], WEFT_FOREVER)) {
 			await_ended(&g, 1);
 			continue;
 		}
@@ -244,6 +250,64 @@ TEST(a_starving_waiter_is_handed_the_lock)
 		handed++;
 	}
 	EXPECT_EQ(handed, 3);
+	/* At least one: now and then the monitor moves things about. */
+	EXPECT(ran_at_once > 0);
+}
+
+/* A starving waiter gives up: were the mode to stay, nobody could lock the free mutex any more. */
+TEST(starvation_ends_with_a_waiter_that_gives_up)
+{
+	int seen = 0;
+
+	weft_gomaxprocs(1);
+	for (int i = 0; i < 20 && seen == 0; i++) {
+		static struct game g;
+		static struct player p;
+
+		memset(&g, 0, sizeof(g));
+		if (!make_starving(&g, &p, weft_in(PATIENCE))) {
+			await_ended(&g, 1);
+			if (state_of(&g) != 0)	/* it gave up before it starved */
+				weft_mutex_unlock(&g.m);
+			continue;
+		}
+		await_ended(&g, 1);
+		EXPECT_EQ(p.result, 1000 - ETIMEDOUT);
+		EXPECT_EQ(state_of(&g), MUTEX_LOCKED);
+		weft_mutex_unlock(&g.m);
+		expect_pristine(&g);
+		seen = 1;
+	}
+	EXPECT_EQ(seen, 1);
+}
+
+/* A waiter that is handed the lock after less than 1 ms ends the mode: hand-over is slow. */
+TEST(starvation_ends_with_a_short_wait)
+{
+	int seen = 0;
+
+	weft_gomaxprocs(1);
+	for (int i = 0; i < 50 && seen == 0; i++) {
+		static struct game g;
+		static struct player p[3];
+
+		memset(&g, 0, sizeof(g));
+		if (!make_starving(&g, &p[0], WEFT_FOREVER)) {
+			await_ended(&g, 1);
+			continue;
+		}
+		start(&p[1], &g, 'b', WEFT_FOREVER);
+		await_queue(&g, 2);
+		start(&p[2], &g, 'c', WEFT_FOREVER);
+		await_queue(&g, 3);
+		weft_mutex_unlock(&g.m);
+		await_ended(&g, 3);
+		EXPECT_EQ(p[0].seen, MUTEX_LOCKED | MUTEX_WAITERS | MUTEX_STARVING);
+		/* Unless the machine made b wait for a millisecond. */
+		seen = p[1].seen == (MUTEX_LOCKED | MUTEX_WAITERS);
+		expect_pristine(&g);
+	}
+	EXPECT_EQ(seen, 1);
 }
 
 /* ---- Windows ---- */
@@ -317,6 +381,75 @@ TEST(a_waiter_claimed_when_starvation_begins_is_the_owner)
 
 	await_ended(&g, 3);
 	EXPECT_STR(g.log, "wy");
+	expect_pristine(&g);
+}
+
+/*
+ * The lock was found held (M2), and is free when the waiter comes to queue (M3). Nobody would
+ * wake it.
+ */
+TEST(unlock_before_the_waiter_queues)
+{
+	struct game g = { .n_log = 0 };
+	struct player a;
+
+	weft_gomaxprocs(4);
+	weft_mutex_lock(&g.m);
+	hold_at("mutex.queueing");
+	start(&a, &g, 'a', WEFT_FOREVER);
+	hold_await("mutex.queueing");
+	weft_mutex_unlock(&g.m);
+	EXPECT_EQ(state_of(&g), 0);
+	hold_release("mutex.queueing");
+	await_ended(&g, 1);
+	expect_pristine(&g);
+}
+
+/* Holds y at the moment it was woken, with another one, w, behind it, and the lock ours again. */
+static void
+hold_woken(struct game *g, struct player *y, struct player *w)
+{
+	weft_gomaxprocs(4);
+	weft_mutex_lock(&g->m);
+	start(y, g, 'y', WEFT_FOREVER);
+	await_queue(g, 1);
+	start(w, g, 'w', WEFT_FOREVER);
+	await_queue(g, 2);
+	hold_at("mutex.woken");
+	weft_mutex_unlock(&g->m);
+	hold_await("mutex.woken");
+	EXPECT(weft_mutex_trylock(&g->m));
+	EXPECT_EQ(state_of(g), MUTEX_LOCKED | MUTEX_WAITERS | MUTEX_WOKEN);
+}
+
+/* One that lost to a passer-by waits again at the front: it came first. */
+TEST(a_loser_goes_back_to_the_front)
+{
+	struct game g = { .n_log = 0 };
+	struct player y, w;
+
+	hold_woken(&g, &y, &w);
+	hold_release("mutex.woken");
+	await_queue(&g, 2);
+	weft_mutex_unlock(&g.m);
+	await_ended(&g, 2);
+	EXPECT_STR(g.log, "yw");
+	expect_pristine(&g);
+}
+
+/* One is awake already: an unlock that woke another each time would wake them all for nothing. */
+TEST(unlock_wakes_nobody_while_one_is_awake)
+{
+	struct game g = { .n_log = 0 };
+	struct player y, w;
+
+	hold_woken(&g, &y, &w);
+	weft_mutex_unlock(&g.m);
+	EXPECT_EQ(queue_length(&g), 1);
+	EXPECT_EQ(state_of(&g), MUTEX_WAITERS | MUTEX_WOKEN);
+	hold_release("mutex.woken");
+	await_ended(&g, 2);
+	EXPECT_STR(g.log, "yw");
 	expect_pristine(&g);
 }
 

@@ -138,30 +138,38 @@ TEST(rwmutex_unlock_lets_waiting_readers_in_first)
  * writer gets the mutex and finds two writers. It must wait, for the readers too, and must be
  * told.
  */
+static void
+meet_leaving_writer(struct stage *s, int readers)
+{
+	memset(s->log, 0, sizeof(s->log));
+	s->n_log = s->ended = 0;
+	weft_rwmutex_lock(&s->rw);
+	if (readers > 0) {
+		start(read_once, s);
+		await_word(s, WRITERS(1) + READERS(1));
+	}
+	hold_at("rwmutex.writers_unlocked");
+	start(unlock_rw, s);
+	hold_await("rwmutex.writers_unlocked");
+	start(write_once, s);
+	await_word(s, WRITERS(2) + READERS(readers));
+	EXPECT(!weft_rwmutex_tryrlock(&s->rw));
+	EXPECT(!weft_rwmutex_trylock(&s->rw));
+	weft_sleep(2 * MS);	/* for the writer to get in, if it can */
+	EXPECT_EQ(s->n_log, 0);
+	hold_release("rwmutex.writers_unlocked");
+	await_ended(s, 2 + readers);
+	EXPECT_STR(s->log, readers > 0 ? "rw" : "w");
+	EXPECT_EQ(word_of(s), 0);
+}
+
 TEST(rwmutex_a_writer_meets_one_that_leaves)
 {
-	for (int with_reader = 0; with_reader <= 1; with_reader++) {
-		struct stage s;
+	struct stage s;
 
-		set_stage(&s);
-		weft_rwmutex_lock(&s.rw);
-		if (with_reader) {
-			start(read_once, &s);
-			await_word(&s, WRITERS(1) + READERS(1));
-		}
-		hold_at("rwmutex.writers_unlocked");
-		start(unlock_rw, &s);
-		hold_await("rwmutex.writers_unlocked");
-		start(write_once, &s);
-		await_word(&s, WRITERS(2) + READERS(with_reader));
-		EXPECT(!weft_rwmutex_tryrlock(&s.rw));
-		EXPECT(!weft_rwmutex_trylock(&s.rw));
-		EXPECT_EQ(s.n_log, 0);
-		hold_release("rwmutex.writers_unlocked");
-		await_ended(&s, 2 + with_reader);
-		EXPECT_STR(s.log, with_reader ? "rw" : "w");
-		EXPECT_EQ(word_of(&s), 0);
-	}
+	set_stage(&s);
+	meet_leaving_writer(&s, 0);
+	meet_leaving_writer(&s, 1);
 }
 
 /* The same, and the old writer is gone before the new one looks (W7): it was let in meanwhile. */
@@ -203,6 +211,32 @@ TEST(rwmutex_readers_leave_before_the_writer_has_added_them)
 	await_ended(&s, 2);
 	EXPECT_STR(s.log, "wr");
 	EXPECT_EQ(word_of(&s), 0);
+	/* No pass was left behind for a writer that would have to wait. */
+	meet_leaving_writer(&s, 0);
+}
+
+/* A reader is counted (W1) and has not queued (W2) when the writer lets it in. */
+TEST(rwmutex_a_reader_is_let_in_before_it_waits)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_rwmutex_lock(&s.rw);
+	hold_at("rwmutex.reader_counted");
+	start(read_once, &s);
+	hold_await("rwmutex.reader_counted");
+	weft_rwmutex_unlock(&s.rw);
+	hold_release("rwmutex.reader_counted");
+	await_ended(&s, 1);
+	EXPECT_EQ(word_of(&s), 0);
+	/* Its pass is used up: the next reader has to wait for the next writer. */
+	weft_rwmutex_lock(&s.rw);
+	start(read_once, &s);
+	await_word(&s, WRITERS(1) + READERS(1));
+	weft_sleep(2 * MS);
+	EXPECT_EQ(s.ended, 1);
+	weft_rwmutex_unlock(&s.rw);
+	await_ended(&s, 2);
 }
 
 /* ---- Cond ---- */
@@ -242,6 +276,28 @@ TEST(cond_a_signal_before_the_park_counts)
 		await_ended(&s, 1);
 		EXPECT_EQ(s.result, 1000);
 	}
+}
+
+/* ... and is spent: the next waiter, which is parked already, does not get it too. */
+TEST(cond_a_signal_before_the_park_wakes_one)
+{
+	struct stage s;
+
+	set_stage(&s);
+	hold_at("cond.unlocked");
+	start(wait_cond, &s);
+	hold_await("cond.unlocked");
+	hold_at("cond.parking");
+	start(wait_cond, &s);
+	hold_await("cond.parking");
+	hold_release("cond.parking");
+	weft_cond_signal(&s.c);
+	hold_release("cond.unlocked");
+	await_ended(&s, 1);
+	weft_sleep(2 * MS);
+	EXPECT_EQ(s.ended, 1);
+	weft_cond_signal(&s.c);
+	await_ended(&s, 2);
 }
 
 /* ... also when its deadline passes before it looks. */
@@ -307,11 +363,17 @@ wait_wg(void *p)
 	end(s, weft_waitgroup_wait(&s->wg, s->deadline));
 }
 
+/* Its state, the first word: counter * 2, and 1 when somebody waits. */
+static int
+wg_state(struct stage *s)
+{
+	return wf_load_acquire((_Atomic int32_t *)(void *)&s->wg);
+}
+
 static void
 await_wg_waiter(struct stage *s)
 {
-	/* state is the first word: counter * 2, and 1 when somebody waits. */
-	while ((wf_load_acquire((_Atomic int32_t *)(void *)&s->wg) & 1) == 0)
+	while ((wg_state(s) & 1) == 0)
 		weft_yield();
 }
 
@@ -366,6 +428,52 @@ TEST(waitgroup_release_finds_its_waiter_gone)
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
 }
 
+/*
+ * Nobody is in the queue, so nobody keeps the group alive while the last done() is inside it. A
+ * wait must not return before done() has unlocked: the group might be freed then. (G3.)
+ */
+TEST(waitgroup_wait_does_not_return_while_done_is_inside)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_waitgroup_add(&s.wg, 1);
+	s.deadline = weft_in(PATIENCE);
+	start(wait_wg, &s);
+	await_wg_waiter(&s);
+	hold_at("waitgroup.zero");
+	start(done_wg, &s);
+	hold_await("waitgroup.zero");
+	await_ended(&s, 1);
+	hold_at("waitgroup.released");
+	hold_release("waitgroup.zero");
+	hold_await("waitgroup.released");
+	EXPECT_EQ(wg_state(&s), 0);
+	s.deadline = WEFT_NOW;
+	start(wait_wg, &s);
+	weft_sleep(5 * MS);
+	EXPECT_EQ(s.ended, 1);
+	hold_release("waitgroup.released");
+	await_ended(&s, 3);
+	EXPECT_EQ(s.ended, 3);
+}
+
+/* The last waiter to give up takes the bit along: done() is one instruction again. */
+TEST(waitgroup_an_emptied_queue_leaves_no_bit)
+{
+	struct stage s;
+
+	set_stage(&s);
+	weft_waitgroup_add(&s.wg, 1);
+	s.deadline = weft_in(PATIENCE);
+	start(wait_wg, &s);
+	await_wg_waiter(&s);
+	await_ended(&s, 1);
+	EXPECT_EQ(wg_state(&s), 2);
+	weft_waitgroup_done(&s.wg);
+	EXPECT_EQ(wg_state(&s), 0);
+}
+
 /* A waiter that gave up is still in the queue when the last done() comes. */
 TEST(waitgroup_release_skips_one_that_is_giving_up)
 {
@@ -407,7 +515,10 @@ TEST(waitgroup_add_during_the_release_panics)
 	weft_waitgroup_add(&s.wg, 0);
 	EXPECT_EQ(weft_try(add_wg, &s.wg, msg, sizeof(msg)), 1);
 	EXPECT_STR(msg, "sync: WaitGroup misuse: Add called concurrently with Wait");
-	/* That add has counted, as in Go; done() would panic of it. The process ends here. */
+	/* It has released nobody: that is for done() to do. */
+	weft_sleep(2 * MS);
+	EXPECT_EQ(s.ended, 0);
+	/* The add has counted, as in Go; done() would panic of it. The process ends here. */
 }
 
 /* ---- Sem ---- */
@@ -449,8 +560,12 @@ TEST(sem_release_finds_its_waiter_gone)
 	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
 	EXPECT(weft_sem_tryacquire(&s.sem, 1));
 	EXPECT(!weft_sem_tryacquire(&s.sem, 1));
+	/* Nobody waits, so nobody keeps it alive: it must start again, not give under the lock. */
+	hold_at("sem.granted");
 	hold_release("sem.has_waiters");
 	await_ended(&s, 2);
+	EXPECT_EQ(hold_count("sem.granted"), 0);
+	hold_release("sem.granted");
 	EXPECT(weft_sem_tryacquire(&s.sem, 1));
 	EXPECT(!weft_sem_tryacquire(&s.sem, 1));
 }
