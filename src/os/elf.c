@@ -68,26 +68,6 @@ wf_os_map_file(const char *path, size_t *ret_bytes)
 	return p;
 }
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
-
-/* glibc's own lookup for unwinders: lock-free, so it also works in a crash inside dlopen(). */
-bool
-wf_os_elf_find(uintptr_t pc, struct wf_os_elf *ret)
-{
-	struct dl_find_object o;
-
-	if (_dl_find_object((void *)pc, &o) != 0)
-		return false;
-	ret->lo = (uintptr_t)o.dlfo_map_start;
-	ret->hi = (uintptr_t)o.dlfo_map_end;
-	ret->bias = o.dlfo_link_map->l_addr;
-	ret->path = o.dlfo_link_map->l_name;
-	ret->eh_frame_hdr = (uintptr_t)o.dlfo_eh_frame;
-	return true;
-}
-
-#else
-
 struct search {
 	uintptr_t pc;
 	struct wf_os_elf *ret;
@@ -121,15 +101,36 @@ look_at(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
+/* glibc's own lookup for unwinders: lock-free, so it also works in a crash inside dlopen(). */
+static bool
+find_without_lock(uintptr_t pc, struct wf_os_elf *ret)
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
+	struct dl_find_object o;
+
+	if (_dl_find_object((void *)pc, &o) != 0)
+		return false;
+	ret->lo = (uintptr_t)o.dlfo_map_start;
+	ret->hi = (uintptr_t)o.dlfo_map_end;
+	ret->bias = o.dlfo_link_map->l_addr;
+	ret->path = o.dlfo_link_map->l_name;
+	ret->eh_frame_hdr = (uintptr_t)o.dlfo_eh_frame;
+	/* In a static program it knows the code only (glibc 2.36), not the tables beside it. */
+	return ret->eh_frame_hdr >= ret->lo && ret->eh_frame_hdr < ret->hi;
+#else
+	(void)pc;
+	(void)ret;
+	return false;
+#endif
+}
+
 bool
 wf_os_elf_find(uintptr_t pc, struct wf_os_elf *ret)
 {
 	struct search s = {.pc = pc, .ret = ret};
 
-	return dl_iterate_phdr(look_at, &s) == 1;
+	return find_without_lock(pc, ret) || dl_iterate_phdr(look_at, &s) == 1;
 }
-
-#endif
 
 bool
 wf_os_exe_path(char *buf, size_t cap)
