@@ -8,12 +8,38 @@
 #include "sched/panic.h"
 #include "sched/self_set.h"
 
-/* A foreign thread ends: its M may serve another. */
+/*
+ * The goroutine of a foreign thread ends with it: what it deferred runs now, outside all frames. If
+ * pthread_exit(3) came in the middle of some, what lay in them is lost: the places where panics
+ * land, and the first record in that memory with all that are older.
+ */
+static void
+end_bound(struct g *g)
+{
+	uintptr_t lo = wf_load_relaxed(&g->stack_lo), hi = wf_load_relaxed(&g->stack_hi);
+	struct wf_defer **at = &g->defers;
+
+	g->tries = NULL;
+	while (*at != NULL && ((uintptr_t)*at < lo || (uintptr_t)*at >= hi))
+		at = &(*at)->next;
+	*at = NULL;
+	if (g->defers != NULL) {
+		(void)wf_enter();
+		wf_run_defers(g);
+		wf_leave();
+	}
+}
+
+/* A foreign thread ends: its M may serve another, and keeps nothing of this one. */
 static void
 foreign_ends(void *arg)
 {
 	struct m *m = arg;
 
+	if (wf_load_relaxed(&m->gate.hold) == HOLD_FORKED)
+		return;
+	end_bound(&m->bound_g);
+	wf_store_relaxed(&m->gate.in_syscall, 0);
 	wf_os_sigaltstack_free(m->sigstack, SIGSTACK_BYTES);
 	m->sigstack = NULL;
 	wf_lock(&wf_sched.lock);
