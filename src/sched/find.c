@@ -264,6 +264,7 @@ wait_in_poller(struct m *m)
 	int64_t now;
 	uint32_t n;
 
+	wf_fence_seqcst();						/* V3 */
 	if (wf_poll_nwaiters() == 0 && until == INT64_MAX)
 		return false;
 	if (wf_xchg_seqcst(&wf_sched.last_poll, 0) == 0) {

@@ -115,6 +115,7 @@ park_bound(struct m *m, struct g *g, const struct commit *c)
 		c->unlock(c->arg);
 	else if (c->arg != NULL)
 		wf_unlock(c->arg);
+	wf_want_poller();
 	if (forever) {
 		/* One that waits with a deadline wakes by itself: the program is not dead. */
 		wf_lock(&wf_sched.lock);

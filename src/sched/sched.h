@@ -253,6 +253,7 @@ bool wf_start_spinning(struct m *m, bool force);
 void wf_hand_off(struct p *p);
 bool wf_has_work(int64_t now);
 void wf_wake_poller(int64_t when);
+void wf_want_poller(void);
 /* ---- locked.c: goroutines locked to threads ---- */
 void wf_stop_locked(struct m *m);
 void wf_start_locked(struct m *m, struct g *g);

@@ -126,6 +126,7 @@ wf_hand_off(struct p *p)
 		wf_wake_one();
 	if (next != INT64_MAX)
 		wf_wake_poller(next);
+	wf_want_poller();
 }
 
 /* There is a timer for `when`: the thread in the poller must not sleep past it. */
@@ -138,4 +139,18 @@ wf_wake_poller(int64_t when)
 	} else if (wf_load_seqcst(&wf_sched.n_idle_p) != 0) {
 		wf_wake_one();
 	}
+}
+
+/*
+ * A goroutine waits in the poller, and the thread it is on will not look for work: if no thread is
+ * there and none looks for work, an idle P's must go (V1, V2).
+ */
+void
+wf_want_poller(void)
+{
+	if (wf_poll_nwaiters() == 0)
+		return;
+	wf_fence_seqcst();						/* V1 */
+	if (wf_load_seqcst(&wf_sched.last_poll) != 0)
+		wf_wake_one();						/* V2 */
 }

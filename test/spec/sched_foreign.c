@@ -1,5 +1,5 @@
 /*
- * Threads that weft did not start, and what they leave behind.
+ * Threads that weft did not start, while the rest of the process sleeps; and what they leave behind.
  */
 #include <weft.h>
 
@@ -7,8 +7,65 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
 
+static int fds[2];
+static weft_chan *done;
 static atomic_int ran;
+
+static void
+pause_ms(long ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Reads by weft, and says when. */
+static void *
+read_one(void *arg)
+{
+	int one = 1;
+	char c;
+
+	(void)arg;
+	pause_ms(500);			/* the monitor sleeps deeply, too */
+	EXPECT_EQ(weft_read(fds[0], &c, 1, WEFT_FOREVER), 1);
+	EXPECT_EQ(weft_chan_send(done, &one, WEFT_FOREVER), 0);
+	return NULL;
+}
+
+/* Knows nothing of weft. */
+static void *
+write_later(void *arg)
+{
+	(void)arg;
+	pause_ms(800);
+	EXPECT_EQ(write(fds[1], "x", 1), 1);
+	return NULL;
+}
+
+/*
+ * A plain thread waits for a descriptor when no goroutine does: all threads of the runtime sleep by
+ * then, and nobody asks the poller unless one of them is told to. It would wait for ever.
+ */
+TEST(a_plain_thread_waits_for_a_descriptor_while_all_else_sleeps)
+{
+	pthread_t reader, writer;
+	int v = 0;
+
+	EXPECT_EQ(pipe(fds), 0);
+	done = weft_chan_new(sizeof(int), 0);
+	pthread_create(&writer, NULL, write_later, NULL);
+	pthread_create(&reader, NULL, read_one, NULL);
+	EXPECT_EQ(weft_chan_recv(done, &v, WEFT_FOREVER), 1);
+	pthread_join(reader, NULL);
+	pthread_join(writer, NULL);
+	weft_chan_unref(done);
+	EXPECT_EQ(close(fds[0]), 0);
+	EXPECT_EQ(close(fds[1]), 0);
+}
 
 static void
 note_run(void *arg)
