@@ -8,6 +8,19 @@
 #include <errno.h>
 #include <netdb.h>
 
+/* A name to listen at stands for one address: the first of IPv4 if there is one, as in Go. */
+static void
+take_one(struct addr_list *l)
+{
+	for (struct addrinfo *a = l->found; a != NULL; a = a->ai_next) {
+		if (a->ai_family == AF_INET) {
+			l->next = a;
+			break;
+		}
+	}
+	l->n = 1;
+}
+
 int
 wf_addr_list_init(struct addr_list *l, const struct addr_spec *s, bool passive, int64_t deadline)
 {
@@ -29,6 +42,8 @@ wf_addr_list_init(struct addr_list *l, const struct addr_spec *s, bool passive, 
 	for (struct addrinfo *a = l->found; a != NULL; a = a->ai_next)
 		l->n++;
 	l->next = l->found;
+	if (passive && s->host[0] != '\0' && l->n > 1)
+		take_one(l);
 	return l->n > 0 ? 0 : -ENOENT;
 }
 
