@@ -236,21 +236,6 @@ needs_wake(uint32_t state)
 	    && (state & (MUTEX_WOKEN | MUTEX_STARVING)) != MUTEX_WOKEN;
 }
 
-/*
- * M8, the normal case: a waiter is claimed, to compete. False: another began to starve meanwhile,
- * so that it must be the owner.
- */
-static bool
-free_for_all(struct mutex *m)
-{
-	uint32_t old = wf_load_relaxed(&m->state);	/* a first guess for the CAS */
-
-	while ((old & MUTEX_STARVING) == 0)
-		if (wf_cas_release(&m->state, &old, old & ~MUTEX_LOCKED))	/* A1 */
-			return true;
-	return false;
-}
-
 bool
 wf_mutex_unlock_slow(struct mutex *m)
 {
@@ -273,7 +258,7 @@ wf_mutex_unlock_slow(struct mutex *m)
 		old = wf_load_relaxed(&m->state);
 	}
 	if (!hands_over)
-		hands_over = !free_for_all(m);
+		wf_and_acqrel(&m->state, ~MUTEX_LOCKED);		/* M8; A1 */
 
 	/* m may be gone. The waiter's frame is not, until it is readied. */
 	w->index = hands_over ? TOLD_OWNER : TOLD_TRY;

@@ -346,10 +346,10 @@ TEST(nobody_gets_in_between_claim_and_unlock)
 
 /*
  * The same moment; now one that was woken before, and lost, comes back and declares that it
- * starves. The waiter in the hand of unlock was woken to compete, and nobody may compete in a
- * starving mutex: unless it becomes the owner, the mutex is locked for ever. (M8.)
+ * starves. The waiter in the hand of unlock was woken to compete, and must find a mutex that
+ * can be had; the starving one is next.
  */
-TEST(a_waiter_claimed_when_starvation_begins_is_the_owner)
+TEST(starvation_begins_while_a_waiter_is_claimed)
 {
 	struct game g = { .n_log = 0 };
 	struct player y, w;
