@@ -30,9 +30,11 @@ look_around(struct p *p)
 		run_timers(p, wf_os_now());
 	/*
 	 * Not while half of the ring is full: what a batch brings would push those that wait there out to
-	 * the global queue, behind all that comes later. They stay in the kernel's list, in order.
+	 * the global queue, behind all that comes later. They stay in the kernel's list, in order. But
+	 * not longer than a full ring takes to come round: it may be full for ever.
 	 */
-	if (runq_len_racy(&p->runq) > RUNQ_CAP / 2) {
+	if (runq_len_racy(&p->runq) > RUNQ_CAP / 2 &&
+	    ++p->looks_skipped < RUNQ_CAP / POLL_PICKS) {
 		int64_t last = wf_load_relaxed(&wf_sched.last_poll);
 
 		/* We shall ask soon: the monitor need not, it would put them on the global queue. */
@@ -40,6 +42,7 @@ look_around(struct p *p)
 			(void)wf_cas_acqrel(&wf_sched.last_poll, &last, wf_os_now());
 		return;
 	}
+	p->looks_skipped = 0;
 	if (wf_poll_nwaiters() > 0 && wf_load_relaxed(&wf_sched.last_poll) != 0 &&
 	    wf_xchg_acquire(&wf_sched.polling, 1u) == 0) {
 		struct gqueue q = { 0 };

@@ -72,6 +72,7 @@ struct p {
 	struct wf_stack *stacks[STACK_CACHE];	/* o  warm default stacks, newest last */
 	struct g *free_g;			/* o  dead goroutines */
 	uint32_t n_free_g;			/* o */
+	uint32_t looks_skipped;			/* o  looks at the poller put off in a row */
 	uint64_t goid_next, goid_end;		/* o  ids this P may give out */
 	_Atomic int64_t n_created;		/* w  goroutines born here ... */
 	_Atomic int64_t n_ended;		/* w  ... and ended here: only sums mean anything */
