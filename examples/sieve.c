@@ -1,6 +1,6 @@
 /*
- * The prime sieve, a classic of Hoare's and of Go's: a chain of goroutines, one for each prime found
- * so far, through which the numbers pass. What gets to the end is prime.
+ * The prime sieve, a classic of Hoare's and of Go's: a chain of goroutines, one for each prime
+ * found so far, through which the numbers pass. What gets to the end is prime.
  *
  *   sieve [N]        prints the first N primes (default 25), then how many goroutines it took
  */

@@ -78,7 +78,8 @@ typedef struct weft_case {
 #define WEFT_OP_RECV 2
 
 #ifdef __cplusplus
-#define WEFT_SEND(c, p) (weft_case{ (c), const_cast<void *>(static_cast<const void *>(p)), WEFT_OP_SEND, 0 })
+#define WEFT_SEND(c, p) \
+	(weft_case{ (c), const_cast<void *>(static_cast<const void *>(p)), WEFT_OP_SEND, 0 })
 #define WEFT_RECV(c, p) (weft_case{ (c), static_cast<void *>(p), WEFT_OP_RECV, 0 })
 #else
 #define WEFT_SEND(c, p) ((weft_case){ (c), (void *)(uintptr_t)(const void *)(p), WEFT_OP_SEND, 0 })

@@ -34,7 +34,8 @@ WEFT_API ssize_t weft_recv(int fd, void *buf, size_t n, int flags, int64_t deadl
 WEFT_API ssize_t weft_send(int fd, const void *buf, size_t n, int flags, int64_t deadline);
 WEFT_API ssize_t weft_recvfrom(int fd, void *buf, size_t n, int flags, struct sockaddr *from,
     socklen_t *len, int64_t deadline);
-WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+WEFT_API ssize_t weft_sendto(int fd, const void *buf, size_t n, int flags,
+    const struct sockaddr *to,
     socklen_t len, int64_t deadline);
 WEFT_API ssize_t weft_recvmsg(int fd, struct msghdr *m, int flags, int64_t deadline);
 WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *m, int flags, int64_t deadline);

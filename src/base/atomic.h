@@ -41,15 +41,20 @@
 
 /* Strong. p_old is the address of the expected value, and gets what was found. */
 #define wf_cas_relaxed(p, p_old, v) \
-	atomic_compare_exchange_strong_explicit((p), (p_old), (v), memory_order_relaxed, memory_order_relaxed)
+	atomic_compare_exchange_strong_explicit( \
+	    (p), (p_old), (v), memory_order_relaxed, memory_order_relaxed)
 #define wf_cas_acquire(p, p_old, v) \
-	atomic_compare_exchange_strong_explicit((p), (p_old), (v), memory_order_acquire, memory_order_acquire)
+	atomic_compare_exchange_strong_explicit( \
+	    (p), (p_old), (v), memory_order_acquire, memory_order_acquire)
 #define wf_cas_release(p, p_old, v) \
-	atomic_compare_exchange_strong_explicit((p), (p_old), (v), memory_order_release, memory_order_relaxed)
+	atomic_compare_exchange_strong_explicit( \
+	    (p), (p_old), (v), memory_order_release, memory_order_relaxed)
 #define wf_cas_acqrel(p, p_old, v) \
-	atomic_compare_exchange_strong_explicit((p), (p_old), (v), memory_order_acq_rel, memory_order_acquire)
+	atomic_compare_exchange_strong_explicit( \
+	    (p), (p_old), (v), memory_order_acq_rel, memory_order_acquire)
 #define wf_cas_seqcst(p, p_old, v) \
-	atomic_compare_exchange_strong_explicit((p), (p_old), (v), memory_order_seq_cst, memory_order_seq_cst)
+	atomic_compare_exchange_strong_explicit( \
+	    (p), (p_old), (v), memory_order_seq_cst, memory_order_seq_cst)
 
 /*
  * Orders a store before a later load, which nothing weaker does. Under

@@ -24,7 +24,10 @@ wf_os_now(void)
 int64_t
 wf_os_thread_cpu(int tid)
 {
-	/* The kernel's encoding of another thread's CPU clock: ~tid << 3 | per-thread | scheduler time. */
+	/*
+	 * The kernel's encoding of another thread's CPU clock: ~tid << 3 | per-thread | scheduler
+	 * time.
+	 */
 	clockid_t id = (clockid_t)((~(unsigned int)tid << 3) | 6u);
 	struct timespec ts;
 

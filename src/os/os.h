@@ -40,7 +40,10 @@ int wf_os_futex_wake(const _Atomic uint32_t *word, int n);
 
 /* Remembers the caller's signal mask: threads made later begin with it. Once, at start. */
 void wf_os_thread_mask_init(void);
-/* A detached thread with that mask, or with all signals blocked if block_signals. 0, -EAGAIN, ... */
+/*
+ * A detached thread with that mask, or with all signals blocked if block_signals. 0, -EAGAIN,
+ * ...
+ */
 int wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block_signals);
 int wf_os_tid(void);
 int wf_os_pid(void);
@@ -50,7 +53,10 @@ bool wf_os_is_main_thread(void);
 int wf_os_thread_stack(uintptr_t *ret_lo, uintptr_t *ret_hi);
 /* The state letter of thread tid (R running, S or D asleep), or -errno. 8 us. */
 int wf_os_thread_state(int tid);
-/* Changes the nice value of thread tid by delta. 0, -EACCES (raising the priority needs privilege). */
+/*
+ * Changes the nice value of thread tid by delta. 0, -EACCES (raising the priority needs
+ * privilege).
+ */
 int wf_os_thread_nice(int tid, int delta);
 /* How many threads this process has, or -errno. */
 int wf_os_thread_count(void);
@@ -70,7 +76,10 @@ void wf_os_at_fork_child(void (*fn)(void));
 
 /* ---- memory.c ---- */
 
-/* Private anonymous memory, zero, readable and writable, no swap reserved; NULL when there is none. */
+/*
+ * Private anonymous memory, zero, readable and writable, no swap reserved; NULL when there is
+ * none.
+ */
 void *wf_os_map(size_t bytes);
 void wf_os_unmap(void *p, size_t bytes);
 /* Any access to [p, p+bytes) faults from now on: cheap guards, or by mprotect. 0 or -errno. */
@@ -101,7 +110,10 @@ typedef void (*wf_os_sigfn)(int, siginfo_t *, void *);
 int wf_os_sigaction(int sig, wf_os_sigfn fn, struct sigaction *ret_old);
 int wf_os_sigaction_get(int sig, struct sigaction *ret);
 int wf_os_sigaction_restore(int sig, const struct sigaction *old);
-/* Gives the calling thread an alternate signal stack unless it has one. Returns what to free, or NULL. */
+/*
+ * Gives the calling thread an alternate signal stack unless it has one. Returns what to free,
+ * or NULL.
+ */
 void *wf_os_sigaltstack_new(size_t bytes);
 void wf_os_sigaltstack_free(void *stack, size_t bytes);
 /* What a handler's third argument says of the interrupted code: its registers in DWARF's order
@@ -115,8 +127,8 @@ __attribute__((noreturn)) void wf_os_abort(void);
 
 /* ---- elf.c: signal-safe ---- */
 
-/* Copies n <= 4096 bytes at `from` of this process, which may be unmapped or guarded: 0, -EFAULT, or
- * another -errno when the kernel does not let us. */
+/* Copies n <= 4096 bytes at `from` of this process, which may be unmapped or guarded: 0,
+ * -EFAULT, or another -errno when the kernel does not let us. */
 int wf_os_peek(void *to, uintptr_t from, size_t n);
 /* A whole file, readable; NULL when there is none. Freed with wf_os_unmap(). */
 const void *wf_os_map_file(const char *path, size_t *ret_bytes);
@@ -125,7 +137,8 @@ const void *wf_os_map_file(const char *path, size_t *ret_bytes);
 struct wf_os_elf {
 	uintptr_t lo, hi;		/* its addresses; there may be holes */
 	uintptr_t bias;			/* address in memory minus address in the file */
-	const char *path;		/* "" = the program itself. The loader's: gone after dlclose(3) */
+	const char *path;		/* "" = the program itself. The loader's: gone after
+					 * dlclose(3) */
 	uintptr_t eh_frame_hdr;		/* its table of frame descriptions; 0 = none */
 };
 

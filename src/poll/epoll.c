@@ -167,7 +167,10 @@ wf_poll_wake(void)
 {
 	static const uint64_t one = 1;
 
-	/* Not "if it is on": the waiter may just be turning it on, and has looked for work before. */
+	/*
+	 * Not "if it is on": the waiter may just be turning it on, and has looked for work
+	 * before.
+	 */
 	if (turn_on() < 0)	/* and nobody sleeps long without an instance */
 		return;
 	if (wf_xchg_acqrel(&wake_pending, 1u) == 0)			/* W1 */

@@ -12,8 +12,8 @@
 #include "sched/panic.h"
 
 /*
- * Has a foreign thread been woken that has not gone on yet? It still counts as parked. Its waker set
- * the note before it went to sleep itself, under the lock that we hold.
+ * Has a foreign thread been woken that has not gone on yet? It still counts as parked. Its
+ * waker set the note before it went to sleep itself, under the lock that we hold.
  */
 static bool
 foreign_is_waking(void)
@@ -34,7 +34,8 @@ strangers_may_help(void)
 #ifdef WF_TSAN
 	ours++;		/* ThreadSanitizer has a thread of its own */
 #endif
-	return wf_sched.n_foreign > wf_sched.n_foreign_parked || n < 0 || n > ours || foreign_is_waking();
+	return wf_sched.n_foreign > wf_sched.n_foreign_parked || n < 0 || n > ours ||
+	    foreign_is_waking();
 }
 
 /* Under sched.lock, whenever a thread has gone to sleep. Does not return from a dead program. */

@@ -9,8 +9,9 @@
 #include "os/os.h"
 
 /*
- * Threads that compute without end must not starve those that hold Ps: they get a lower priority.
- * The first thread keeps its own, because it can't be replaced by another when that can't be undone.
+ * Threads that compute without end must not starve those that hold Ps: they get a lower
+ * priority. The first thread keeps its own, because it can't be replaced by another when that
+ * can't be undone.
  */
 static void
 lower_priority(struct m *m)
@@ -37,9 +38,9 @@ wf_detach(struct p *p, bool is_blocked)
 		(void)wf_os_membarrier();
 	else
 		wf_fence_seqcst();
-	outside = wf_load_acquire(&m->gate.in_runtime) == 0;				/* D3 -> here */
+	outside = wf_load_acquire(&m->gate.in_runtime) == 0; /* D3 -> here */
 	if (!outside || m->p != p) {
-		wf_store_release(&m->gate.hold, quiet);					/* D5: undo */
+		wf_store_release(&m->gate.hold, quiet); /* D5: undo */
 		return false;
 	}
 	/* The M can't come in before the verdict: what it owned is ours. */
@@ -49,11 +50,12 @@ wf_detach(struct p *p, bool is_blocked)
 	wf_store_relaxed(&m->detached_at, wf_load_relaxed(&wf_sched.now_coarse));
 	wf_store_relaxed(&m->is_detached, 1);
 	(void)wf_add_relaxed(&wf_sched.n_detached, 1);
-	(void)wf_add_relaxed(is_blocked ? &wf_sched.n_detach_blocked : &wf_sched.n_detach_computing, 1);
+	(void)wf_add_relaxed(is_blocked ? &wf_sched.n_detach_blocked : &wf_sched.n_detach_computing,
+	    1);
 	if (!is_blocked)
 		lower_priority(m);
 	WF_POINT("detach.taken");
-	wf_store_release(&m->gate.hold, (uint8_t)(HOLD_DETACHED | quiet));		/* D5: verdict */
+	wf_store_release(&m->gate.hold, (uint8_t)(HOLD_DETACHED | quiet)); /* D5: verdict */
 	wf_hand_off(p);
 	return true;
 }

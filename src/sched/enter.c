@@ -89,8 +89,8 @@ wf_adopt_foreign(void)
 }
 
 /*
- * A thread that computed has a lower priority. Without privilege that can't be undone: then it takes
- * no P again, and ends when its goroutine has left it, unless that is locked to it.
+ * A thread that computed has a lower priority. Without privilege that can't be undone: then it
+ * takes no P again, and ends when its goroutine has left it, unless that is locked to it.
  */
 static bool
 restore_priority(struct m *m)
@@ -151,7 +151,10 @@ wf_enter_slow(struct m *m)
 	/* Without membarrier the entry itself orders D1 before D2. */
 	wf_store_seqcst(&m->gate.in_runtime, 1);			/* D1 */
 	wf_fence_seqcst();
-	for (int i = 0; (hold = wf_load_acquire(&m->gate.hold) & (uint8_t)~HOLD_FENCED) == HOLD_DETACHING; i++) {
+	for (int i = 0;; i++) {
+		hold = wf_load_acquire(&m->gate.hold) & (uint8_t)~HOLD_FENCED;
+		if (hold != HOLD_DETACHING)
+			break;
 		/* The verdict is a microsecond away, unless the monitor was preempted. */
 		if (i < 1000)
 			wf_cpu_relax();
@@ -163,7 +166,8 @@ wf_enter_slow(struct m *m)
 		return reattach(m);					/* D6 */
 	case HOLD_FORKED: {
 		static const char msg[] = "fatal error: weft: called in a child of fork(2)\n"
-		    "Only exec or _exit are possible there: its threads do not exist in the child.\n"
+		    "Only exec or _exit are possible there: "
+		    "its threads do not exist in the child.\n"
 		    "Start processes with posix_spawn(3), or fork before the first weft call.\n";
 
 		(void)wf_os_write(2, msg, sizeof(msg) - 1);

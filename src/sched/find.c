@@ -29,15 +29,19 @@ look_around(struct p *p)
 	if (wf_load_relaxed(&p->timers.next) != INT64_MAX)
 		run_timers(p, wf_os_now());
 	/*
-	 * Not while half of the ring is full: what a batch brings would push those that wait there out to
-	 * the global queue, behind all that comes later. They stay in the kernel's list, in order. But
-	 * not longer than a full ring takes to come round: it may be full for ever.
+	 * Not while half of the ring is full: what a batch brings would push those that wait
+	 * there out to the global queue, behind all that comes later. They stay in the
+	 * kernel's list, in order. But not longer than a full ring takes to come round: it may
+	 * be full for ever.
 	 */
 	if (runq_len_racy(&p->runq) > RUNQ_CAP / 2 &&
 	    ++p->looks_skipped < RUNQ_CAP / POLL_PICKS) {
 		int64_t last = wf_load_relaxed(&wf_sched.last_poll);
 
-		/* We shall ask soon: the monitor need not, it would put them on the global queue. */
+		/*
+		 * We shall ask soon: the monitor need not, it would put them on the global
+		 * queue.
+		 */
 		if (last != 0)
 			(void)wf_cas_acqrel(&wf_sched.last_poll, &last, wf_os_now());
 		return;
@@ -160,7 +164,10 @@ steal_from(struct p *p, struct p *victim, bool runnext)
 	if (n == 0)
 		return runnext ? steal_runnext(victim) : NULL;
 	wf_store_relaxed(&p->n_steals, wf_load_relaxed(&p->n_steals) + 1);
-	/* The newest runs, as in Go; the others keep their order. The ring is empty: it has room. */
+	/*
+	 * The newest runs, as in Go; the others keep their order. The ring is empty: it has
+	 * room.
+	 */
 	for (uint32_t i = 0; i + 1 < n; i++)
 		wf_runq_put(p, batch[i], false);
 	return batch[n - 1];

@@ -67,7 +67,8 @@ const char *wf_wait_reason_name(enum wf_wait_reason r);
 struct g {
 	struct wf_ctx ctx;		/* o  where it was left; pc == 0 before the first run */
 	struct g *link;			/* o  next on the queue or list that holds it */
-	struct m *m;			/* o  thread that runs it, or that it is bound or locked to */
+	struct m *m;			/* o  thread that runs it, or that it is bound or locked
+					 *    to */
 
 	/*
 	 * x  The ticket of its present wait, and the lock on waking it: odd while it waits.
@@ -98,7 +99,8 @@ struct g {
 	struct g *scope_prev;		/* s */
 
 	char *name;			/* c  or NULL; freed at the end */
-	struct wf_stack *stack;		/* o  NULL before the first run, and for main and bound ones */
+	struct wf_stack *stack;		/* o  NULL before the first run, and for main and bound
+					 *    ones */
 	uint32_t stack_class;		/* c  bytes of its stack, 0 = default */
 	_Atomic uint32_t locked;	/* o  depth of weft_lock_thread */
 #if defined(WF_TSAN) || defined(WF_ASAN)

@@ -66,7 +66,8 @@ wf_g_new(const struct wf_go_args *a)
 	g->scope = a->scope;
 	g->created_pc = a->caller_pc;
 	g->stack_class = 0;
-	if (wf_unlikely(a->name != NULL || a->copy != NULL || a->stack_size != 0) && !set_options(g, a)) {
+	if (wf_unlikely(a->name != NULL || a->copy != NULL || a->stack_size != 0) &&
+	    !set_options(g, a)) {
 		wf_g_free(g);
 		return NULL;
 	}
@@ -95,7 +96,11 @@ wf_go(const struct wf_go_args *a)
 WF_API_PARKS int
 weft_go(void (*fn)(void *), void *arg)
 {
-	struct wf_go_args a = { .fn = fn, .arg = arg, .caller_pc = (uintptr_t)__builtin_return_address(0) };
+	struct wf_go_args a = {
+		.fn = fn,
+		.arg = arg,
+		.caller_pc = (uintptr_t)__builtin_return_address(0),
+	};
 	int r;
 
 	(void)wf_enter();
@@ -107,14 +112,21 @@ weft_go(void (*fn)(void *), void *arg)
 WF_API_PARKS int
 weft_go_with(const weft_go_options *o, void (*fn)(void *), void *arg)
 {
-	struct wf_go_args a = { .fn = fn, .arg = arg, .caller_pc = (uintptr_t)__builtin_return_address(0) };
+	struct wf_go_args a = {
+		.fn = fn,
+		.arg = arg,
+		.caller_pc = (uintptr_t)__builtin_return_address(0),
+	};
 	weft_go_options all = { 0 };
 	int r;
 
 	if (o != NULL) {
 		if (o->size == 0)
 			return -EINVAL;
-		/* Older programs have a shorter struct, newer ones a longer: what both know counts. */
+		/*
+		 * Older programs have a shorter struct, newer ones a longer: what both know
+		 * counts.
+		 */
 		memcpy(&all, o, wf_min(o->size, sizeof(all)));
 		if (all.stack_size > WF_STACK_MAX)
 			return -EINVAL;

@@ -1,8 +1,8 @@
 /*
  * The memory of goroutines: G records in chunks, with a cache of dead ones per P.
  *
- * The address space of a chunk is never given back, so a stale pointer to a G may always be read. The
- * pages of a chunk whose goroutines are all dead are: they read as zero, which is a
+ * The address space of a chunk is never given back, so a stale pointer to a G may always be
+ * read. The pages of a chunk whose goroutines are all dead are: they read as zero, which is a
  * dead goroutine with no id.
  *
  * Lock order: slab.lock is innermost.
@@ -236,7 +236,7 @@ void
 wf_g_each(void (*each)(struct g *g, void *arg), void *arg)
 {
 	for (struct m *m = wf_load_acquire(&wf_sched.all_m); m != NULL; m = m->all_next)
-		if (wf_load_relaxed(&m->bound_g.status) != G_DEAD)	/* only foreign ones' is not */
+		if (wf_load_relaxed(&m->bound_g.status) != G_DEAD)	/* foreign ones only */
 			each(&m->bound_g, arg);
 	for (struct chunk *c = wf_load_acquire(&slab.all); c != NULL; c = c->all_next)	/* S-ALL */
 		for (size_t i = 0; i < CHUNK_GS; i++)

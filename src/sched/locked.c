@@ -34,7 +34,10 @@ wf_stop_locked(struct m *m)
 void
 wf_start_locked(struct m *m, struct g *g)
 {
-	/* The waker counts it as awake: it may be long until it runs, and it has work from now on. */
+	/*
+	 * The waker counts it as awake: it may be long until it runs, and it has work from now
+	 * on.
+	 */
 	wf_lock(&wf_sched.lock);
 	if (g->m->is_locked_idle) {
 		g->m->is_locked_idle = false;

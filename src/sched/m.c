@@ -36,7 +36,8 @@ wf_m_new_locked(void)
 		m->idle_next = NULL;
 		return m;
 	}
-	m = aligned_alloc(WF_CACHELINE, (sizeof(*m) + WF_CACHELINE - 1) & ~(size_t)(WF_CACHELINE - 1));
+	m = aligned_alloc(WF_CACHELINE,
+	    (sizeof(*m) + WF_CACHELINE - 1) & ~(size_t)(WF_CACHELINE - 1));
 	if (m == NULL)
 		return NULL;
 	memset(m, 0, sizeof(*m));
@@ -230,7 +231,10 @@ too_many(int limit)
 	wf_fatal("thread exhaustion");
 }
 
-/* Finds or makes a thread for p, which is the caller's; is_spinning: counted in n_spinning already. */
+/*
+ * Finds or makes a thread for p, which is the caller's; is_spinning: counted in n_spinning
+ * already.
+ */
 void
 wf_m_start(struct p *p, bool is_spinning)
 {

@@ -148,7 +148,10 @@ retake(int64_t now)
 	return taken;
 }
 
-/* Asks the poller if goroutines wait there and nobody asked for a while. Returns whether any came. */
+/*
+ * Asks the poller if goroutines wait there and nobody asked for a while. Returns whether any
+ * came.
+ */
 static bool
 poll_for_the_busy(int64_t now)
 {

@@ -106,7 +106,8 @@ find_path(const char *text, bool want_v2, char *ret)
 		const char *c1 = memchr(line, ':', (size_t)(end - line));
 		const char *c2 = c1 == NULL ? NULL : memchr(c1 + 1, ':', (size_t)(end - c1 - 1));
 
-		if (c2 != NULL && (want_v2 ? c2 == c1 + 1 : has_cpu(c1 + 1, (size_t)(c2 - c1 - 1)))) {
+		if (c2 != NULL &&
+		    (want_v2 ? c2 == c1 + 1 : has_cpu(c1 + 1, (size_t)(c2 - c1 - 1)))) {
 			size_t n = wf_min((size_t)(end - c2 - 1), (size_t)PATH_BYTES - 1);
 
 			memcpy(ret, c2 + 1, n);

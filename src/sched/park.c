@@ -99,7 +99,8 @@ check_canary(struct g *g)
 	if (wf_unlikely(g->stack != NULL && g->stack->has_canary && !wf_stack_canary_ok(g->stack)))
 		wf_fatal("stack overflow: goroutine %llu ran over its stack of %zu bytes; "
 		    "raise it with WEFT_STACK or weft_go_options.stack_size",
-		    (unsigned long long)wf_load_relaxed(&g->id), (size_t)(g->stack->hi - g->stack->lo));
+		    (unsigned long long)wf_load_relaxed(&g->id),
+		    (size_t)(g->stack->hi - g->stack->lo));
 }
 
 /* Waiting of a goroutine that is bound to a foreign thread: the thread itself sleeps. */
@@ -132,7 +133,10 @@ park_bound(struct m *m, struct g *g, const struct commit *c)
 			break;
 	}
 	if (forever) {
-		/* Before the note is cleared: one of both tells the deadlock detector that we are awake. */
+		/*
+		 * Before the note is cleared: one of both tells the deadlock detector that we
+		 * are awake.
+		 */
 		wf_lock(&wf_sched.lock);
 		wf_sched.n_foreign_parked--;
 		wf_unlock(&wf_sched.lock);
@@ -241,7 +245,10 @@ wf_yield(void)
 	m->commit.kind = COMMIT_YIELD;
 	m->commit.g = g;
 	if (wf_unlikely(wf_load_relaxed(&g->locked) != 0)) {
-		/* Its thread may run nobody else: it queues up for everybody, and hands its P on. */
+		/*
+		 * Its thread may run nobody else: it queues up for everybody, and hands its P
+		 * on.
+		 */
 		m->commit.kind = COMMIT_GLOBAL;
 		wf_switch_to_g0(m, g);
 		return;
@@ -249,7 +256,10 @@ wf_yield(void)
 	check_canary(g);
 	next = wf_pick_local(m);
 	if (next == NULL && !wf_p_must_retire(m->p)) {
-		/* Nobody else here: go on. If this is a loop that waits, let the kernel run others. */
+		/*
+		 * Nobody else here: go on. If this is a loop that waits, let the kernel run
+		 * others.
+		 */
 		m->commit.kind = COMMIT_NONE;
 		wf_store_relaxed(&m->p->schedtick, wf_load_relaxed(&m->p->schedtick) + 1);
 		if (wf_load_relaxed(&m->p->picks) % POLL_PICKS == 0)

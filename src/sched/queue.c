@@ -85,7 +85,8 @@ wf_global_take_locked(struct p *p, uint32_t max)
 }
 
 /*
- * Makes all of q runnable and lets idle Ps know. They are claimed and waiting; the caller may have no P.
+ * Makes all of q runnable and lets idle Ps know. They are claimed and waiting; the caller may
+ * have no P.
  */
 void
 wf_inject(struct gqueue *q)

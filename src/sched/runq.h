@@ -2,10 +2,10 @@
  * The run queue of one P: a ring of 256 with one producer and many consumers, and a slot for
  * the goroutine that runs next. All inline; no system, no locks.
  *
- * Only the M that owns the P puts, and sets runnext to a goroutine; the owner and any thief may take,
- * and set runnext to NULL. head and tail count for ever and are compared only through their
- * unsigned difference, so wrapping at 2^32 is harmless. Slot i is slot[i % RUNQ_CAP] and holds a
- * goroutine exactly while head <= i < tail.
+ * Only the M that owns the P puts, and sets runnext to a goroutine; the owner and any thief
+ * may take, and set runnext to NULL. head and tail count for ever and are compared only
+ * through their unsigned difference, so wrapping at 2^32 is harmless. Slot i is slot[i %
+ * RUNQ_CAP] and holds a goroutine exactly while head <= i < tail.
  *
  *   Q1  tail: release in runq_put -> acquire in runq_take, runq_grab
  *       Whoever sees the new tail sees the slot, and all that was written to the goroutine

@@ -60,10 +60,12 @@ struct timers {
 struct p {
 	/* Read by every thief. */
 	_Alignas(WF_CACHELINE) uint32_t id;	/* c  index in sched.all_p */
-	_Atomic uint32_t status;		/* x  enum p_status; changed under sched.lock, or by the owner */
+	_Atomic uint32_t status;		/* x  enum p_status; changed under sched.lock,
+						 *    or by the owner */
 	struct p *idle_next;			/* s  link while idle */
 	_Atomic(struct m *) m;			/* w  owner; NULL exactly while not running */
-	_Atomic uint8_t preempt;		/* x  set by the monitor: runnext must not inherit once more */
+	_Atomic uint8_t preempt;		/* x  set by the monitor: runnext must not
+						 *    inherit once more */
 
 	/* Written on every switch. */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t schedtick;	/* w  + 1 per time slice */
@@ -85,7 +87,8 @@ struct p {
 	int64_t seen_since;			/* m  since when seen_tick stands */
 	uint8_t seen_syscall;			/* m  syscall_tick of its M */
 	bool seen_in_syscall;			/* m */
-	int64_t seen_cpu;			/* m  CPU time of its M's thread at the last look; -1 none */
+	int64_t seen_cpu;			/* m  CPU time of its M's thread at the last
+						 *    look; -1 none */
 
 	struct runq runq;			/* x */
 	_Alignas(WF_CACHELINE) struct timers timers;	/* x */
@@ -113,15 +116,19 @@ struct commit {
 };
 
 /*
- * An M is a kernel thread. Made when one is needed; ends when it was idle for long, or with a locked
- * goroutine. The memory is kept for the next thread, so the note may be woken late by anybody.
+ * An M is a kernel thread. Made when one is needed; ends when it was idle for long, or with a
+ * locked goroutine. The memory is kept for the next thread, so the note may be woken late by
+ * anybody.
  */
 struct m {
 	struct m_gate gate;			/* x  self.h; must be first */
-	struct p *p;				/* o  the P it holds, or NULL; the monitor writes NULL when it detaches */
+	struct p *p;				/* o  the P it holds, or NULL; the monitor
+						 *    writes NULL when it detaches */
 	struct wf_ctx g0ctx;			/* o  its own stack, where the scheduler runs */
-	/* o  where goroutines that end leave their registers, unread. Not in their own frame: under ASan it
-	 * may be on a fake stack that is given back before the switch. */
+	/*
+	 * o  Where goroutines that end leave their registers, unread. Not in their own frame: under
+	 * ASan it may be on a fake stack that is given back before the switch.
+	 */
 	struct wf_ctx gone;
 	struct commit commit;			/* o  pending */
 	struct wf_rand rand;			/* o */
@@ -130,24 +137,30 @@ struct m {
 	bool is_exiting;			/* o  ends when it gets to its own stack */
 	bool is_main_thread;			/* c  the process's first thread: never ends */
 	struct g *locked_g;			/* o  goroutine locked to this thread, or NULL */
-	_Atomic uint32_t note;			/* x  futex: 1 = woken. Cleared by the owner, set by wakers */
+	_Atomic uint32_t note;			/* x  futex: 1 = woken. Cleared by the owner,
+						 *    set by wakers */
 	struct p *next_p;			/* x  given by the waker before it sets note */
 	struct p *last_p;			/* o  the P it held before it was detached */
 	struct m *idle_next, *idle_prev;	/* s  link while on sched.idle_m, or free_m */
 	bool is_idle;				/* s  on sched.idle_m */
-	bool is_locked_idle;			/* s  locked, asleep, and counted in n_locked_idle */
+	bool is_locked_idle;			/* s  locked, asleep, and counted in
+						 *    n_locked_idle */
 	struct m *all_next;			/* c  link of sched.all_m */
 	uint32_t id;				/* c */
 	_Atomic int tid;			/* w  kernel's thread id; 0 when it has ended */
-	_Atomic uint8_t is_detached;		/* x  set by the monitor, cleared by the owner: for reports */
+	_Atomic uint8_t is_detached;		/* x  set by the monitor, cleared by the owner:
+						 *    for reports */
 	_Atomic int64_t detached_at;		/* x */
-	_Atomic uint8_t is_hog;			/* x  detached while it computed, and its priority lowered */
-	struct g *picked;			/* o  to be run by wf_schedule before it looks for others */
+	_Atomic uint8_t is_hog;			/* x  detached while it computed, and its
+						 *    priority lowered */
+	struct g *picked;			/* o  to be run by wf_schedule before it looks
+						 *    for others */
 	void *sigstack;				/* o */
 	struct g bound_g;			/* x  the goroutine of a foreign thread */
 	uintptr_t g0_lo, g0_hi;			/* c  bounds of its own stack, for sanitizers */
 #if defined(WF_TSAN) || defined(WF_ASAN)
-	void *sanitizer;			/* o  TSan's fiber of its own stack, or ASan's fake stack */
+	void *sanitizer;			/* o  TSan's fiber of its own stack, or ASan's
+						 *    fake stack */
 #endif
 };
 
@@ -157,7 +170,8 @@ struct sched {
 	struct wf_lock lock;
 
 	_Atomic uint32_t gomaxprocs;		/* w under lock */
-	_Atomic uint32_t n_p;			/* Ps ever made: all_p[0..n_p) are valid. Written under lock */
+	_Atomic uint32_t n_p;			/* Ps ever made: all_p[0..n_p) are valid.
+						 * Written under lock */
 	_Atomic(struct p *) all_p[PROCS_MAX];	/* c once set */
 
 	/* The idle protocol: README.md, "Going idle, and being woken". */
@@ -167,7 +181,8 @@ struct sched {
 	struct p *idle_p;			/* s */
 
 	_Alignas(WF_CACHELINE) struct gqueue runq;	/* s  the global queue */
-	_Atomic uint32_t runq_len;		/* w under lock: runq.n, for looks without the lock */
+	_Atomic uint32_t runq_len;		/* w under lock: runq.n, for looks without the
+						 * lock */
 
 	struct m *idle_m;			/* s  newest first */
 	uint32_t n_idle_m;			/* s */
@@ -182,7 +197,8 @@ struct sched {
 
 	/* The poller: last_poll is 0 while a thread blocks in it. */
 	_Alignas(WF_CACHELINE) _Atomic int64_t last_poll;
-	_Atomic int64_t poll_until;		/* when it will come back; INT64_MAX: not by itself */
+	_Atomic int64_t poll_until;		/* when it will come back; INT64_MAX: not by
+						 * itself */
 	_Atomic uint32_t polling;		/* a thread asks without waiting */
 
 	/* The monitor. */
@@ -196,11 +212,12 @@ struct sched {
 	_Atomic uint32_t n_detached;		/* threads that run a goroutine without a P */
 	_Atomic uint64_t n_detach_blocked;	/* counts, for schedtrace */
 	_Atomic uint64_t n_detach_computing;
-	_Atomic int64_t n_outside;		/* goroutines born minus ended on threads without P */
+	_Atomic int64_t n_outside;		/* goroutines born minus ended on threads
+						 * without P */
 	int64_t start;				/* c  weft_now() at boot */
 	bool has_membarrier;			/* c */
-	bool follows_limit;			/* s  gomaxprocs follows the machine's limits: neither the
-						 *    environment nor a call has set it */
+	bool follows_limit;			/* s  neither the environment nor a call has
+						 *    set gomaxprocs */
 	bool main_exited;			/* s  main called weft_goexit */
 	struct g *main_g;			/* c */
 	struct wf_debug debug;			/* c  WEFT_DEBUG */

@@ -65,8 +65,9 @@ probe_guard(void)
 }
 
 /*
- * At vm.max_map_count (65,530: 32,700 stacks) the system refuses every new mapping, the program's own
- * and those of further stacks too. So we stop well before: an eighth is left to others.
+ * At vm.max_map_count (65,530: 32,700 stacks) the system refuses every new mapping, the
+ * program's own and those of further stacks too. So we stop well before: an eighth is left to
+ * others.
  */
 static long
 count_budget(void)

@@ -90,8 +90,8 @@ run_commit(struct m *m)
 		wf_store_relaxed(&g->status, G_RUNNABLE);
 		wf_runq_put(m->p, g, false);						/* A1 */
 		/*
-		 * The look comes before the fence, to spare busy Ps the fence: a P that goes idle just
-		 * now may be missed, and the monitor makes good for it (work_waits).
+		 * The look comes before the fence, to spare busy Ps the fence: a P that goes
+		 * idle just now may be missed, and the monitor makes good for it (work_waits).
 		 */
 		if (wf_load_relaxed(&wf_sched.n_idle_p) != 0) {
 			wf_fence_seqcst();						/* A2 */
@@ -269,7 +269,10 @@ wf_g0_main(void *carry)
 	wf_throw("the first thread's scheduler ended", __FILE__, __LINE__);
 }
 
-/* The last that others notice of g: its deferred calls, which may park, and the word to its scope. */
+/*
+ * The last that others notice of g: its deferred calls, which may park, and the word to its
+ * scope.
+ */
 static void
 leave_world(struct g *g)
 {

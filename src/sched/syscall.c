@@ -11,10 +11,12 @@
 static WF_ALWAYS_INLINE void
 mark(struct m *m)
 {
-	wf_store_relaxed(&m->gate.syscall_tick, (uint8_t)(wf_load_relaxed(&m->gate.syscall_tick) + 1));
+	wf_store_relaxed(&m->gate.syscall_tick,
+	    (uint8_t)(wf_load_relaxed(&m->gate.syscall_tick) + 1));
 	wf_store_relaxed(&m->gate.in_syscall, 1);
 	/* Work is waiting, and the monitor would not look for a while: let it. */
-	if (m->p != NULL && wf_load_relaxed(&wf_sched.monitor_is_slow) && !runq_is_empty(&m->p->runq))
+	if (m->p != NULL && wf_load_relaxed(&wf_sched.monitor_is_slow) &&
+	    !runq_is_empty(&m->p->runq))
 		wf_monitor_wake();
 }
 

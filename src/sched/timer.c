@@ -252,7 +252,10 @@ wf_timers_next_all(void)
 	uint32_t n = wf_load_acquire(&wf_sched.n_p);
 	int64_t next = INT64_MAX;
 
-	for (uint32_t i = 0; i < n; i++)
-		next = wf_min(next, wf_load_seqcst(&wf_load_acquire(&wf_sched.all_p[i])->timers.next));	/* T4 */
+	for (uint32_t i = 0; i < n; i++) {
+		struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
+
+		next = wf_min(next, wf_load_seqcst(&p->timers.next));	/* T4 */
+	}
 	return next;
 }

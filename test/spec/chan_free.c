@@ -12,9 +12,9 @@ close_it(void *arg)
 }
 
 /*
- * A producer closes, and the consumer, who was given the only reference, drops it as soon as it sees
- * the end. If close still touched the channel then, the README's own program would now and
- * then write into freed memory. (Found by ThreadSanitizer.)
+ * A producer closes, and the consumer, who was given the only reference, drops it as soon as
+ * it sees the end. If close still touched the channel then, the README's own program would now
+ * and then write into freed memory. (Found by ThreadSanitizer.)
  */
 TEST(a_receiver_that_sees_the_close_may_free_the_channel)
 {

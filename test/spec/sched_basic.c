@@ -171,7 +171,8 @@ ping(void *p)
 
 	while (!atomic_load(&stop)) {
 		burn(x->work);
-		if (weft_chan_send(x->a, &c, WEFT_FOREVER) != 0 || weft_chan_recv(x->b, &c, WEFT_FOREVER) != 1)
+		if (weft_chan_send(x->a, &c, WEFT_FOREVER) != 0 ||
+		    weft_chan_recv(x->b, &c, WEFT_FOREVER) != 1)
 			return;
 		atomic_fetch_add(&x->rounds, x->work);
 	}
@@ -208,7 +209,8 @@ TEST(heavy_pairs_leave_room_for_light_ones)
 	yield_until(&count, 4);
 	for (int i = 0; i < 2; i++)
 		for (int k = 2; k < 4; k++) {
-			long heavy = atomic_load(&pairs[i].rounds), light = atomic_load(&pairs[k].rounds);
+			long heavy = atomic_load(&pairs[i].rounds);
+			long light = atomic_load(&pairs[k].rounds);
 
 			if (light * 20 < heavy)
 				FAIL("a light pair did %ld, a heavy one %ld", light, heavy);
@@ -319,7 +321,10 @@ vm(const char *what)
 	return kb;
 }
 
-/* Memory of finished goroutines goes back to the system: a burst must not be paid for ever (W17). */
+/*
+ * Memory of finished goroutines goes back to the system: a burst must not be paid for ever
+ * (W17).
+ */
 TEST(memory_of_a_burst_is_given_back)
 {
 	int n = 20000;
@@ -347,7 +352,10 @@ TEST(memory_of_a_burst_is_given_back)
 	weft_chan_unref(gate);
 }
 
-/* A name and a copied argument belong to the goroutine: what the caller does to its own is no matter. */
+/*
+ * A name and a copied argument belong to the goroutine: what the caller does to its own is no
+ * matter.
+ */
 struct message {
 	char text[32];
 };
@@ -366,7 +374,8 @@ TEST(go_with_copies_its_argument)
 {
 	struct message m = { "first" };
 	char name[] = "a name that is longer than thirty-one bytes";
-	weft_go_options o = { .size = sizeof(o), .name = name, .copy = &m, .copy_size = sizeof(m), .stack_size = 100000 };
+	weft_go_options o = { .size = sizeof(o), .name = name, .copy = &m, .copy_size = sizeof(m),
+	    .stack_size = 100000 };
 
 	EXPECT_EQ(weft_go_with(&o, read_copy, NULL), 0);
 	strcpy(m.text, "second");

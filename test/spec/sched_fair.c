@@ -82,7 +82,10 @@ TEST(a_timer_fires_beside_a_flood)
 	}
 }
 
-/* SCENARIOS 54: goroutines that yield get on beside one that is locked to its thread, and it beside them. */
+/*
+ * SCENARIOS 54: goroutines that yield get on beside one that is locked to its thread, and it
+ * beside them.
+ */
 static void
 yielder(void *arg)
 {
@@ -250,7 +253,10 @@ TEST(an_idle_program_starts_new_work_at_once)
 		FAIL("started %lld us late at the median", (long long)(median / 1000));
 }
 
-/* SCENARIOS 80: who is woken by an unbuffered send runs next, before those that waited longer to run. */
+/*
+ * SCENARIOS 80: who is woken by an unbuffered send runs next, before those that waited longer
+ * to run.
+ */
 static weft_chan *handoff;
 static int n_bystanders_first;
 
@@ -364,9 +370,9 @@ TEST(resets_do_not_starve_a_ticker)
 }
 
 /*
- * SCENARIOS 98, 302; catalogue 23: random waits of every kind, timers and poller among them, with as
- * few goroutines as possible, so that the program is nearly dead all the time. The deadlock
- * detector must keep quiet.
+ * SCENARIOS 98, 302; catalogue 23: random waits of every kind, timers and poller among them,
+ * with as few goroutines as possible, so that the program is nearly dead all the time. The
+ * deadlock detector must keep quiet.
  */
 struct steps {
 	uint64_t seed;
@@ -386,13 +392,15 @@ random_steps(void *arg)
 			weft_sleep((int64_t)(test_rand(&s->seed) % 20000));
 			break;
 		case 1:
-			(void)weft_read(s->fd, &c, 1, weft_in((int64_t)(test_rand(&s->seed) % 20000)));
+			(void)weft_read(s->fd, &c, 1,
+			    weft_in((int64_t)(test_rand(&s->seed) % 20000)));
 			break;
 		case 2:
 			(void)weft_write(s->fd, "x", 1, weft_in(MS));
 			break;
 		case 3:
-			(void)weft_chan_recv(s->c, &c, weft_in((int64_t)(test_rand(&s->seed) % 20000)));
+			(void)weft_chan_recv(s->c, &c,
+			    weft_in((int64_t)(test_rand(&s->seed) % 20000)));
 			break;
 		default:
 			(void)weft_chan_send(s->c, "y", WEFT_NOW);

@@ -1,5 +1,6 @@
 /*
- * Threads that weft did not start, while the rest of the process sleeps; and what they leave behind.
+ * Threads that weft did not start, while the rest of the process sleeps; and what they leave
+ * behind.
  */
 #include <weft.h>
 

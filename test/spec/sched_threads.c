@@ -188,7 +188,8 @@ hog_then_look(void *arg)
 		n++;
 	weft_yield();
 	after = tid();
-	fprintf(stderr, "nice %d, moved %d\n", getpriority(PRIO_PROCESS, (id_t)after), before != after);
+	fprintf(stderr, "nice %d, moved %d\n", getpriority(PRIO_PROCESS, (id_t)after),
+	    before != after);
 	atomic_fetch_add(&count, 1);
 }
 

@@ -117,7 +117,8 @@ settle(uint32_t n)
 	struct timespec ms = { 0, 1000000 };
 
 	for (int i = 0; i < 5000; i++) {
-		if (wf_load_seqcst(&wf_sched.n_idle_p) == n && wf_load_seqcst(&wf_sched.n_spinning) == 0)
+		if (wf_load_seqcst(&wf_sched.n_idle_p) == n &&
+		    wf_load_seqcst(&wf_sched.n_spinning) == 0)
 			return;
 		nanosleep(&ms, NULL);
 	}

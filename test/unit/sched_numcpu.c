@@ -124,7 +124,8 @@ TEST(a_mount_of_a_subtree_is_understood)
 {
 	begin();
 	put("/proc/self/cgroup", "0::/kube/pod1/c\n");
-	put("/proc/self/mountinfo", "30 24 0:26 /kube/pod1 /sys/fs/cgroup rw - cgroup2 cgroup rw\n");
+	put("/proc/self/mountinfo",
+	    "30 24 0:26 /kube/pod1 /sys/fs/cgroup rw - cgroup2 cgroup rw\n");
 	put("/sys/fs/cgroup/c/cpu.max", "400000 100000\n");
 	put("/sys/fs/cgroup/cpu.max", "300000 100000\n");
 	EXPECT_EQ(wf_numcpu_from(root, 16), 3);

@@ -38,7 +38,8 @@ expect_guard(const char *env)
 	static const size_t below[] = { 1, 4096, 20 << 10, 60 << 10, 64 << 10 };
 
 	for (size_t i = 0; i < wf_countof(below); i++) {
-		struct child_result r = child_run_with(&o, write_below, (void *)(uintptr_t)below[i]);
+		struct child_result r = child_run_with(&o, write_below,
+		    (void *)(uintptr_t)below[i]);
 
 		EXPECT_CONTAINS(r.err, "usable");
 		EXPECT(strstr(r.err, "not guarded") == NULL);
@@ -108,7 +109,8 @@ TEST(the_newest_free_stack_is_used_first)
 
 TEST(sizes_are_at_least_what_was_asked)
 {
-	static const size_t sizes[] = { 1, 16 << 10, (16 << 10) + 1, 100000, 1 << 20, (8 << 20) + 1 };
+	static const size_t sizes[] = { 1, 16 << 10, (16 << 10) + 1, 100000, 1 << 20,
+	    (8 << 20) + 1 };
 
 	wf_stack_init(NULL, 0);
 	EXPECT_EQ(wf_stack_default_bytes(), WF_STACK_DEFAULT);
@@ -173,7 +175,8 @@ overflow_in_a_goroutine(void *arg)
 
 TEST(overflow_is_reported_with_every_guard)
 {
-	static const char *const modes[] = { "WEFT_DEBUG=guard=madvise", "WEFT_DEBUG=guard=mprotect" };
+	static const char *const modes[] = { "WEFT_DEBUG=guard=madvise",
+	    "WEFT_DEBUG=guard=mprotect" };
 
 	for (size_t i = 0; i < wf_countof(modes); i++) {
 		const char *envs[] = { modes[i], NULL };
