@@ -49,12 +49,17 @@ look_around(struct p *p)
 	p->looks_skipped = 0;
 	if (wf_poll_nwaiters() > 0 && wf_load_relaxed(&wf_sched.last_poll) != 0 &&
 	    wf_xchg_acquire(&wf_sched.polling, 1u) == 0) {
+		int64_t last = wf_load_relaxed(&wf_sched.last_poll);
 		struct gqueue q = { 0 };
 		uint32_t n;
 
 		wf_poll_wait(0, &q);
 		wf_store_release(&wf_sched.polling, 0);
-		wf_store_relaxed(&wf_sched.last_poll, wf_os_now());
+		WF_POINT("poll.asked");
+		/* Unless a thread went to wait there meanwhile: that must stay known. */
+		if (last != 0)
+			(void)wf_cas_acqrel(&wf_sched.last_poll, &last, wf_os_now());
+		WF_POINT("poll.told");
 		if ((n = q.n) != 0) {
 			wf_inject(&q);
 			wf_poll_done(n);

@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 static atomic_int ran;
 
@@ -184,4 +185,77 @@ TEST(a_storm_of_single_submissions_loses_no_wake)
 			weft_sleep(20000000), nanosleep(&ms, NULL);
 		pthread_join(t, NULL);
 	}
+}
+
+static atomic_bool stop[2];
+static int fds[2];
+
+static void
+yield_until(void *arg)
+{
+	while (!atomic_load((atomic_bool *)arg))
+		weft_yield();
+	atomic_fetch_add(&ran, 1);
+}
+
+static void
+read_two(void *arg)
+{
+	char c;
+
+	(void)arg;
+	EXPECT_EQ(weft_read(fds[0], &c, 1, WEFT_FOREVER), 1);
+	EXPECT_EQ(weft_read(fds[0], &c, 1, WEFT_FOREVER), 1);
+	atomic_fetch_add(&ran, 1);
+}
+
+/* A thread has asked the poller, and another goes to wait there before the first has said so. */
+static void *
+wait_while_another_asks(void *done)
+{
+	struct timespec ms = { 0, 1000000 };
+
+	/* Who waits in the poller now comes out, finds both Ps busy, and does not go back. */
+	EXPECT_EQ(write(fds[1], "x", 1), 1);
+	hold_await("poll.asked");
+	/* The one that is held keeps its P; the other thread runs out of work. */
+	atomic_store(&stop[0], true);
+	atomic_store(&stop[1], true);
+	for (int i = 0; wf_load_seqcst(&wf_sched.last_poll) != 0; i++) {
+		if (i > 5000 * test_scale())
+			FAIL("nobody waits in the poller");
+		nanosleep(&ms, NULL);
+	}
+	hold_at("poll.told");
+	hold_release("poll.asked");
+	hold_await("poll.told");
+	EXPECT_EQ(wf_load_seqcst(&wf_sched.last_poll), 0);
+	hold_release("poll.told");
+	EXPECT(wait_for(2));
+	EXPECT_EQ(write(fds[1], "x", 1), 1);
+	EXPECT(wait_for(3));
+	weft_chan_close(done);
+	return NULL;
+}
+
+/*
+ * That a thread waits in the poller is not forgotten because another just asked there: two would
+ * wait, earlier timers would wake the wrong one, and a dead program would not be seen to be dead.
+ */
+TEST(who_asks_the_poller_does_not_hide_who_waits_there)
+{
+	weft_chan *done = weft_chan_new(0, 0);
+	pthread_t t;
+
+	weft_gomaxprocs(2);
+	EXPECT_EQ(pipe(fds), 0);
+	weft_go(read_two, NULL);
+	weft_go(yield_until, &stop[0]);
+	weft_go(yield_until, &stop[1]);
+	weft_sleep(1000000);
+	hold_at("poll.asked");
+	pthread_create(&t, NULL, wait_while_another_asks, done);
+	EXPECT_EQ(weft_chan_recv(done, NULL, WEFT_FOREVER), 0);
+	pthread_join(t, NULL);
+	weft_chan_unref(done);
 }
