@@ -182,6 +182,23 @@ print_name(struct dump *d, const struct g *g)
 	wf_out_str(&d->out, "\"");
 }
 
+/* A goroutine that computes or blocks without a P: since when, and which thread it keeps. */
+static void
+print_detached(struct dump *d, const struct g *g, int64_t now)
+{
+	const struct m *m = g->m;
+	int64_t ms;
+
+	if (now == 0 || m == NULL || wf_load_relaxed(&g->status) != G_RUNNING ||
+	    !wf_load_relaxed(&m->is_detached))
+		return;
+	ms = (now - wf_load_relaxed(&m->detached_at)) / 1000000;
+	wf_out_str(&d->out, ", detached ");
+	wf_out_i64(&d->out, wf_max(ms, (int64_t)0));
+	wf_out_str(&d->out, " ms, thread ");
+	wf_out_i64(&d->out, wf_load_relaxed(&m->tid));
+}
+
 void
 wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now)
 {
@@ -197,6 +214,7 @@ wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now
 		wf_out_i64(&d->out, waited >= 60 ? waited / 60 : waited);
 		wf_out_str(&d->out, waited >= 60 ? " minutes" : " seconds");
 	}
+	print_detached(d, g, now);
 	if (wf_load_relaxed(&g->locked) != 0)
 		wf_out_str(&d->out, ", locked to thread");
 	wf_out_str(&d->out, "]:\n");

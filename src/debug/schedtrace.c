@@ -95,6 +95,10 @@ print_m(struct wf_out *o, const struct m *m)
 	wf_out_str(o, m->is_idle ? " blocked=true" : " blocked=false");
 	id_field(o, " lockedg=", locked != NULL,
 	    locked != NULL ? wf_load_relaxed(&locked->id) : 0);
+	/* weft's own: the thread goes on without a P, blocked or computing. */
+	if (wf_load_relaxed(&m->is_detached))
+		field(o, " detachedms=", (uint64_t)(wf_load_relaxed(&wf_sched.now_coarse) -
+		    wf_load_relaxed(&m->detached_at)) / 1000000);
 	wf_out_str(o, "\n");
 }
 
@@ -154,6 +158,9 @@ wf_schedtrace_print(int64_t ms_since_start, bool detail)
 	field(o, " idlethreads=", wf_sched.n_idle_m);
 	field(o, " runqueue=", wf_sched.runq.n);
 	if (detail) {
+		field(o, " detached=", wf_load_relaxed(&wf_sched.n_detached));
+		field(o, " detachblocked=", wf_load_relaxed(&wf_sched.n_detach_blocked));
+		field(o, " detachcomputing=", wf_load_relaxed(&wf_sched.n_detach_computing));
 		print_detail(o, n_p);
 	} else {
 		for (uint32_t i = 0; i < n_p; i++)

@@ -279,10 +279,12 @@ TEST(those_that_run_and_those_that_never_ran)
 		start("fresh", not_yet, NULL);
 		text = dump_text();
 	} while (strstr(text, " \"fresh\" [runnable]") == NULL && ++tries < 1000);
-	expect_paragraph(text, "computing",
-	    "[running]:\n\tgoroutine running on other thread; stack unavailable\n");
-	expect_paragraph(text, "reading",
-	    "[syscall]:\n\tgoroutine running on other thread; stack unavailable\n");
+	expect_paragraph(text, "computing", "[running");
+	expect_paragraph(
+	    text, "computing", "]:\n\tgoroutine running on other thread; stack unavailable\n");
+	expect_paragraph(text, "reading", "[syscall");
+	expect_paragraph(
+	    text, "reading", "]:\n\tgoroutine running on other thread; stack unavailable\n");
 	expect_paragraph(text, "fresh",
 	    "[runnable]:\nnot_yet(...)\n\t");
 	expect_paragraph(text, "fresh", "\ncreated by start in goroutine 1\n\t/");

@@ -618,3 +618,40 @@ TEST(all_of_it_holds_without_membarrier)
 		child_result_free(&r);
 	}
 }
+
+/*
+ * Who keeps a thread for itself, and since when, is named in the dump: without it a program that
+ * makes threads by the hundred can't be understood.
+ */
+static void
+dump_beside_detached(void *arg)
+{
+	static long n;
+	weft_go_options o = { .size = sizeof(o), .name = "blocker" };
+
+	(void)arg;
+	weft_gomaxprocs(1);
+	weft_go_with(&o, in_usleep, NULL);
+	o.name = "computer";
+	weft_go_with(&o, hog, &n);
+	for (int i = 0; i < 50; i++)
+		weft_sleep(MS);
+	weft_dump(2);
+	_exit(0);
+}
+
+TEST(detached_goroutines_are_named_in_the_dump)
+{
+	const char *envs[] = { "WEFT_DEBUG=schedtrace=20,scheddetail=1", NULL };
+	struct child_options o = { .env = envs };
+	struct child_result r = child_run_with(&o, dump_beside_detached, NULL);
+	const char *blocker = strstr(r.err, "\"blocker\" ["), *computer = strstr(r.err, "\"computer\" [");
+
+	EXPECT(blocker != NULL && computer != NULL);
+	EXPECT(strncmp(blocker, "\"blocker\" [running, detached ", 29) == 0);
+	EXPECT(strncmp(computer, "\"computer\" [running, detached ", 30) == 0);
+	EXPECT_CONTAINS(r.err, " detachblocked=1");
+	EXPECT_CONTAINS(r.err, " detachcomputing=1");
+	EXPECT_CONTAINS(r.err, " detachedms=");
+	child_result_free(&r);
+}
