@@ -1,0 +1,249 @@
+/*
+ * weft doctor: asks the system all that matters to weft, and prints the answers for people, or as
+ * JSON. Knows no check but by its name.
+ */
+#include "command.h"
+#include "check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <weft.h>
+
+const char doctor_help[] =
+	"Usage: weft doctor [--json]\n"
+	"\n"
+	"Looks at what weft needs of the system and of the limits of this shell: a line each,\n"
+	"ok, warn (weft works, but slower or not so far) or fail (programs will not work),\n"
+	"with what to do about it.\n"
+	"\n"
+	"      --json       the same for programs: {\"version\": 1, \"status\": ..., \"checks\":\n"
+	"                   [{\"name\", \"status\", \"detail\", \"remedy\" (null if ok)}, ...]}\n"
+	"      --root DIR   read /proc and /sys below DIR\n"
+	"  -h, --help       show this and exit\n"
+	"  -V, --version    show the version and exit\n"
+	"\n"
+	"Limits are inherited: run it where the program will run (same user, same container,\n"
+	"same service).\n"
+	"\n"
+	"Exit status: 0 nothing failed, 1 something did, 2 wrong usage.\n";
+
+enum { OPT_JSON = OPT_FIRST, OPT_ROOT };
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "root", required_argument, NULL, OPT_ROOT },
+	OPT_COMMON
+};
+
+static const struct {
+	const char *name;
+	void (*ask)(struct check *c);
+} checks[] = {
+	{ "kernel", check_kernel },
+	{ "stack guards", check_guards },
+	{ "membarrier", check_membarrier },
+	{ "epoll", check_epoll },
+	{ "io_uring", check_io_uring },
+	{ "pidfd", check_pidfd },
+	{ "processors", check_processors },
+	{ "open files", check_files },
+	{ "threads", check_threads },
+	{ "address space", check_memory },
+	{ "mappings", check_mappings },
+	{ "overcommit", check_overcommit },
+	{ "core files", check_core },
+	{ "perf", check_perf },
+	{ "ptrace", check_ptrace },
+};
+#define N_CHECKS (sizeof(checks) / sizeof(checks[0]))
+
+static const char *const words[] = { "ok", "warn", "fail" };
+
+void
+check_ok(struct check *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	c->verdict = CHECK_OK;
+	c->remedy = NULL;
+	va_start(ap, fmt);
+	vsnprintf(c->detail, sizeof(c->detail), fmt, ap);
+	va_end(ap);
+}
+
+void
+check_bad(struct check *c, enum verdict v, const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	c->verdict = v;
+	c->remedy = remedy;
+	va_start(ap, fmt);
+	vsnprintf(c->detail, sizeof(c->detail), fmt, ap);
+	va_end(ap);
+}
+
+bool
+check_read(const struct check *c, const char *path, char *buf, size_t cap)
+{
+	char full[4096];
+	size_t n;
+	FILE *f;
+	bool ok;
+
+	if ((size_t)snprintf(full, sizeof(full), "%s%s", c->root, path) >= sizeof(full))
+		return false;
+	f = fopen(full, "re");
+	if (f == NULL)
+		return false;
+	n = fread(buf, 1, cap - 1, f);
+	ok = ferror(f) == 0;
+	(void)fclose(f);
+	buf[n] = '\0';
+	if (n > 0 && buf[n - 1] == '\n')
+		buf[n - 1] = '\0';
+	return ok;
+}
+
+bool
+check_read_number(const struct check *c, const char *path, long long *ret)
+{
+	char buf[64], *end;
+
+	if (!check_read(c, path, buf, sizeof(buf)))
+		return false;
+	*ret = strtoll(buf, &end, 10);
+	return end != buf;
+}
+
+/* How many bytes of s are one character of UTF-8 (RFC 3629), 0 if it is none. */
+static size_t
+utf8_length(const unsigned char *s)
+{
+	/* Lowest second bytes that make no overlong form, highest that stay below U+110000 and
+	 * out of the surrogates. */
+	unsigned char lo = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+	unsigned char hi = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+
+	if (n == 0 || s[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if (s[i] < (i == 1 ? lo : 0x80) || s[i] > (i == 1 ? hi : 0xbf))
+			return 0;
+	}
+	return n;
+}
+
+/* A string of JSON. What is not UTF-8 becomes U+FFFD, byte by byte. */
+static void
+print_json_string(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	putchar('"');
+	while (*s != '\0') {
+		size_t n = utf8_length(s);
+
+		if (n == 0)
+			fputs("\\ufffd", stdout);
+		else if (*s == '"' || *s == '\\')
+			printf("\\%c", *s);
+		else if (*s < 0x20 || *s == 0x7f)
+			printf("\\u%04x", (unsigned)*s);
+		else
+			printf("%.*s", (int)n, (const char *)s);
+		s += n == 0 ? 1 : n;
+	}
+	putchar('"');
+}
+
+static void
+print_json(const struct check *all, enum verdict worst)
+{
+	printf("{\n  \"version\": 1,\n  \"weft\": \"%s\",\n", weft_version());
+	printf("  \"status\": \"%s\",\n  \"checks\": [\n", words[worst]);
+	for (size_t i = 0; i < N_CHECKS; i++) {
+		printf("    {\"name\": \"%s\", \"status\": \"%s\", \"detail\": ", checks[i].name,
+		    words[all[i].verdict]);
+		print_json_string(all[i].detail);
+		fputs(", \"remedy\": ", stdout);
+		if (all[i].remedy != NULL)
+			print_json_string(all[i].remedy);
+		else
+			fputs("null", stdout);
+		printf("}%s\n", i + 1 < N_CHECKS ? "," : "");
+	}
+	fputs("  ]\n}\n", stdout);
+}
+
+/* Files of the system may hold anything; the terminal gets no control character of theirs. */
+static void
+print_text_string(const char *text)
+{
+	for (; *text != '\0'; text++)
+		putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+}
+
+static bool
+want_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && (no == NULL || *no == '\0') && term != NULL &&
+	       strcmp(term, "dumb") != 0;
+}
+
+static void
+print_text(const struct check *all)
+{
+	static const char *const colours[] = { "\033[32m", "\033[33m", "\033[31m" };
+	bool colour = want_colour();
+	int count[3] = { 0, 0, 0 };
+
+	for (size_t i = 0; i < N_CHECKS; i++) {
+		enum verdict v = all[i].verdict;
+
+		count[v]++;
+		printf("%s%-4s%s  %-14s ", colour ? colours[v] : "", words[v],
+		    colour ? "\033[0m" : "", checks[i].name);
+		print_text_string(all[i].detail);
+		if (all[i].remedy != NULL)
+			printf("\n%22s%s", "-> ", all[i].remedy);
+		putchar('\n');
+	}
+	printf("%d ok, %d warn, %d fail\n", count[CHECK_OK], count[CHECK_WARN], count[CHECK_FAIL]);
+}
+
+int
+doctor_main(const struct command *self, int argc, char **argv)
+{
+	static struct check all[N_CHECKS];
+	enum verdict worst = CHECK_OK;
+	const char *root = "";
+	bool json = false;
+	int opt;
+
+	while ((opt = next_option(self, argc, argv, options)) != -1) {
+		if (opt == OPT_JSON)
+			json = true;
+		else
+			root = optarg;
+	}
+	if (optind < argc)
+		usage_error(self, "takes no argument: %s", argv[optind]);
+	for (size_t i = 0; i < N_CHECKS; i++) {
+		all[i].root = root;
+		checks[i].ask(&all[i]);
+		if (all[i].verdict > worst)
+			worst = all[i].verdict;
+	}
+	if (json)
+		print_json(all, worst);
+	else
+		print_text(all);
+	return worst == CHECK_FAIL ? EXIT_FINDING : EXIT_OK;
+}
