@@ -16,7 +16,8 @@
 static void
 lower_priority(struct m *m)
 {
-	if (!m->is_main_thread && wf_os_thread_nice(wf_load_relaxed(&m->tid), HOG_NICE) == 0)
+	if (!m->is_main_thread && !wf_load_relaxed(&m->is_hog) &&
+	    wf_os_thread_nice(wf_load_relaxed(&m->tid), HOG_NICE) == 0)
 		wf_store_relaxed(&m->is_hog, 1);
 }
 

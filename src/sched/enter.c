@@ -89,16 +89,20 @@ wf_adopt_foreign(void)
 }
 
 /*
- * A thread that computed has a lower priority. Without privilege that can't be undone: then it
- * takes no P again, and ends when its goroutine has left it, unless that is locked to it.
+ * A thread that computed has a lower priority. Without privilege that can't be undone: then it takes
+ * no P again, and ends when its goroutine has left it. One that its goroutine is locked to can't be
+ * left: it stays as it is, and is not lowered again.
  */
 static bool
 restore_priority(struct m *m)
 {
 	if (!wf_load_relaxed(&m->is_hog))
 		return true;
-	wf_store_relaxed(&m->is_hog, 0);
-	if (wf_os_thread_nice(wf_load_relaxed(&m->tid), -HOG_NICE) == 0 || m->locked_g != NULL)
+	if (wf_os_thread_nice(wf_load_relaxed(&m->tid), -HOG_NICE) == 0) {
+		wf_store_relaxed(&m->is_hog, 0);
+		return true;
+	}
+	if (m->locked_g != NULL)
 		return true;
 	m->is_exiting = true;
 	return false;

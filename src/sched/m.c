@@ -190,6 +190,7 @@ wf_m_exit(struct m *m)
 	wf_store_relaxed(&m->tid, 0);
 	wf_lock(&wf_sched.lock);
 	m->is_exiting = false;
+	wf_store_relaxed(&m->is_hog, 0);
 	m->locked_g = NULL;
 	m->gate.g = NULL;
 	wf_store_relaxed(&m->note, 0);

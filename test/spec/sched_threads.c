@@ -221,6 +221,50 @@ TEST(hogs_without_privilege_change_threads)
 	child_result_free(&r);
 }
 
+/* Computes again and again, on its own thread, which loses its P each time, as main has to run. */
+static void
+locked_hog(void *arg)
+{
+	(void)arg;
+	weft_lock_thread();
+	for (int i = 0; i < 5; i++) {
+		int64_t end = weft_in(60 * MS);
+
+		/* Without a call of weft. */
+		for (struct timespec t = { 0, 0 }; t.tv_sec * 1000 * MS + t.tv_nsec < end;)
+			clock_gettime(CLOCK_MONOTONIC, &t);
+		weft_sleep(2 * MS);
+	}
+	fprintf(stderr, "nice %d\n", getpriority(PRIO_PROCESS, (id_t)tid()));
+	weft_unlock_thread();
+	atomic_fetch_add(&count, 1);
+}
+
+static void
+locked_hog_of_nobody(void *arg)
+{
+	(void)arg;
+	if (setgid(65534) != 0 || setuid(65534) != 0)
+		return;
+	weft_lock_thread();	/* main keeps the first thread, which is never slowed down */
+	weft_gomaxprocs(1);
+	weft_go(locked_hog, NULL);
+	wait_for(1);
+}
+
+/* It does not get slower each time, down to where it never runs. */
+TEST(a_locked_hog_without_privilege_is_slowed_down_once)
+{
+	struct child_result r;
+
+	if (geteuid() != 0)
+		SKIP("needs root, to drop it");
+	r = child_run(locked_hog_of_nobody, NULL);
+	EXPECT_EQ(r.status, 0);
+	EXPECT_CONTAINS(r.err, "nice 5\n");
+	child_result_free(&r);
+}
+
 /* A loop that does call weft but never waits is outside most of the time: its P is taken then. */
 static void
 polling_hog(void *arg)
