@@ -363,8 +363,7 @@ TEST(readers_in_line_are_all_served_also_behind_one_that_gave_up)
 	stream_pair(PIPE, fd);
 	for (int i = 0; i < 50; i++) {
 		/* Every third leaves the line early: the turn must pass it by. */
-		rd[i] =
-		    (struct reader){fd[0], i % 3 == 0 ? weft_in(20 * MS) : soon(), 0};
+		rd[i] = (struct reader){fd[0], i % 3 == 0 ? weft_in(20 * MS) : soon(), 0};
 		EXPECT_EQ(weft_waitgroup_go(&wg, read_one, &rd[i]), 0);
 	}
 	weft_sleep(60 * MS);
