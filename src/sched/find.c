@@ -246,6 +246,11 @@ go_idle(struct m *m, int64_t now)
 		(void)wf_start_spinning(m, true);
 		return NULL;
 	}
+	if (wf_p_must_retire(m->p)) {
+		/* Taken away since it looked; the list of idle ones has been gone through. */
+		wf_unlock(&wf_sched.lock);
+		return NULL;
+	}
 	wf_p_put_idle_locked(wf_p_release(m));				/* S1 */
 	wf_unlock(&wf_sched.lock);
 

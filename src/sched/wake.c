@@ -106,11 +106,12 @@ wf_hand_off(struct p *p)
 		wf_m_start(p, true);
 		return;
 	}
+	wf_lock(&wf_sched.lock);
 	if (wf_p_must_retire(p)) {
+		wf_unlock(&wf_sched.lock);
 		wf_p_retire(p);
 		return;
 	}
-	wf_lock(&wf_sched.lock);
 	/* The last P to go idle while nobody waits in the poller: somebody should. */
 	if (wf_sched.runq.n != 0 ||
 	    (wf_load_relaxed(&wf_sched.n_idle_p) + 1 == wf_load_relaxed(&wf_sched.gomaxprocs) &&

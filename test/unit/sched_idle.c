@@ -259,3 +259,33 @@ TEST(who_asks_the_poller_does_not_hide_who_waits_there)
 	pthread_join(t, NULL);
 	weft_chan_unref(done);
 }
+
+static void *
+take_a_p_away(void *done)
+{
+	hold_await("idle.searched");
+	EXPECT_EQ(weft_gomaxprocs(1), 2);
+	hold_release("idle.searched");
+	weft_chan_close(done);
+	return NULL;
+}
+
+/*
+ * A P that is taken away between a thread's last look and its going idle must not get on the list of
+ * idle ones: the monitor would take the program for idle while it runs, and sleep.
+ */
+TEST(a_p_taken_away_while_it_goes_idle_is_not_idle)
+{
+	for (int i = 0; i < 20; i++) {
+		weft_chan *done = weft_chan_new(0, 0);
+		pthread_t t;
+
+		weft_gomaxprocs(2);
+		hold_at("idle.searched");
+		pthread_create(&t, NULL, take_a_p_away, done);
+		EXPECT_EQ(weft_chan_recv(done, NULL, WEFT_FOREVER), 0);
+		settle(0);
+		pthread_join(t, NULL);
+		weft_chan_unref(done);
+	}
+}
