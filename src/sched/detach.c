@@ -35,10 +35,13 @@ wf_detach(struct p *p, bool is_blocked)
 		return false;
 	WF_POINT("detach.announced");
 	/* After it, either the M's D1 is seen below, or the M's D2 sees D4. */
-	if (wf_sched.has_membarrier)
-		(void)wf_os_membarrier();
-	else
+	if (!wf_sched.has_membarrier) {
 		wf_fence_seqcst();
+	} else if (wf_os_membarrier() != 0) {
+		/* Out of memory, say: nothing is known about the order, so nothing is taken. */
+		wf_store_release(&m->gate.hold, quiet); /* D5: undo */
+		return false;
+	}
 	outside = wf_load_acquire(&m->gate.in_runtime) == 0; /* D3 -> here */
 	if (!outside || m->p != p) {
 		wf_store_release(&m->gate.hold, quiet); /* D5: undo */
