@@ -239,8 +239,8 @@ wf_timers_move(struct timers *from, struct timers *to)
 	for (uint32_t i = 0; i < from->n; i++)
 		WF_CHECK(insert(to, from->heap[i].t, from->heap[i].when));
 	from->n = 0;
+	publish_next(to);	/* before from: wf_timers_next_all() looks at P 0 last */
 	publish_next(from);
-	publish_next(to);
 	wf_unlock(&from->lock);
 	wf_unlock(&to->lock);
 }
@@ -252,7 +252,8 @@ wf_timers_next_all(void)
 	uint32_t n = wf_load_acquire(&wf_sched.n_p);
 	int64_t next = INT64_MAX;
 
-	for (uint32_t i = 0; i < n; i++) {
+	/* P 0 last: timers of a P that retires move there, and must be met before or after. */
+	for (uint32_t i = n; i-- > 0;) {
 		struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
 
 		next = wf_min(next, wf_load_seqcst(&p->timers.next));	/* T4 */
