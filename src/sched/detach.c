@@ -8,6 +8,9 @@
 
 #include "os/os.h"
 
+/* About 10 us: a thread that sees D4 needs some hundred nanoseconds to step back. */
+#define STEP_BACK_PAUSES 250
+
 /*
  * Threads that compute without end must not starve those that hold Ps: they get a lower
  * priority. The first thread keeps its own, because it can't be replaced by another when that
@@ -42,7 +45,12 @@ wf_detach(struct p *p, bool is_blocked)
 		wf_store_release(&m->gate.hold, quiet); /* D5: undo */
 		return false;
 	}
-	outside = wf_load_acquire(&m->gate.in_runtime) == 0; /* D3 -> here */
+	/* One that just came in sees D4 and steps back out; one that was inside for longer stays. */
+	for (int i = 0; !(outside = wf_load_acquire(&m->gate.in_runtime) == 0); i++) {	/* D3 */
+		if (i == STEP_BACK_PAUSES)
+			break;
+		wf_cpu_relax();
+	}
 	if (!outside || m->p != p) {
 		wf_store_release(&m->gate.hold, quiet); /* D5: undo */
 		return false;

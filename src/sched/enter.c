@@ -89,7 +89,8 @@ wf_adopt_foreign(void)
 }
 
 /*
- * A thread that computed has a lower priority. Without privilege that can't be undone: then it takes
+ * A thread that computed has a lower priority. Without privilege that can't be undone: then it
+ * takes
  * no P again, and ends when its goroutine has left it. One that its goroutine is locked to can't be
  * left: it stays as it is, and is not lowered again.
  */
@@ -139,6 +140,24 @@ reattach(struct m *m)
 }
 
 /*
+ * The monitor is deciding. Steps back out: nothing has been touched yet, and a thread that calls
+ * weft all the time would otherwise never be found outside. The verdict is a microsecond away,
+ * unless the monitor was preempted.
+ */
+static void
+await_verdict(struct m *m)
+{
+	wf_store_release(&m->gate.in_runtime, 0);			/* D3 */
+	WF_POINT("enter.stepped_back");
+	for (int i = 0; (wf_load_acquire(&m->gate.hold) & ~HOLD_FENCED) == HOLD_DETACHING; i++) {
+		if (i < 1000)
+			wf_cpu_relax();
+		else
+			wf_os_thread_yield();
+	}
+}
+
+/*
  * D2 found something other than HOLD_NONE, or there is no M yet. Returns when this thread is
  * inside the runtime, with a P unless it is foreign.
  */
@@ -152,18 +171,14 @@ wf_enter_slow(struct m *m)
 		m = wf_self();
 		return m != NULL ? m : wf_adopt_foreign();
 	}
-	/* Without membarrier the entry itself orders D1 before D2. */
-	wf_store_seqcst(&m->gate.in_runtime, 1);			/* D1 */
-	wf_fence_seqcst();
-	for (int i = 0;; i++) {
-		hold = wf_load_acquire(&m->gate.hold) & (uint8_t)~HOLD_FENCED;
+	for (;;) {
+		/* Without membarrier the entry itself orders D1 before D2. */
+		wf_store_seqcst(&m->gate.in_runtime, 1);		/* D1 */
+		wf_fence_seqcst();
+		hold = wf_load_acquire(&m->gate.hold) & (uint8_t)~HOLD_FENCED;	/* D2 */
 		if (hold != HOLD_DETACHING)
 			break;
-		/* The verdict is a microsecond away, unless the monitor was preempted. */
-		if (i < 1000)
-			wf_cpu_relax();
-		else
-			wf_os_thread_yield();
+		await_verdict(m);
 	}
 	switch (hold) {
 	case HOLD_DETACHED:

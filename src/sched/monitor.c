@@ -136,11 +136,9 @@ retake(int64_t now)
 			p->seen_cpu = wf_os_thread_cpu(wf_load_relaxed(&m->tid));
 			continue;
 		}
-		if (!stuck)
-			continue;
-		if (wf_load_relaxed(&m->gate.in_syscall) || is_blocked(p, m))
+		if (stuck && (wf_load_relaxed(&m->gate.in_syscall) || is_blocked(p, m)))
 			taken += wf_detach(p, true);
-		else if (now - p->seen_since >= SLICE_NS)
+		else if (now - p->seen_since >= SLICE_NS)	/* inside now and then is no excuse */
 			taken += wf_detach(p, false);
 		if (wanted)
 			wanted = work_waits(now);
