@@ -270,6 +270,21 @@ take_a_p_away(void *done)
 	return NULL;
 }
 
+/* No P beyond gomaxprocs is on the list of idle ones. */
+static void
+expect_no_surplus_idle(void)
+{
+	uint32_t surplus = 0;
+
+	(void)wf_enter();
+	wf_lock(&wf_sched.lock);
+	for (struct p *p = wf_sched.idle_p; p != NULL; p = p->idle_next)
+		surplus += wf_p_must_retire(p);
+	wf_unlock(&wf_sched.lock);
+	wf_leave();
+	EXPECT_EQ(surplus, 0);
+}
+
 /*
  * A P that is taken away between a thread's last look and its going idle must not get on the list of
  * idle ones: the monitor would take the program for idle while it runs, and sleep.
@@ -284,7 +299,8 @@ TEST(a_p_taken_away_while_it_goes_idle_is_not_idle)
 		hold_at("idle.searched");
 		pthread_create(&t, NULL, take_a_p_away, done);
 		EXPECT_EQ(weft_chan_recv(done, NULL, WEFT_FOREVER), 0);
-		settle(0);
+		nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
+		expect_no_surplus_idle();
 		pthread_join(t, NULL);
 		weft_chan_unref(done);
 	}
