@@ -99,6 +99,7 @@ leave_queue(struct mutex *m, struct waiter *w)
 {
 	WF_POINT("mutex.gave_up");
 	wf_lock(&m->lock);
+	/* Relaxed would do: nothing is passed on. */
 	if (waitlist_remove(&m->waiters, w) && m->waiters.head == NULL)
 		wf_and_acqrel(&m->state, ~(MUTEX_WAITERS | MUTEX_STARVING));
 	wf_unlock(&m->lock);

@@ -58,7 +58,7 @@ wait_done(struct once *o)
 	struct waiter w;
 
 	wf_lock(&o->lock);
-	if (wf_load_acquire(&o->state) == DONE) {			/* E1 */
+	if (wf_load_relaxed(&o->state) == DONE) {	/* relaxed: DONE is stored under lock */
 		wf_unlock(&o->lock);
 		return;
 	}
@@ -79,7 +79,8 @@ weft_once_do(weft_once *pub, void (*fn)(void *), void *arg)
 	wf_enter();
 	if (fn == NULL)
 		wf_panic("weft_once_do of nil func value");
-	if (!wf_cas_acquire(&o->state, &old, RUNNING)) {		/* O2; E1 if it is DONE */
+	/* Relaxed: it passes nothing on; if it is DONE by now, wait_done() sees so under lock. */
+	if (!wf_cas_relaxed(&o->state, &old, RUNNING)) {		/* O2 */
 		wait_done(o);						/* O4 */
 		wf_leave();
 		return;

@@ -47,7 +47,7 @@ release_all(struct waitgroup *wg)
 
 	WF_POINT("waitgroup.zero");
 	wf_lock(&wg->lock);
-	state = wf_and_acqrel(&wg->state, ~WAITERS);			/* D3 */
+	state = wf_and_acqrel(&wg->state, ~WAITERS);			/* D1, D3 */
 	while ((w = waitlist_take(&wg->waiters)) != NULL)
 		if (wf_claim(w, 0))
 			gqueue_put(&ready, w->g);
@@ -78,7 +78,7 @@ add(struct waitgroup *wg, int delta)
 {
 	/* In unsigned arithmetic, where a delta that is too large is no undefined behaviour. */
 	int32_t step = (int32_t)((uint32_t)delta * ONE);
-	int32_t old = wf_add_acqrel(&wg->state, step);			/* G1; D1 */
+	int32_t old = wf_add_release(&wg->state, step);			/* G1; D1 */
 	int64_t counter = (int64_t)(old >> 1) + delta;
 
 	if (wf_likely((counter > 0 && counter <= COUNTER_MAX && old != WAITERS)

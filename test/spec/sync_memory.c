@@ -139,6 +139,55 @@ TEST(readers_see_whole_writes)
 	on_1_2_4_procs(readers_and_writers);
 }
 
+/*
+ * One reader and one writer that rarely meet: no queue, no wake, nothing that would order them but
+ * the word of the rwmutex.
+ */
+
+static void
+read_now_and_then(void *arg)
+{
+	struct post *p = arg;
+
+	for (int i = 0; i < p->rounds; i++) {
+		weft_rwmutex_rlock(&p->rw);
+		expect_data(p, (int)(p->data[0] / 10));
+		weft_rwmutex_runlock(&p->rw);
+		compute((i % 7 + 1) * US);
+	}
+}
+
+static void
+write_now_and_then(void *arg)
+{
+	struct post *p = arg;
+
+	for (int i = 0; i < p->rounds; i++) {
+		weft_rwmutex_lock(&p->rw);
+		write_data(p, i);
+		weft_rwmutex_unlock(&p->rw);
+		compute((i % 5 + 1) * US);
+	}
+}
+
+static void
+rare_meetings(void)
+{
+	struct post p = { .rounds = scaled(2000) };
+	struct crew a, b;
+
+	write_data(&p, 0);
+	crew_start(&a, read_now_and_then, &p, 1, 1);
+	crew_start(&b, write_now_and_then, &p, 1, 1);
+	crew_wait(&a);
+	crew_wait(&b);
+}
+
+TEST(a_writer_comes_after_the_readers_that_left)
+{
+	on_1_2_4_procs(rare_meetings);
+}
+
 /* ---- WaitGroup and once: many write, one reads, and the other way round ---- */
 
 struct slot {
@@ -227,4 +276,80 @@ wait_for_signal(void)
 TEST(what_was_written_before_a_signal_is_seen_after_the_wait)
 {
 	on_1_2_4_procs(wait_for_signal);
+}
+
+/* ---- Sem: permits that take a detour ---- */
+
+static void
+write_and_release(void *arg)
+{
+	struct post *p = arg;
+
+	write_data(p, 9);
+	weft_sem_release(&p->s, 1);
+}
+
+static void
+ask_for_both_and_give_up(void *arg)
+{
+	struct post *p = arg;
+
+	EXPECT_EQ(weft_sem_acquire(&p->s, 2, weft_in(5 * MS)), -ETIMEDOUT);
+}
+
+/* Given while a large waiter is in the way, which then leaves: its leaving passes them on. */
+TEST(what_was_written_before_a_release_is_seen_through_a_waiter_that_left)
+{
+	for (int round = 0; round < 10; round++) {
+		struct post p = { .rounds = 0 };
+		struct crew a, b;
+
+		weft_sem_init(&p.s, 2);
+		EXPECT(weft_sem_tryacquire(&p.s, 2));
+		crew_start(&a, ask_for_both_and_give_up, &p, 1, 1);
+		weft_sleep(1 * MS);
+		crew_start(&b, write_and_release, &p, 1, 1);
+		while (!weft_sem_tryacquire(&p.s, 1))
+			weft_yield();
+		expect_data(&p, 9);
+		crew_wait(&a);
+		crew_wait(&b);
+	}
+}
+
+static void
+release_later(void *arg)
+{
+	struct post *p = arg;
+
+	weft_sleep(6 * MS);
+	weft_sem_release(&p->s, 1);
+}
+
+static void
+ask_for_both(void *arg)
+{
+	struct post *p = arg;
+
+	weft_sleep(3 * MS);
+	EXPECT_EQ(weft_sem_acquire(&p->s, 2, WEFT_FOREVER), 0);
+	expect_data(p, 9);
+}
+
+/* Two permits from two givers, the first of whom met nobody: the second passes both on. */
+TEST(what_was_written_before_each_release_is_seen_by_who_gets_both)
+{
+	for (int round = 0; round < 10; round++) {
+		struct post p = { .rounds = 0 };
+		struct crew a, b, c;
+
+		weft_sem_init(&p.s, 2);
+		EXPECT(weft_sem_tryacquire(&p.s, 2));
+		crew_start(&a, ask_for_both, &p, 1, 1);
+		crew_start(&b, release_later, &p, 1, 1);
+		crew_start(&c, write_and_release, &p, 1, 1);
+		crew_wait(&a);
+		crew_wait(&b);
+		crew_wait(&c);
+	}
 }

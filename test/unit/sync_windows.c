@@ -275,6 +275,8 @@ TEST(cond_a_signal_before_the_park_counts)
 		hold_release("cond.unlocked");
 		await_ended(&s, 1);
 		EXPECT_EQ(s.result, 1000);
+		/* Its count of waiters, the second word: at 0 a signal is one load. */
+		EXPECT_EQ(wf_load_acquire((_Atomic uint32_t *)(void *)&s.c + 1), 0);
 	}
 }
 
