@@ -182,8 +182,15 @@ read_request(struct conn *c)
 			return 0;
 		}
 		if (r->has_head) {
+			/*
+			 * What is there of the body is dealt with. Where requests before this one
+			 * filled the buffer, the end of it is free again: make_room() saw to it
+			 * that the head lies before that.
+			 */
 			if (!body_at)
 				body_at = w->in_end;
+			if (body_at > IN_CAP - BODY_ROOM)
+				body_at = IN_CAP - BODY_ROOM;
 			w->in_end = at = body_at;
 			limit = IN_CAP;
 		} else if (w->in_end >= limit) {
