@@ -138,7 +138,7 @@ retake(int64_t now)
 		}
 		if (stuck && (wf_load_relaxed(&m->gate.in_syscall) || is_blocked(p, m)))
 			taken += wf_detach(p, true);
-		else if (now - p->seen_since >= SLICE_NS)	/* inside now and then is no excuse */
+		else if (now - p->seen_since >= SLICE_NS)	/* inside just now or not */
 			taken += wf_detach(p, false);
 		if (wanted)
 			wanted = work_waits(now);

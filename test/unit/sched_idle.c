@@ -286,8 +286,8 @@ expect_no_surplus_idle(void)
 }
 
 /*
- * A P that is taken away between a thread's last look and its going idle must not get on the list of
- * idle ones: the monitor would take the program for idle while it runs, and sleep.
+ * A P that is taken away between a thread's last look and its going idle must not get on the
+ * list of idle ones: the monitor would take the program for idle while it runs, and sleep.
  */
 TEST(a_p_taken_away_while_it_goes_idle_is_not_idle)
 {
