@@ -60,8 +60,17 @@ grep -qE '^[0-9]+ ok, [0-9]+ warn, [0-9]+ fail$' "$work/text" || bad "no sum"
 on_terminal() # NAME=VALUE...: what it says there; the output of a terminal of our own
 {
 	env "$@" python3 -c '
-import pty, sys
-pty.spawn(sys.argv[1:])' "$weft" doctor </dev/null
+import os, pty, sys
+pid, master = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+try:
+    while data := os.read(master, 4096):
+        sys.stdout.buffer.write(data)
+except OSError:  # EIO: nobody has the terminal open any more
+    pass
+sys.stdout.flush()
+os.waitpid(pid, 0)' "$weft" doctor
 }
 coloured=$(printf '\033[32mok')
 on_terminal -u NO_COLOR TERM=xterm | grep -qF "$coloured" || bad "no colour on a terminal"
