@@ -8,7 +8,7 @@ objects=$WEFT_BUILD/CMakeFiles/weft_objects.dir/src
 failed=0
 
 # The parts of libc that only compute, allocate, or read what the program was started with.
-pure='mem[a-z]*|bcmp|str[a-z]*|malloc|calloc|realloc|free|aligned_alloc|posix_memalign|getenv
+pure='mem[a-z]*|bcmp|bcmp|str[a-z]*|malloc|calloc|realloc|free|aligned_alloc|posix_memalign|getenv
 |secure_getenv|snprintf|vsnprintf|qsort|bsearch|__ctype_[a-z_]*|__isoc[0-9]*_[a-z]*
 |atexit|inet_pton|inet_ntop|in6addr_[a-z]*|freeaddrinfo|environ|__environ
 |__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__tls_get_addr'
