@@ -54,8 +54,8 @@ flooder(void *arg)
 static void
 timer_beside_flood(void *syscalls)
 {
-	weft_timer *t = weft_timer_new(weft_in(20 * MS), 0, NULL, NULL);
 	int64_t begin = weft_now(), due;
+	weft_timer *t = weft_timer_new(begin + 20 * MS, 0, NULL, NULL);
 	char c;
 	weft_case cases[] = { WEFT_RECV(flood, &c), WEFT_RECV(weft_timer_chan(t), &due) };
 
