@@ -5,6 +5,7 @@
 #include "debug/dump.h"
 
 #include <weft/debug.h>
+#include "debug/peek.h"
 #include "os/os.h"
 #include "sched/go.h"
 #include "sched/hooks.h"
@@ -187,16 +188,21 @@ static void
 print_detached(struct dump *d, const struct g *g, int64_t now)
 {
 	const struct m *m = g->m;
-	int64_t ms;
+	uint8_t is_detached = 0;
+	int64_t at = 0;
+	int tid = 0;
 
+	/* Through the kernel, like the rest of what others write while we look. */
 	if (now == 0 || m == NULL || wf_load_relaxed(&g->status) != G_RUNNING ||
-	    !wf_load_relaxed(&m->is_detached))
+	    !wf_peek_copy(&is_detached, (uintptr_t)&m->is_detached, sizeof(is_detached), true) ||
+	    !is_detached ||
+	    !wf_peek_copy(&at, (uintptr_t)&m->detached_at, sizeof(at), true) ||
+	    !wf_peek_copy(&tid, (uintptr_t)&m->tid, sizeof(tid), true))
 		return;
-	ms = (now - wf_load_relaxed(&m->detached_at)) / 1000000;
 	wf_out_str(&d->out, ", detached ");
-	wf_out_i64(&d->out, wf_max(ms, (int64_t)0));
+	wf_out_i64(&d->out, wf_max((now - at) / 1000000, (int64_t)0));
 	wf_out_str(&d->out, " ms, thread ");
-	wf_out_i64(&d->out, wf_load_relaxed(&m->tid));
+	wf_out_i64(&d->out, tid);
 }
 
 void
@@ -256,13 +262,15 @@ wf_dump_caller(struct dump *d, const struct g *g, enum dump_hide hide, uintptr_t
 static const char *
 state_name(const struct g *g)
 {
-	struct m *m = g->m;
+	const struct m *m = g->m;
+	uint8_t in_syscall = 0;
 
 	switch (wf_load_relaxed(&g->status)) {
 	case G_RUNNABLE:
 		return "runnable";
 	case G_RUNNING:
-		if (m != NULL && wf_load_relaxed(&wf_gate(m)->in_syscall))
+		if (m != NULL && wf_peek_copy(&in_syscall, (uintptr_t)&m->gate.in_syscall,
+		    sizeof(in_syscall), /* direct */ true) && in_syscall)
 			return "syscall";
 		return "running";
 	case G_SYSCALL:

@@ -207,14 +207,25 @@ on_signal(int sig, siginfo_t *info, void *uctx)
 	wf_os_exit(2);
 }
 
+/*
+ * Has the program no use of its own for sig? An ignored SIGQUIT is free, as in Go: shells ignore it
+ * for what a script starts with &, and nobody meant to go without the dump.
+ */
+static bool
+is_free(int sig, const struct sigaction *sa)
+{
+	if (sa->sa_flags & SA_SIGINFO)
+		return false;
+	return sa->sa_handler == SIG_DFL || (sig == SIGQUIT && sa->sa_handler == SIG_IGN);
+}
+
 void
 wf_fault_init(void)
 {
 	for (size_t i = 0; i < wf_countof(faults); i++) {
 		if (wf_os_sigaction_get(faults[i].sig, &before[i]) != 0)
 			continue;
-		if (!faults[i].is_shared &&
-		    ((before[i].sa_flags & SA_SIGINFO) || before[i].sa_handler != SIG_DFL))
+		if (!faults[i].is_shared && !is_free(faults[i].sig, &before[i]))
 			continue;
 		(void)wf_os_sigaction(faults[i].sig, on_signal, NULL);
 	}

@@ -8,6 +8,7 @@
 #include "sched/panic.h"
 #include "sched/self_set.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,17 @@ struct sched wf_sched;
 #ifdef WEFT_DEBUG_BUILD
 void (*wf_point_hook)(const char *name);
 #endif
+
+/* A variable that means nothing is said so, once, and then ignored. */
+static void
+complain(const char *name, const char *value, const char *wanted)
+{
+	char line[256];
+	int n = snprintf(line, sizeof(line),
+	    "weft: %s: can't make sense of \"%.64s\": wanted is %s\n", name, value, wanted);
+
+	(void)wf_os_write(2, line, wf_min((size_t)n, sizeof(line) - 1));
+}
 
 /* The number of Ps that the environment asks for, or 0. */
 static uint32_t
@@ -39,26 +51,31 @@ procs_from_env(void)
 		n = strtol(s, &end, 10);
 		if (*end == '\0' && n > 0)
 			return (uint32_t)wf_min(n, (long)PROCS_MAX);
+		complain(names[i], s, "a number of processors, 1 to 1024");
 	}
 	return 0;
 }
 
-/* WEFT_STACK: a number with K or M; 0 when it is not set or means nothing. */
+/* WEFT_STACK: a number of bytes, or with K or M; 0 when it is not set or means nothing. */
 static size_t
 stack_from_env(void)
 {
 	const char *s = wf_os_getenv("WEFT_STACK");
-	unsigned long long n;
+	unsigned long long n, unit = 1;
 	char *end;
 
 	if (s == NULL || *s == '\0')
 		return 0;
 	n = strtoull(s, &end, 10);
 	if (*end == 'K' || *end == 'k')
-		n <<= 10, end++;
+		unit = 1 << 10, end++;
 	else if (*end == 'M' || *end == 'm')
-		n <<= 20, end++;
-	return *end == '\0' && n <= WF_STACK_MAX ? (size_t)n : 0;
+		unit = 1 << 20, end++;
+	if (*s < '0' || *s > '9' || *end != '\0' || n == 0 || n > WF_STACK_MAX / unit) {
+		complain("WEFT_STACK", s, "bytes, as 65536, 64K or 1M, up to 1024M");
+		return 0;
+	}
+	return (size_t)(n * unit);
 }
 
 /* In the child of a fork only the forking thread exists. Its next weft call says so and aborts. */

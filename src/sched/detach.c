@@ -45,9 +45,10 @@ wf_detach(struct p *p, bool is_blocked)
 		wf_store_release(&m->gate.hold, quiet); /* D5: undo */
 		return false;
 	}
-	/* One that just came in sees D4 and steps back out; one that was inside for longer stays. */
-	for (int i = 0; !(outside = wf_load_acquire(&m->gate.in_runtime) == 0); i++) {	/* D3 */
-		if (i == STEP_BACK_PAUSES)
+	/* One that just came in sees D4 and steps back out; one inside for longer stays. */
+	for (int i = 0;; i++) {
+		outside = wf_load_acquire(&m->gate.in_runtime) == 0;		/* D3 */
+		if (outside || i == STEP_BACK_PAUSES)
 			break;
 		wf_cpu_relax();
 	}

@@ -113,7 +113,7 @@ weft_timer_new(int64_t deadline, int64_t period, void (*fn)(void *), void *arg)
 
 	if (period < 0) {
 		wf_enter();
-		wf_panic("non-positive interval for weft_timer_new");
+		wf_panic("negative period for weft_timer_new");
 	}
 	t = malloc(sizeof(*t));
 	if (t == NULL)
@@ -171,7 +171,7 @@ weft_timer_reset(weft_timer *t, int64_t deadline, int64_t period)
 	if (t == NULL)
 		wf_panic("time: Reset called on uninitialized Timer");
 	if (period < 0)
-		wf_panic("non-positive interval for weft_timer_reset");
+		wf_panic("negative period for weft_timer_reset");
 	wf_lock(&t->ops);
 	was_pending = stop(t);
 	start(t, deadline, period, &ready);

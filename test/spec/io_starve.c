@@ -35,7 +35,8 @@ read_all(void *arg)
 
 /*
  * A P that always has more goroutines than half of its ring holds still asks the poller: else a
- * server's connections stand still as long as 130 goroutines compute and yield. Each turn of main is
+ * server's connections stand still as long as 130 goroutines compute and yield. Each turn of main
+ * is
  * a turn of everybody, so a byte is read within a few of them; all the time in the world passes
  * while the test's thread does not run, so that time is no measure.
  */

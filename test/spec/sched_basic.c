@@ -4,6 +4,7 @@
  */
 #include <weft.h>
 
+#include "child.h"
 #include "test.h"
 
 #include <errno.h>
@@ -459,5 +460,45 @@ TEST(goexit_runs_deferred_calls)
 		EXPECT_EQ(n_order, 2);
 		EXPECT_EQ(order[0], 2);
 		EXPECT_EQ(order[1], 1);
+	}
+}
+
+/* A variable that means nothing is named, with what would do, and the default holds. */
+static void
+say_setting(void *arg)
+{
+	(void)arg;
+	printf("procs %d", weft_gomaxprocs(0));
+	fflush(stdout);
+}
+
+TEST(nonsense_in_the_environment_is_named)
+{
+	static const char *const bad[] = {
+		"WEFT_MAXPROCS=abc", "WEFT_MAXPROCS=0", "WEFT_MAXPROCS=-3", "WEFT_MAXPROCS=2x",
+		"WEFT_STACK=lots", "WEFT_STACK=64KB", "WEFT_STACK=-1", "WEFT_STACK=2000M",
+		"WEFT_STACK=99999999999999999999", "WEFT_STACK=0", "WEFT_STACK=18446744073709M",
+	};
+	static const char *const good[] = {
+		"WEFT_STACK=65536", "WEFT_STACK=64K", "WEFT_MAXPROCS=3",
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const char *env[] = { bad[i], "GOMAXPROCS=2", NULL };
+		struct child_options o = { .env = env };
+		struct child_result r = child_run_with(&o, say_setting, NULL);
+
+		EXPECT_STR(r.out, "procs 2");
+		EXPECT_CONTAINS(r.err, "can't make sense of");
+		EXPECT_CONTAINS(r.err, strchr(bad[i], '=') + 1);
+		child_result_free(&r);
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		const char *env[] = { good[i], NULL };
+		struct child_options o = { .env = env };
+		struct child_result r = child_run_with(&o, say_setting, NULL);
+
+		EXPECT_STR(r.err, "");
+		child_result_free(&r);
 	}
 }

@@ -689,7 +689,8 @@ TEST(detached_goroutines_are_named_in_the_dump)
 	const char *envs[] = { "WEFT_DEBUG=schedtrace=20,scheddetail=1", NULL };
 	struct child_options o = { .env = envs };
 	struct child_result r = child_run_with(&o, dump_beside_detached, NULL);
-	const char *blocker = strstr(r.err, "\"blocker\" ["), *computer = strstr(r.err, "\"computer\" [");
+	const char *blocker = strstr(r.err, "\"blocker\" ["), *computer = strstr(r.err,
+	    "\"computer\" [");
 
 	EXPECT(blocker != NULL && computer != NULL);
 	EXPECT(strncmp(blocker, "\"blocker\" [running, detached ", 29) == 0);

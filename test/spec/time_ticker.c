@@ -221,9 +221,9 @@ TEST(a_negative_period_panics)
 	char msg[100];
 
 	EXPECT_EQ(weft_try(new_negative, NULL, msg, sizeof(msg)), 1);
-	EXPECT_STR(msg, "non-positive interval for weft_timer_new");
+	EXPECT_STR(msg, "negative period for weft_timer_new");
 	EXPECT_EQ(weft_try(reset_negative, t, msg, sizeof(msg)), 1);
-	EXPECT_STR(msg, "non-positive interval for weft_timer_reset");
+	EXPECT_STR(msg, "negative period for weft_timer_reset");
 	/* And the timer is as it was. */
 	EXPECT(weft_timer_stop(t));
 	weft_timer_free(t);

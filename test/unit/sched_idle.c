@@ -111,14 +111,14 @@ submit(void *arg)
 	return NULL;
 }
 
-/* Until n Ps are idle and nobody looks for work. */
+/* Until n Ps are idle, or all when main lost its own, and nobody looks for work. */
 static void
 settle(uint32_t n)
 {
 	struct timespec ms = { 0, 1000000 };
 
 	for (int i = 0; i < 5000; i++) {
-		if (wf_load_seqcst(&wf_sched.n_idle_p) == n &&
+		if (wf_load_seqcst(&wf_sched.n_idle_p) >= n &&
 		    wf_load_seqcst(&wf_sched.n_spinning) == 0)
 			return;
 		nanosleep(&ms, NULL);
