@@ -37,7 +37,7 @@ static struct {
 	struct chunk *avail;		/* under lock: has free or fresh goroutines */
 	struct chunk **by_base;		/* under lock: sorted by address, to find a G's chunk */
 	uint32_t n_chunks, cap_chunks;
-	uint32_t n_empty;		/* chunks that are wholly free and have pages */
+	uint32_t n_empty;		/* chunks that are wholly free and were used */
 } slab;
 
 static struct chunk *
@@ -106,7 +106,6 @@ grow_locked(void)
 		slab.by_base[i] = slab.by_base[i - 1];
 	slab.by_base[i] = c;
 	slab.n_chunks++;
-	slab.n_empty++;
 	list_put(c);
 	c->all_next = wf_load_relaxed(&slab.all);
 	/* S-ALL: release -> acquire in wf_g_each: the chunk is complete when it is seen. */
@@ -114,10 +113,11 @@ grow_locked(void)
 	return true;
 }
 
+/* Wholly free, with pages to give back: one that was never used, or not since, has none. */
 static bool
 chunk_is_empty(const struct chunk *c)
 {
-	return c->n_free == c->n_fresh;
+	return c->n_fresh != 0 && c->n_free == c->n_fresh;
 }
 
 static struct g *
@@ -253,11 +253,12 @@ wf_g_scavenge(void)
 	wf_lock(&slab.lock);
 	if (slab.n_empty > KEEP_EMPTY) {
 		for (struct chunk *c = slab.avail; c != NULL; c = c->next) {
-			if (!chunk_is_empty(c) || c->n_fresh == 0)
+			if (!chunk_is_empty(c))
 				continue;
 			(void)wf_os_dontneed(c->gs, CHUNK_BYTES);
 			c->free = NULL;
 			c->n_free = c->n_fresh = 0;
+			slab.n_empty--;
 			more = true;
 			break;
 		}

@@ -160,12 +160,16 @@ cross(struct m *m, struct wf_ctx *from, struct side from_side, const struct wf_c
 	run_commit(m);
 }
 
-/* m is about to run g. */
+/*
+ * m is about to run g. If a goroutine parked between weft_syscall_enter and exit, its mark would
+ * be g's now, and the monitor would take g for blocked.
+ */
 static WF_ALWAYS_INLINE void
 enter_g(struct m *m, struct g *g)
 {
 	g->m = m;
 	m->gate.g = g;
+	wf_store_relaxed(&m->gate.in_syscall, 0);
 	wf_store_relaxed(&g->status, G_RUNNING);
 }
 

@@ -139,3 +139,34 @@ TEST(no_p_is_lost_in_a_storm_of_blocking_calls)
 	EXPECT(wf_load_relaxed(&wf_sched.n_detached) == 0);
 	expect_all_ps_idle(4);
 }
+
+/*
+ * A mark belongs to the goroutine that set it, not to its thread: left behind by one that parked
+ * before it took the mark away, it made the monitor take the P from the next one at a glance.
+ */
+static void
+expect_no_mark(void *arg)
+{
+	struct m *m = wf_enter();
+
+	(void)arg;
+	EXPECT_EQ(wf_load_relaxed(&m->gate.in_syscall), 0);
+	wf_leave();
+	atomic_fetch_add(&ran, 1);
+}
+
+TEST(a_mark_does_not_outlast_a_park)
+{
+	weft_gomaxprocs(1);
+	for (int i = 0; i < 20; i++) {
+		EXPECT_EQ(weft_go(expect_no_mark, NULL), 0);
+		weft_syscall_enter();
+		if (i % 2 == 0)
+			weft_yield();
+		else
+			weft_sleep(100000);
+		weft_syscall_exit();
+		while (atomic_load(&ran) <= i)
+			weft_yield();
+	}
+}
