@@ -4,7 +4,8 @@
  * Only when every thread of ours sleeps for good, no timer is set, nobody waits in the poller, and
  * the process has no threads that weft does not know: those might bring work. Then the report
  * can't be a false alarm, whatever order the threads went to sleep in, because all counts are
- * under sched.lock and a thread that is being started is counted before it exists.
+ * under sched.lock and a thread that is being started is counted before it exists. README.md, "Is
+ * the program dead?".
  */
 #include "sched/sched.h"
 
@@ -24,7 +25,7 @@ foreign_is_waking(void)
 	return false;
 }
 
-/* May threads that we do not know of, or foreign ones between two calls, bring work? */
+/* May threads that we do not know of bring work? */
 static bool
 strangers_may_help(void)
 {
@@ -34,11 +35,27 @@ strangers_may_help(void)
 #ifdef WF_TSAN
 	ours++;		/* ThreadSanitizer has a thread of its own */
 #endif
-	return wf_sched.n_foreign > wf_sched.n_foreign_parked || n < 0 || n > ours ||
-	    foreign_is_waking();
+	return n < 0 || n > ours;
 }
 
-/* Under sched.lock, whenever a thread has gone to sleep. Does not return from a dead program. */
+/*
+ * Only threads that we do not know could still help. When they end nobody tells us, and a thread of
+ * ours that ends counts as one until the kernel has buried it: so the monitor looks again, later
+ * and later (monitor.c).
+ */
+static void
+doubt_locked(void)
+{
+	/* Either the monitor sees this before it sleeps deeply, or we see that it does. */
+	wf_store_seqcst(&wf_sched.in_doubt, DOUBT_NEW);
+	if (wf_load_seqcst(&wf_sched.monitor_is_deep))
+		wf_monitor_wake();
+}
+
+/*
+ * Under sched.lock, whenever a thread has gone to sleep or has ended, and when the monitor looks
+ * again. Does not return from a dead program.
+ */
 void
 wf_check_dead_locked(void)
 {
@@ -52,8 +69,13 @@ wf_check_dead_locked(void)
 			wf_poll_wake();
 		return;
 	}
-	if (asleep < wf_sched.n_m || wf_timers_next_all() != INT64_MAX || strangers_may_help())
+	if (asleep < wf_sched.n_m || wf_timers_next_all() != INT64_MAX ||
+	    wf_sched.n_foreign > wf_sched.n_foreign_parked || foreign_is_waking())
 		return;
+	if (strangers_may_help()) {
+		doubt_locked();
+		return;
+	}
 	/* A wake that is on its way to a sleeper has taken it off the idle list already. */
 	wf_unlock(&wf_sched.lock);
 	if (wf_sched.main_exited && wf_numgoroutine() == 0)

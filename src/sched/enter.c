@@ -50,6 +50,7 @@ foreign_ends(void *arg)
 	wf_sched.n_foreign--;
 	m->idle_next = wf_sched.free_m;
 	wf_sched.free_m = m;
+	wf_check_dead_locked();
 	wf_unlock(&wf_sched.lock);
 	wf_self_set(NULL);
 }

@@ -20,12 +20,17 @@
 #define REVALIDATE_NS 100000000
 #define SCAVENGE_NS 500000
 #define LIMIT_NS 1000000000		/* cgroup limits are looked at once a second, as in Go */
+#define DOUBT_MIN_NS 1000000		/* whether the program is dead: looked at again after so */
+#define DOUBT_MAX_NS 10000000000	/* long, then twice as long, up to this */
 
 static struct {
 	int64_t slept;			/* the present length of a round */
 	int quiet;			/* rounds in which nothing was done */
 	int idle;			/* rounds in which all Ps were idle */
 	int64_t last_revalidate, last_trace, last_limit;
+	int64_t doubt_at;		/* when to look again whether the program is dead, ... */
+	int64_t doubt_ns;		/* ... and how long that was put off */
+	uint8_t doubt_seen;		/* sched.in_doubt when the nap was planned */
 	bool may_scavenge;
 } mon;
 
@@ -40,9 +45,9 @@ wf_monitor_wake(void)
 static void
 nap(int64_t ns)
 {
-	int64_t until = ns < 0 ? INT64_MAX : wf_os_now() + ns;
+	int64_t until = ns == INT64_MAX ? INT64_MAX : wf_os_now() + ns;
 
-	wf_store_relaxed(&wf_sched.monitor_is_slow, ns < 0 || ns >= ROUND_WANTED_NS);
+	wf_store_relaxed(&wf_sched.monitor_is_slow, ns >= ROUND_WANTED_NS);
 	while (wf_load_acquire(&wf_sched.monitor_note) == 0)
 		if (wf_os_futex_wait(&wf_sched.monitor_note, 0, until) == -ETIMEDOUT)
 			break;
@@ -170,6 +175,36 @@ poll_for_the_busy(int64_t now)
 	return true;
 }
 
+/*
+ * Somebody thinks that the program is dead unless threads help that weft does not know. Are they
+ * still there?
+ */
+static void
+doubt(int64_t now)
+{
+	switch (wf_load_seqcst(&wf_sched.in_doubt)) {
+	case DOUBT_NONE:
+		return;
+	case DOUBT_NEW:
+		wf_store_seqcst(&wf_sched.in_doubt, DOUBT_OLD);
+		mon.doubt_ns = DOUBT_MIN_NS;
+		mon.doubt_at = now + mon.doubt_ns;
+		return;
+	default:
+		break;
+	}
+	if (now < mon.doubt_at)
+		return;
+	wf_lock(&wf_sched.lock);
+	wf_store_seqcst(&wf_sched.in_doubt, DOUBT_NONE);
+	wf_check_dead_locked();
+	if (wf_load_relaxed(&wf_sched.in_doubt) != DOUBT_NONE)
+		wf_store_seqcst(&wf_sched.in_doubt, DOUBT_OLD);
+	wf_unlock(&wf_sched.lock);
+	mon.doubt_ns = wf_min(2 * mon.doubt_ns, (int64_t)DOUBT_MAX_NS);
+	mon.doubt_at = now + mon.doubt_ns;
+}
+
 /* What need not be done often. */
 static void
 housekeeping(int64_t now)
@@ -205,7 +240,7 @@ all_idle(void)
 	return wf_load_seqcst(&wf_sched.n_idle_p) >= wf_load_relaxed(&wf_sched.gomaxprocs);
 }
 
-/* How long the next nap is; < 0: until somebody runs. */
+/* How long the next nap is; INT64_MAX: until somebody runs. */
 static int64_t
 next_nap(int64_t now, bool did_something)
 {
@@ -223,8 +258,12 @@ next_nap(int64_t now, bool did_something)
 		ns = ROUND_WANTED_NS;
 	if (mon.may_scavenge || wf_poll_wants_look())	/* else a wait that just began is missed */
 		return wf_min(ns, mon.may_scavenge ? 1000000 : REVALIDATE_NS / 2);
-	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS)
-		return d->schedtrace_ms > 0 ? d->schedtrace_ms * 1000000 : -1;
+	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS) {
+		ns = INT64_MAX;
+		mon.doubt_seen = wf_load_seqcst(&wf_sched.in_doubt);
+		if (mon.doubt_seen != DOUBT_NONE)
+			ns = wf_max(mon.doubt_at - now, (int64_t)ROUND_MAX_NS);
+	}
 	if (d->schedtrace_ms > 0)
 		ns = wf_min(ns, d->schedtrace_ms * 1000000);
 	return ns;
@@ -247,10 +286,13 @@ wf_monitor_main(void *arg)
 
 		wf_store_relaxed(&wf_sched.now_coarse, now);
 		ns = next_nap(now, did);
-		if (ns < 0) {
-			/* Deep: whoever takes an idle P wakes us (wf_p_get_idle_locked). */
+		if (ns > ROUND_MAX_NS) {
+			/*
+			 * Deep: whoever takes an idle P wakes us (wf_p_get_idle_locked), and
+			 * whoever is newly in doubt (deadlock.c).
+			 */
 			wf_store_seqcst(&wf_sched.monitor_is_deep, 1);
-			if (!all_idle())
+			if (!all_idle() || wf_load_seqcst(&wf_sched.in_doubt) != mon.doubt_seen)
 				ns = ROUND_MAX_NS;
 		}
 		nap(ns);
@@ -259,6 +301,7 @@ wf_monitor_main(void *arg)
 		wf_store_relaxed(&wf_sched.now_coarse, now);
 		did = poll_for_the_busy(now);
 		did = retake(now) > 0 || did;
+		doubt(now);
 		housekeeping(now);
 	}
 }

@@ -44,6 +44,13 @@ enum p_status {
 	P_DEAD,			/* beyond gomaxprocs; empty */
 };
 
+/* Is the program dead, unless threads help that weft does not know? */
+enum doubt {
+	DOUBT_NONE,
+	DOUBT_NEW,		/* somebody found so: the monitor is to look again soon */
+	DOUBT_OLD,		/* the monitor knows, and looks again, later and later */
+};
+
 /* The timer heap of one P. Rules: timer.c. */
 struct timers {
 	struct wf_lock lock;
@@ -204,7 +211,8 @@ struct sched {
 	/* The monitor. */
 	_Atomic uint32_t monitor_note;		/* futex */
 	_Atomic uint8_t monitor_is_slow;	/* it sleeps for a millisecond or longer */
-	_Atomic uint8_t monitor_is_deep;	/* it sleeps until woken: nothing runs */
+	_Atomic uint8_t monitor_is_deep;	/* it sleeps long, or until woken: nothing runs */
+	_Atomic uint8_t in_doubt;		/* x  enum doubt: deadlock.c, monitor.c */
 	_Atomic int64_t now_coarse;		/* when the monitor last looked at the clock */
 	bool has_monitor;			/* s */
 

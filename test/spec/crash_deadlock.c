@@ -7,7 +7,9 @@
 #include "child.h"
 #include "test.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 /* After a call that must not be the function's last: a frame that a jump replaces is not shown. */
 #define KEEP_FRAME() __asm__ volatile("")
@@ -227,6 +229,63 @@ TEST(a_pending_timer_is_hope_a_stopped_one_is_not)
 	EXPECT_EQ(r.status, 2);
 	EXPECT_CONTAINS(r.err, "all goroutines are asleep - deadlock!");
 	child_result_free(&r);
+}
+
+static void *
+calls_weft_and_ends(void *arg)
+{
+	(void)weft_goid();
+	usleep(50000);
+	return arg;
+}
+
+static void *
+never_calls_weft(void *arg)
+{
+	usleep(300000);
+	return arg;
+}
+
+static void
+locked_and_ends(void *arg)
+{
+	(void)arg;
+	weft_lock_thread();
+	usleep(20000);
+}
+
+static void
+thread_ends_last(void *arg)
+{
+	void *(*fn)(void *) = *(void *(**)(void *))arg;
+	pthread_t thread;
+
+	(void)weft_goid();
+	EXPECT_EQ(pthread_create(&thread, NULL, fn, NULL), 0);
+	pthread_detach(thread);
+	recv_for_ever(NULL);
+}
+
+static void
+locked_goroutine_ends_last(void *arg)
+{
+	weft_go(locked_and_ends, arg);
+	recv_for_ever(NULL);
+}
+
+/* The last event is a thread's end, and while it ends the kernel counts it still. */
+TEST(a_thread_that_ends_is_hope_no_more)
+{
+	static void *(*fns[])(void *) = {calls_weft_and_ends, never_calls_weft};
+
+	for (int i = 0; i < 3; i++) {
+		struct child_result r = i < 2 ? child_run(thread_ends_last, &fns[i]) :
+						child_run(locked_goroutine_ends_last, NULL);
+
+		EXPECT_EQ(r.status, 2);
+		EXPECT_CONTAINS(r.err, "all goroutines are asleep - deadlock!");
+		child_result_free(&r);
+	}
 }
 
 static void
