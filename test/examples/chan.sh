@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The channel examples print what they should: sieve the primes, pingpong an even score. They are
 # what people copy from, so they must be right, end by themselves, and work on any number of Ps.
+# SCENARIOS 22.
 set -eu
 dir=$WEFT_BUILD/examples
 

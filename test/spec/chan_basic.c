@@ -302,6 +302,7 @@ close_twice(void *unused)
 	weft_chan_close(c);
 }
 
+/* SCENARIOS 11: and what the user of such a program sees. */
 TEST(closing_twice_unrecovered_ends_the_process)
 {
 	struct child_result r = child_run(close_twice, NULL);

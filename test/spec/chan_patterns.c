@@ -328,7 +328,10 @@ ask(void *arg)
 	signal_one(c->done);
 }
 
-/* A channel inside a message, freed by whoever is last: a reference too few is a use after free. */
+/*
+ * SCENARIOS 24: a channel inside a message, freed by whoever is last: a reference too few is a use
+ * after free.
+ */
 static void
 replies(void)
 {

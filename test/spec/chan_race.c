@@ -180,6 +180,7 @@ TEST(many_consumers_lose_nothing)
 	on_1_2_4_procs(many_consumers_short);
 }
 
+/* SCENARIOS 21, as long as it is in Go. */
 TEST(many_consumers_lose_nothing_at_length)
 {
 	weft_gomaxprocs(2);
@@ -254,7 +255,10 @@ slot_receiver(void *arg)
 	signal_one(s->done);
 }
 
-/* The k-th receive happens before the (k + cap)-th send returns: a channel as a semaphore. */
+/*
+ * SCENARIOS 32: the k-th receive happens before the (k + cap)-th send returns: a channel as a
+ * semaphore.
+ */
 static void
 buffer_orders(void)
 {
@@ -596,6 +600,7 @@ TEST(many_waiters_cost_linear_time)
 	expect_linear(false);
 }
 
+/* SCENARIOS 25: a select stands in more than one queue. */
 TEST(many_selects_cost_linear_time)
 {
 	expect_linear(true);

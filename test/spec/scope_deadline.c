@@ -55,6 +55,7 @@ never_called(void *arg)
 	FAIL("a goroutine was started in a scope whose deadline is past");
 }
 
+/* SCENARIOS 157. */
 TEST(a_past_deadline_is_done_at_once)
 {
 	const int64_t past[] = { WEFT_NOW, 1, -1, INT64_MIN, weft_now() };

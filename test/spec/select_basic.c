@@ -52,7 +52,7 @@ wide_expect(struct wide *w, int went, int value, int res)
 	}
 }
 
-/* SCENARIOS 44, 97: a value in the wrong variable, or a result in the wrong case. */
+/* SCENARIOS 44; RELIABILITY 97: a value in the wrong variable, or a result in the wrong case. */
 TEST(only_the_case_that_went_is_written)
 {
 	struct wide *w = malloc(sizeof(*w));
@@ -120,7 +120,7 @@ TEST(a_value_that_comes_later_goes_to_its_case)
 	on_1_2_4_procs(late_values);
 }
 
-/* SCENARIOS 41, 97: also by close, which must name the channel that was closed. */
+/* SCENARIOS 41; RELIABILITY 97: also by close, which must name the channel that was closed. */
 static void
 late_closes(void)
 {
@@ -172,7 +172,7 @@ select_to_send(void *arg)
 	signal_one(x->done);
 }
 
-/* SCENARIOS 40, RELIABILITY 107: a select must not believe that it sent to a closed channel. */
+/* SCENARIOS 40; RELIABILITY 107: a select must not believe that it sent to a closed channel. */
 static void
 sends_to_closed(void)
 {

@@ -1,6 +1,6 @@
 /*
  * What was written before a lock is given is seen after it is got: with plain variables, so that
- * TSan says so too. SCENARIOS 150, for each type. (148, 151, 152 are C11's own atomics.)
+ * TSan says so too. SCENARIOS 150, for each type. (148 and 151: test/unit/base_atomic.c.)
  */
 #include "sync_util.h"
 
@@ -80,6 +80,7 @@ TAKE_TURNS(until, while (weft_mutex_lock_until(&p->m, weft_in(5 * US)) != 0) con
 TAKE_TURNS(rwmutex, weft_rwmutex_lock(&p->rw), weft_rwmutex_unlock(&p->rw))
 TAKE_TURNS(sem, (void)weft_sem_acquire(&p->s, 1, WEFT_FOREVER), weft_sem_release(&p->s, 1))
 
+/* SCENARIOS 150. */
 TEST(what_a_lock_guards_is_seen_by_the_next_owner)
 {
 	on_1_2_4_procs(mutex_turns);
@@ -134,6 +135,7 @@ readers_and_writers(void)
 	EXPECT_EQ(p.data[0] / 10, 2 * p.rounds);
 }
 
+/* SCENARIOS 150. */
 TEST(readers_see_whole_writes)
 {
 	on_1_2_4_procs(readers_and_writers);
@@ -183,6 +185,7 @@ rare_meetings(void)
 	crew_wait(&b);
 }
 
+/* SCENARIOS 150. */
 TEST(a_writer_comes_after_the_readers_that_left)
 {
 	on_1_2_4_procs(rare_meetings);
@@ -238,6 +241,7 @@ gather(void)
 	}
 }
 
+/* SCENARIOS 150. */
 TEST(what_was_done_is_seen_by_who_waited)
 {
 	on_1_2_4_procs(gather);
@@ -273,6 +277,7 @@ wait_for_signal(void)
 	}
 }
 
+/* SCENARIOS 150. */
 TEST(what_was_written_before_a_signal_is_seen_after_the_wait)
 {
 	on_1_2_4_procs(wait_for_signal);
@@ -297,7 +302,7 @@ ask_for_both_and_give_up(void *arg)
 	EXPECT_EQ(weft_sem_acquire(&p->s, 2, weft_in(5 * MS)), -ETIMEDOUT);
 }
 
-/* Given while a large waiter is in the way, which then leaves: its leaving passes them on. */
+/* SCENARIOS 150: given while a large waiter is in the way, which then leaves and passes them on. */
 TEST(what_was_written_before_a_release_is_seen_through_a_waiter_that_left)
 {
 	for (int round = 0; round < 10; round++) {
@@ -336,7 +341,7 @@ ask_for_both(void *arg)
 	expect_data(p, 9);
 }
 
-/* Two permits from two givers, the first of whom met nobody: the second passes both on. */
+/* SCENARIOS 150: of two givers the first met nobody; the second passes both permits on. */
 TEST(what_was_written_before_each_release_is_seen_by_who_gets_both)
 {
 	for (int round = 0; round < 10; round++) {

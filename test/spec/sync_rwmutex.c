@@ -385,6 +385,7 @@ TEST(unlock_of_unlocked_is_fatal)
 	expect_death(unlock_in_try, "fatal error: sync: Unlock of unlocked RWMutex\n");
 }
 
+/* SCENARIOS 121, on the side of the readers. */
 TEST(runlock_of_unlocked_is_fatal)
 {
 	expect_death(runlock_fresh, "fatal error: sync: RUnlock of unlocked RWMutex\n");

@@ -418,7 +418,7 @@ cancel_them_all(void)
 	}
 }
 
-/* Cancelled in every state of their wait. RELIABILITY 103. */
+/* Cancelled in every state of their wait. SCENARIOS 271; RELIABILITY 103. */
 TEST(cancelling_the_waiters_loses_no_permit)
 {
 	on_1_2_4_procs(cancel_them_all);

@@ -80,7 +80,7 @@ TEST(a_value_read_late_tells_the_due_time)
 	weft_timer_free(t);
 }
 
-/* Go 1.23: a timer's channel looks unbuffered, whether or not a value is waiting. */
+/* SCENARIOS 28: a timer's channel looks unbuffered, whether or not a value is waiting. */
 TEST(a_timers_channel_has_no_length)
 {
 	weft_timer *t = timer_at(weft_in(3600 * SECOND));
@@ -96,7 +96,10 @@ TEST(a_timers_channel_has_no_length)
 	weft_timer_free(t);
 }
 
-/* SCENARIOS 181, 108: past is at once, so soon that a receive that does not wait gets it. */
+/*
+ * SCENARIOS 181; RELIABILITY 108: past is at once, so soon that a receive that does not wait gets
+ * it.
+ */
 TEST(a_past_deadline_fires_at_once)
 {
 	int64_t earlier = weft_now();
@@ -118,8 +121,8 @@ TEST(a_past_deadline_fires_at_once)
 }
 
 /*
- * SCENARIOS 108, at its other edge: the time comes while the only processor computes. Who then asks
- * without waiting must be told, though nobody has looked at the timers since.
+ * RELIABILITY 108, at its other edge: the time comes while the only processor computes. Who then
+ * asks without waiting must be told, though nobody has looked at the timers since.
  */
 TEST(a_due_timer_is_seen_without_waiting)
 {

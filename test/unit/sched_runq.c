@@ -87,7 +87,7 @@ TEST(runnext_is_part_of_the_queue)
 
 /*
  * Conservation: one owner puts and takes, three thieves take and grab; each goroutine comes out
- * exactly once per time it went in, with what was written to it before.
+ * exactly once per time it went in, with what was written to it before. SCENARIOS 144.
  */
 #define ROUNDS 200000
 
