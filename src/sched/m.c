@@ -221,6 +221,49 @@ start_thread(struct m *m)
 		    "see ulimit -u, the pids cgroup and weft_set_maxthreads", wf_sched.n_m, -r);
 }
 
+/*
+ * What a goroutine or a plain thread does to its thread - priority, affinity, namespaces,
+ * credentials - a thread that it starts would inherit. So one that may have been changed leaves
+ * that to the monitor (Go: the template thread).
+ */
+static bool
+may_be_changed(const struct m *self)
+{
+	return self == NULL || self->is_foreign || self->locked_g != NULL || self->is_exiting ||
+	    wf_load_relaxed(&self->is_hog);
+}
+
+/* Starts the threads that others left to the monitor. By the monitor. */
+void
+wf_m_start_deferred(void)
+{
+	struct m *list, *next;
+
+	if (!wf_load_relaxed(&wf_sched.has_deferred_m))
+		return;
+	wf_lock(&wf_sched.lock);
+	list = wf_sched.deferred_m;
+	wf_sched.deferred_m = NULL;
+	wf_store_relaxed(&wf_sched.has_deferred_m, 0);
+	wf_unlock(&wf_sched.lock);
+	for (struct m *m = list; m != NULL; m = next) {
+		next = m->idle_next;
+		m->idle_next = NULL;
+		start_thread(m);
+	}
+}
+
+static void
+defer_start(struct m *m)
+{
+	wf_lock(&wf_sched.lock);
+	m->idle_next = wf_sched.deferred_m;
+	wf_sched.deferred_m = m;
+	wf_store_relaxed(&wf_sched.has_deferred_m, 1);
+	wf_unlock(&wf_sched.lock);
+	wf_monitor_wake();
+}
+
 /* Go's words. */
 static WF_NORETURN WF_COLD void
 too_many(int limit)
@@ -262,7 +305,10 @@ wf_m_start(struct p *p, bool is_spinning)
 		wf_fatal("runtime: out of memory for a thread");
 	wf_store_relaxed(&m->is_spinning, is_spinning);
 	m->next_p = p;
-	start_thread(m);
+	if (may_be_changed(wf_self()))
+		defer_start(m);
+	else
+		start_thread(m);
 }
 
 int

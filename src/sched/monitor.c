@@ -297,6 +297,7 @@ wf_monitor_main(void *arg)
 		}
 		nap(ns);
 		wf_store_seqcst(&wf_sched.monitor_is_deep, 0);
+		wf_m_start_deferred();
 		now = wf_os_now();
 		wf_store_relaxed(&wf_sched.now_coarse, now);
 		did = poll_for_the_busy(now);

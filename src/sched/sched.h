@@ -148,7 +148,8 @@ struct m {
 						 *    set by wakers */
 	struct p *next_p;			/* x  given by the waker before it sets note */
 	struct p *last_p;			/* o  the P it held before it was detached */
-	struct m *idle_next, *idle_prev;	/* s  link while on sched.idle_m, or free_m */
+	struct m *idle_next, *idle_prev;	/* s  link while on sched.idle_m, free_m, or
+						 *    deferred_m */
 	bool is_idle;				/* s  on sched.idle_m */
 	bool is_locked_idle;			/* s  locked, asleep, and counted in
 						 *    n_locked_idle */
@@ -194,6 +195,8 @@ struct sched {
 	struct m *idle_m;			/* s  newest first */
 	uint32_t n_idle_m;			/* s */
 	struct m *free_m;			/* s  ended threads' memory */
+	struct m *deferred_m;			/* s  threads that the monitor shall start */
+	_Atomic uint8_t has_deferred_m;		/* w under lock: deferred_m != NULL */
 	_Atomic(struct m *) all_m;		/* push only */
 	uint32_t n_m;				/* s  our threads, the monitor not counted */
 	uint32_t n_foreign;			/* s  adopted threads that live */
@@ -215,6 +218,7 @@ struct sched {
 	_Atomic uint8_t in_doubt;		/* x  enum doubt: deadlock.c, monitor.c */
 	_Atomic int64_t now_coarse;		/* when the monitor last looked at the clock */
 	bool has_monitor;			/* s */
+	_Atomic uint8_t is_forked;		/* this is a child of fork(2) */
 
 	_Atomic uint64_t goid_gen;		/* next id not yet handed to a P */
 	_Atomic uint32_t n_detached;		/* threads that run a goroutine without a P */
@@ -247,6 +251,7 @@ void wf_p_retire(struct p *p);
 struct m *wf_m_new_locked(void);
 void wf_m_init_self(struct m *m);
 void wf_m_start(struct p *p, bool is_spinning);
+void wf_m_start_deferred(void);
 void wf_m_stop(struct m *m);
 void wf_m_sleep(struct m *m);
 void wf_m_wake(struct m *m, struct p *p);
