@@ -116,6 +116,13 @@ wf_crash_fatal(const char *text, bool all, uintptr_t from_pc)
 }
 
 void
+wf_crash_abort(const char *text)
+{
+	crash.wants_core = true;
+	wf_crash_fatal(text, /* all */ false, 0);
+}
+
+void
 wf_crash_panic(const char *const *texts, size_t n, uintptr_t from_pc)
 {
 	struct dump *d = wf_crash_begin();

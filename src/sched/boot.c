@@ -78,12 +78,13 @@ stack_from_env(void)
 	return (size_t)(n * unit);
 }
 
-/* In the child of a fork only the forking thread exists. Its next weft call says so and aborts. */
+/* In the child of a fork only the forking thread exists. Any weft call says so and aborts. */
 static void
 forked(void)
 {
 	struct m *m = wf_self();
 
+	wf_store_relaxed(&wf_sched.is_forked, 1);
 	if (m != NULL)
 		wf_store_relaxed(&m->gate.hold, HOLD_FORKED);
 }
@@ -161,6 +162,7 @@ boot(void)
 {
 	uint32_t n = procs_from_env();
 
+	wf_os_at_fork_child(forked);
 	wf_os_thread_mask_init();
 	wf_sched.start = wf_os_now();
 	wf_store_relaxed(&wf_sched.now_coarse, wf_sched.start);
@@ -177,7 +179,6 @@ boot(void)
 	if (wf_os_is_main_thread())
 		adopt_main();
 	wf_crash_init(&wf_sched.debug);
-	wf_os_at_fork_child(forked);
 	start_monitor();
 }
 

@@ -158,6 +158,15 @@ await_verdict(struct m *m)
 	}
 }
 
+/* Locks may be held for ever by threads that are not there, and the lists are full of them. */
+static WF_NORETURN WF_COLD void
+refuse_forked(void)
+{
+	wf_crash_abort("weft: called in a child of fork(2)\n"
+	    "Only exec or _exit are possible there: its threads do not exist in the child.\n"
+	    "Start processes with posix_spawn(3), or fork before the first weft call.");
+}
+
 /*
  * D2 found something other than HOLD_NONE, or there is no M yet. Returns when this thread is
  * inside the runtime, with a P unless it is foreign.
@@ -168,6 +177,8 @@ wf_enter_slow(struct m *m)
 	uint8_t hold;
 
 	if (m == NULL) {
+		if (wf_load_relaxed(&wf_sched.is_forked))
+			refuse_forked();
 		wf_boot();
 		m = wf_self();
 		return m != NULL ? m : wf_adopt_foreign();
@@ -184,15 +195,8 @@ wf_enter_slow(struct m *m)
 	switch (hold) {
 	case HOLD_DETACHED:
 		return reattach(m);					/* D6 */
-	case HOLD_FORKED: {
-		static const char msg[] = "fatal error: weft: called in a child of fork(2)\n"
-		    "Only exec or _exit are possible there: "
-		    "its threads do not exist in the child.\n"
-		    "Start processes with posix_spawn(3), or fork before the first weft call.\n";
-
-		(void)wf_os_write(2, msg, sizeof(msg) - 1);
-		wf_os_abort();
-	}
+	case HOLD_FORKED:
+		refuse_forked();
 	default:
 		return m;
 	}

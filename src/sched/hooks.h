@@ -39,8 +39,10 @@ void wf_dump_all(int fd);
  *   wf_crash_panic   "panic: ..." for each of the n texts, oldest first: the later ones came up
  *                    in calls that the earlier ones had deferred
  *   wf_crash_fatal   "fatal error: ...", and with all set every other goroutine too
+ *   wf_crash_abort   the same, but the process dies of SIGABRT
  */
 WF_NORETURN WF_COLD void wf_crash_panic(const char *const *texts, size_t n, uintptr_t from_pc);
 WF_NORETURN WF_COLD void wf_crash_fatal(const char *text, bool all, uintptr_t from_pc);
+WF_NORETURN WF_COLD void wf_crash_abort(const char *text);
 
 #endif /* WEFT_SCHED_HOOKS_H */
