@@ -1,6 +1,7 @@
 # Every TEST(name) of test/unit and test/spec, and every shell script under test/, is a ctest of
 # its own with a time limit. A line "ctest: serial timeout=SECONDS" in the comment at the head of
-# a file changes that for the tests of the file.
+# a file changes that for the tests of the file. "ctest: nomembarrier" runs them once more where
+# membarrier(2) is refused.
 set(scale 1)
 if(WEFT_SANITIZE OR CMAKE_CROSSCOMPILING)
 	set(scale 4)
@@ -47,11 +48,19 @@ foreach(tier unit spec)
 		set_target_properties(${target} PROPERTIES OUTPUT_NAME ${base}
 		    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/${tier})
 		target_link_libraries(${target} PRIVATE weft_testlib weft_objects)
+		file(STRINGS ${file} marks REGEX "ctest: " LIMIT_INPUT 4096)
 		file(STRINGS ${file} lines REGEX "^TEST\\([a-z0-9_]+\\)")
 		foreach(line ${lines})
 			string(REGEX REPLACE "^TEST\\(([a-z0-9_]+)\\).*" "\\1" test ${line})
 			add_test(NAME ${tier}.${base}.${test} COMMAND ${target} ${test})
 			weft_set_test(${tier}.${base}.${test} ${file} ${tier} 60)
+			if(marks MATCHES "nomembarrier")
+				set(again ${tier}.${base}.${test}.nomembarrier)
+				add_test(NAME ${again} COMMAND ${target} ${test})
+				weft_set_test(${again} ${file} ${tier} 60)
+				set_property(TEST ${again} APPEND PROPERTY ENVIRONMENT
+				    "WEFT_DEBUG=nomembarrier=1")
+			endif()
 		endforeach()
 	endforeach()
 endforeach()

@@ -29,7 +29,8 @@ foreign_is_waking(void)
 static bool
 strangers_may_help(void)
 {
-	int ours = (int)(wf_sched.n_m + wf_sched.n_foreign) + (wf_sched.has_monitor ? 1 : 0);
+	int ours = (int)(wf_sched.n_m + wf_sched.n_foreign) + (wf_sched.has_monitor ? 1 : 0)
+	    + (wf_sched.main_thread_is_away ? 1 : 0);
 	int n = wf_os_thread_count();
 
 #ifdef WF_TSAN

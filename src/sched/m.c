@@ -180,10 +180,28 @@ wf_m_main(void *arg)
 	wf_m_exit(m);
 }
 
+/*
+ * The process's first thread can't end before the process. It keeps its alternate stack, because
+ * signals to the process come here first.
+ */
+static WF_NORETURN void
+put_away(void)
+{
+	wf_self_set(NULL);
+	wf_lock(&wf_sched.lock);
+	wf_sched.n_m--;
+	wf_sched.main_thread_is_away = true;
+	wf_check_dead_locked();
+	wf_unlock(&wf_sched.lock);
+	wf_os_pause_forever();
+}
+
 /* Ends the thread of m, which holds no P. On its own stack. */
 void
 wf_m_exit(struct m *m)
 {
+	if (m->is_main_thread)
+		put_away();
 	wf_os_sigaltstack_free(m->sigstack, SIGSTACK_BYTES);
 	m->sigstack = NULL;
 	wf_self_set(NULL);

@@ -204,6 +204,7 @@ struct sched {
 	int max_threads;			/* s */
 	uint32_t next_m_id;			/* s */
 	uint32_t n_foreign_parked;		/* s */
+	bool main_thread_is_away;		/* s  the first thread waits for the end */
 
 	/* The poller: last_poll is 0 while a thread blocks in it. */
 	_Alignas(WF_CACHELINE) _Atomic int64_t last_poll;

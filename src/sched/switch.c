@@ -270,7 +270,7 @@ wf_g0_main(void *carry)
 #endif
 	run_commit(m);
 	wf_schedule(m);
-	wf_throw("the first thread's scheduler ended", __FILE__, __LINE__);
+	wf_m_exit(m);
 }
 
 /*
@@ -316,7 +316,7 @@ end_or_reuse(struct m *m, struct g *g)
 		/* Its thread ends with it: who knows what it did to it (Go's rule). */
 		m->locked_g = NULL;
 		wf_store_relaxed(&g->locked, 0);
-		m->is_exiting = !m->is_main_thread;
+		m->is_exiting = true;
 		next = NULL;
 	} else {
 		next = wf_pick_local(m);
@@ -400,7 +400,7 @@ wf_g_exit(struct g *g)
 	if (m->locked_g == g) {
 		m->locked_g = NULL;
 		wf_store_relaxed(&g->locked, 0);
-		m->is_exiting = !m->is_main_thread;
+		m->is_exiting = true;
 	}
 	wf_store_relaxed(&g->status, G_DEAD);
 	wf_store_relaxed(&g->id, 0);

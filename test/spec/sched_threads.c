@@ -1,6 +1,8 @@
 /*
  * Goroutines and kernel threads: calls that block without weft's knowledge, endless loops, threads
- * that weft did not start, goroutines locked to their thread, fork.
+ * that weft did not start, fork.
+ *
+ * ctest: nomembarrier
  */
 #define _GNU_SOURCE
 #include <weft.h>
@@ -385,100 +387,6 @@ TEST(note_is_clear_when_an_m_is_reused)
 	weft_chan_unref(answers);
 }
 
-/* SCENARIOS 84, 55: lock nests; the goroutine stays on its thread over yields and sleeps. */
-static void
-locked_goroutine(void *arg)
-{
-	int me;
-
-	(void)arg;
-	weft_lock_thread();
-	weft_lock_thread();
-	me = tid();
-	for (int i = 0; i < 10; i++) {
-		weft_yield();
-		EXPECT_EQ(tid(), me);
-		weft_sleep(MS);
-		EXPECT_EQ(tid(), me);
-	}
-	weft_unlock_thread();
-	weft_sleep(MS);
-	EXPECT_EQ(tid(), me);
-	weft_unlock_thread();
-	weft_unlock_thread();
-	atomic_fetch_add(&count, 1);
-}
-
-static void
-busy(void *arg)
-{
-	(void)arg;
-	while (!atomic_load(&stop))
-		weft_yield();
-	atomic_fetch_add(&count, 1);
-}
-
-TEST(locked_goroutines_stay_on_their_thread)
-{
-	for (int procs = 1; procs <= 4; procs *= 2) {
-		weft_gomaxprocs(procs);
-		atomic_store(&count, 0);
-		atomic_store(&stop, false);
-		weft_go(busy, NULL);
-		weft_go(busy, NULL);
-		for (int i = 0; i < 8; i++)
-			weft_go(locked_goroutine, NULL);
-		wait_for(8);
-		atomic_store(&stop, true);
-		wait_for(10);
-	}
-}
-
-/* SCENARIOS 85: a goroutine that ends while locked takes its thread with it. */
-static atomic_int locked_tid;
-
-static void
-ends_locked(void *arg)
-{
-	(void)arg;
-	weft_lock_thread();
-	atomic_store(&locked_tid, tid());
-}
-
-static void
-ends_locked_by_goexit(void *arg)
-{
-	ends_locked(arg);
-	weft_goexit();
-}
-
-static bool
-thread_exists(int t)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d", t);
-	return access(path, F_OK) == 0;
-}
-
-TEST(a_thread_ends_with_its_locked_goroutine)
-{
-	weft_lock_thread();	/* main keeps the first thread, which never ends */
-	for (int i = 0; i < 2; i++) {
-		int64_t deadline = weft_in(limit(5000 * MS));
-
-		atomic_store(&locked_tid, 0);
-		weft_go(i == 0 ? ends_locked : ends_locked_by_goexit, NULL);
-		while (atomic_load(&locked_tid) == 0)
-			weft_sleep(MS);
-		while (thread_exists(atomic_load(&locked_tid))) {
-			EXPECT(weft_now() < deadline);
-			weft_sleep(MS);
-		}
-	}
-	weft_unlock_thread();
-}
-
 /* SCENARIOS 90: goroutines that wait in weft_read need no thread each. */
 static void
 wait_in_read(void *arg)
@@ -662,28 +570,6 @@ TEST(an_idle_process_does_nothing)
 	/* The watcher's own sleep is one switch. */
 	if (n > 3)
 		FAIL("%ld switches in 1.5 s of idleness", n);
-}
-
-/*
- * The same where membarrier(2) is refused, as in some containers: every entry then has the fence
- * itself. Forced, because this kernel has it.
- */
-TEST(all_of_it_holds_without_membarrier)
-{
-	static const char *const names[] = {
-		"raw_blocking_calls_stop_nobody", "endless_loops_stop_nobody",
-		"loops_of_calls_that_never_wait_stop_nobody", "marked_calls_come_and_go",
-		"note_is_clear_when_an_m_is_reused", "locked_goroutines_stay_on_their_thread",
-	};
-
-	setenv("WEFT_DEBUG", "nomembarrier=1", 1);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct child_result r = child_run_test(names[i], 0);
-
-		if (r.status != 0)
-			FAIL("%s: status %d, signal %d\n%s", names[i], r.status, r.signal, r.err);
-		child_result_free(&r);
-	}
 }
 
 /*

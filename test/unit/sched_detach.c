@@ -2,6 +2,8 @@
  * The detach protocol (src/sched/README.md, "Detach"): the monitor is stopped inside it while the
  * thread it looks at comes back into the runtime. If both believed that the P is theirs, two
  * threads would put on one ring, and goroutines would run twice or never.
+ *
+ * ctest: nomembarrier
  */
 #include <weft.h>
 #include "sched/sched.h"
