@@ -21,7 +21,7 @@ wf_os_epoll_create(void)
 {
 	int r = epoll_create1(EPOLL_CLOEXEC);
 
-	return r < 0 ? -errno : r;
+	return r < 0 ? -errno : wf_os_above_stdio(r);
 }
 
 int
@@ -62,5 +62,5 @@ wf_os_eventfd(void)
 {
 	int r = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-	return r < 0 ? -errno : r;
+	return r < 0 ? -errno : wf_os_above_stdio(r);
 }

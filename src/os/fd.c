@@ -224,6 +224,20 @@ wf_os_close(int fd)
 }
 
 int
+wf_os_above_stdio(int fd)
+{
+	int r;
+
+	if (fd > STDERR_FILENO)
+		return fd;
+	r = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (r < 0)
+		r = -errno;
+	(void)close(fd);
+	return r;
+}
+
+int
 wf_os_is_nonblock(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);

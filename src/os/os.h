@@ -164,6 +164,11 @@ ssize_t wf_os_pwrite(int fd, const void *buf, size_t n, off_t off);
 /* Raises no SIGPIPE. */
 ssize_t wf_os_sendfile(int out_fd, int in_fd, off_t *off, size_t n);
 int wf_os_close(int fd);
+/*
+ * fd, or if it has the number of a standard stream, because the program has closed that, a copy of
+ * it that has not, and fd is closed. Close-on-exec.
+ */
+int wf_os_above_stdio(int fd);
 /* O_NONBLOCK set: 1, not: 0; or -errno. */
 int wf_os_is_nonblock(int fd);
 int wf_os_set_nonblock(int fd, bool on);
