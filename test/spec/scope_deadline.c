@@ -2,6 +2,7 @@
  * Deadlines of scopes. SCENARIOS 157, 158, 161 (TestLayersTimeout), 170.
  */
 #include "chan_util.h"
+#include "child.h"
 
 static weft_scope *
 scope_until(weft_scope *parent, int64_t deadline)
@@ -120,6 +121,29 @@ TEST(a_cancel_before_the_deadline_stays)
 	}
 	weft_scope_free(below);
 	weft_scope_free(s);
+}
+
+static void
+cancel_then_sleep(void *arg)
+{
+	weft_scope *s = scope_until(NULL, weft_in(3600 * SECOND));
+
+	(void)arg;
+	weft_scope_cancel(s, -EIO);
+	weft_chan_recv(NULL, NULL, WEFT_FOREVER);
+}
+
+/*
+ * SCENARIOS 158: the timer goes with the cancel, not with the memory. Were it left, it would wake
+ * an idle process for nothing, and this would be no deadlock.
+ */
+TEST(a_cancelled_scope_has_no_timer)
+{
+	struct child_result r = child_run(cancel_then_sleep, NULL);
+
+	EXPECT_CONTAINS(r.err, "fatal error: all goroutines are asleep - deadlock!");
+	EXPECT_EQ(r.status, 2);
+	child_result_free(&r);
 }
 
 static int

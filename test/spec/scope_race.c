@@ -217,6 +217,8 @@ done_wakes_selects(void)
 {
 	weft_scope *outside = scope_make(NULL);
 	struct after a = { .s = scope_make(NULL), .stop = chan_signal(0) };
+	int64_t deadline;
+	int stopped = 0;
 
 	for (int i = 0; i < 20; i++)
 		scope_go(outside, after_cancel, &a);
@@ -227,6 +229,21 @@ done_wakes_selects(void)
 	scope_go(outside, after_cancel, &a);		/* at once: it is cancelled already */
 	EXPECT_EQ(weft_scope_wait(outside, WEFT_FOREVER), 0);
 	EXPECT_EQ(atomic_load(&a.ran), 16);
+	weft_scope_free(a.s);
+
+	/* The same by a deadline: not before it, and those that were stopped not at all. */
+	deadline = weft_in(5 * MS);
+	a.s = weft_scope_new(NULL, deadline);
+	EXPECT(a.s != NULL);
+	atomic_store(&a.ran, 0);
+	for (int i = 0; i < 20; i++)
+		scope_go(outside, after_cancel, &a);
+	for (int i = 0; i < 5; i++)
+		stopped += weft_chan_send(a.stop, NULL, deadline) == 0;
+	EXPECT(atomic_load(&a.ran) == 0 || weft_now() >= deadline);
+	EXPECT_EQ(weft_scope_wait(outside, WEFT_FOREVER), 0);
+	EXPECT(weft_now() >= deadline);
+	EXPECT_EQ(atomic_load(&a.ran), 20 - stopped);
 	weft_scope_free(outside);
 	weft_scope_free(a.s);
 	weft_chan_unref(a.stop);

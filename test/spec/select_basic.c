@@ -75,6 +75,24 @@ TEST(only_the_case_that_went_is_written)
 	free(w);
 }
 
+/* SCENARIOS 44: a macro that named an operand twice would take two elements off a list for one. */
+TEST(each_operand_is_evaluated_once)
+{
+	weft_chan *chans[] = {chan_int(1), chan_int(1), NULL}, **c = chans;
+	int values[] = {4, 5, 6}, *v = values;
+	weft_case send = WEFT_SEND(*c++, v++);
+	weft_case recv = WEFT_RECV(*c++, v++);
+	weft_case cases[] = {send, recv};
+
+	EXPECT(c == chans + 2 && v == values + 2);
+	EXPECT(send.chan == chans[0] && send.elem == &values[0]);
+	EXPECT(recv.chan == chans[1] && recv.elem == &values[1]);
+	EXPECT_EQ(weft_select(cases, 2, WEFT_FOREVER), 0);
+	EXPECT_EQ(recv_int(chans[0]), 4);
+	weft_chan_unref(chans[0]);
+	weft_chan_unref(chans[1]);
+}
+
 static void
 wide_wait(void *arg)
 {
@@ -419,6 +437,7 @@ TEST(the_same_channel_in_several_cases)
 
 /* ---- Waits that end otherwise ---- */
 
+/* SCENARIOS 45. */
 TEST(a_select_that_timed_out_leaves_nothing)
 {
 	struct wide *w = malloc(sizeof(*w));

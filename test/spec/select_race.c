@@ -140,9 +140,9 @@ stress_select_recv(void *arg)
 
 /* Everything at once, with exact totals: one lost wake-up and it never ends. */
 static void
-stress(void)
+stress(int n)
 {
-	struct stress s = {.done = chan_signal(0), .n = scaled(15000)};
+	struct stress s = {.done = chan_signal(0), .n = n};
 
 	for (int k = 0; k < STRESS; k++)
 		s.c[k] = chan_int(k < 2 ? 0 : 2);
@@ -162,9 +162,23 @@ stress(void)
 	weft_chan_unref(s.done);
 }
 
+static void
+stress_short(void)
+{
+	stress(scaled(15000));
+}
+
+/* SCENARIOS 38. */
 TEST(selects_and_plain_operations_at_full_speed)
 {
-	on_1_2_4_procs(stress);
+	on_1_2_4_procs(stress_short);
+}
+
+/* SCENARIOS 38, as long as it is in Go. */
+TEST(selects_and_plain_operations_at_length)
+{
+	weft_gomaxprocs(4);
+	stress(scaled(100000));
 }
 
 /* ---- SCENARIOS 42, RELIABILITY 90 ---- */
@@ -206,24 +220,59 @@ opposed_backwards(void *arg)
 	opposed_run(arg, true);
 }
 
+/* Serves whoever is there, without waiting, until the others are done. */
+static void
+opposed_third(void *arg)
+{
+	struct opposed *o = arg;
+	int v = 0;
+
+	while (weft_chan_len(o->done) < 2) {
+		weft_case cases[] = {WEFT_RECV(o->b, &v), WEFT_SEND(o->a, &v), WEFT_RECV(o->a, &v),
+		    WEFT_SEND(o->b, &v)};
+		int went = weft_select(cases, 4, WEFT_NOW);
+
+		if (went >= 0)
+			atomic_fetch_add(went % 2 ? &o->sent : &o->received, 1);
+		else
+			EXPECT_EQ(went, -ETIMEDOUT);
+		weft_yield();
+	}
+	signal_one(o->done);
+}
+
 /*
  * Two that lock the same channels from opposite ends stop for ever; two that each offer both to
- * send and to receive must pair off, one each way, and not with themselves.
+ * send and to receive must pair off, one each way, and not with themselves. A third one that comes
+ * between them takes what it gets, and what is sent is received.
  */
 static void
-opposite_orders(void)
+opposed(bool third)
 {
 	struct opposed o = {
-	    .a = chan_int(0), .b = chan_int(0), .done = chan_signal(2), .n = scaled(20000)};
+	    .a = chan_int(0), .b = chan_int(0), .done = chan_signal(3), .n = scaled(20000)};
 
 	go(opposed_forwards, &o);
 	go(opposed_backwards, &o);
-	await(o.done, 2);
-	EXPECT_EQ(atomic_load(&o.sent), o.n);
-	EXPECT_EQ(atomic_load(&o.received), o.n);
+	if (third)
+		go(opposed_third, &o);
+	while (weft_chan_len(o.done) < (third ? 3 : 2))
+		weft_sleep(100 * US);
+	EXPECT_EQ(atomic_load(&o.sent), atomic_load(&o.received));
+	if (third)
+		EXPECT(atomic_load(&o.sent) >= o.n);
+	else
+		EXPECT_EQ(atomic_load(&o.sent), o.n);
 	weft_chan_unref(o.a);
 	weft_chan_unref(o.b);
 	weft_chan_unref(o.done);
+}
+
+static void
+opposite_orders(void)
+{
+	opposed(/* third */ false);
+	opposed(/* third */ true);
 }
 
 TEST(selects_in_opposite_orders)

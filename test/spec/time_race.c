@@ -28,7 +28,8 @@ stop_or_reset_loser(void *arg)
 	unsigned state = (unsigned)weft_goid();
 
 	(void)arg;
-	for (int i = 0; i < 20; i++) {
+	/* Go's 1000 times 100, over three numbers of processors. */
+	for (int i = 0; i < 34; i++) {
 		int64_t deadline = weft_in(small_rand(&state, 1000) * US);
 		weft_timer *t[2] = { timer_at(deadline), timer_at(deadline) };
 		weft_case cases[] = { WEFT_RECV(weft_timer_chan(t[0]), NULL),
@@ -55,7 +56,7 @@ static void
 losers(void)
 {
 	weft_scope *s = weft_scope_new(NULL, WEFT_FOREVER);
-	int many = scaled(200);
+	int many = scaled(1000);
 
 	for (int i = 0; i < many; i++)
 		EXPECT_EQ(weft_scope_go(s, stop_or_reset_loser, NULL), 0);

@@ -243,6 +243,62 @@ TEST(tickers_that_come_and_go_cost_nothing_later)
 	EXPECT(late < 20 * early + SECOND);
 }
 
+struct adjusted {
+	_Atomic int running;
+	_Atomic int stop;
+};
+
+static void
+heavy_with_timers(void *arg)
+{
+	struct adjusted *a = arg;
+	weft_timer *t[100];
+	unsigned state = (unsigned)weft_goid();
+
+	for (int i = 0; i < 100; i++)
+		t[i] = ticker(weft_in((3600 + i) * SECOND), 0);
+	while (!atomic_load(&a->stop)) {
+		for (int i = 0; i < 100; i++)
+			weft_timer_reset(
+			    t[i], weft_in((1000 + small_rand(&state, 3000)) * SECOND), 0);
+		weft_yield();
+	}
+	for (int i = 0; i < 100; i++)
+		weft_timer_free(t[i]);
+	atomic_fetch_sub(&a->running, 1);
+}
+
+/*
+ * SCENARIOS 192: a heap of thousands that others keep moving must not keep a short timer from its
+ * time. (TestLongAdjustTimers; a bound, not a measure: the machine has other things to do.)
+ */
+static void
+long_adjustments(void)
+{
+	struct adjusted a = { .running = 40 };
+	int64_t start;
+
+	for (int i = 0; i < 40; i++)
+		go(heavy_with_timers, &a);
+	start = weft_now();
+	for (int i = 0; i < 20; i++) {
+		int64_t due = weft_in(1 * MS);
+		weft_timer *t = ticker(due, 0);
+
+		EXPECT_EQ(recv_time(t), due);
+		weft_timer_free(t);
+	}
+	EXPECT(weft_now() - start < 10 * SECOND * test_scale());
+	atomic_store(&a.stop, 1);
+	while (atomic_load(&a.running) > 0)
+		weft_sleep(1 * MS);
+}
+
+TEST(a_heap_of_thousands_in_motion_holds_up_nobody)
+{
+	on_1_2_4_procs(long_adjustments);
+}
+
 struct shared {
 	weft_timer *t;
 	weft_chan *end;
@@ -284,12 +340,13 @@ shared_timers(void)
 {
 	int (*const fns[])(void *) = { read_shared, read_and_reset };
 	const int64_t period[] = { 1 * US, 0 };
+	const int rounds[] = { scaled(100000), scaled(10000) };
 
 	for (int k = 0; k < 2; k++) {
 		weft_scope *scope = weft_scope_new(NULL, WEFT_FOREVER);
 		struct shared s = { .t = ticker(weft_in(1), period[k]), .end = chan_signal(0) };
 
-		atomic_store(&s.left, scaled(5000));
+		atomic_store(&s.left, rounds[k]);
 		for (int i = 0; i < 4; i++)
 			EXPECT_EQ(weft_scope_go(scope, fns[k], &s), 0);
 		EXPECT_EQ(weft_scope_wait(scope, WEFT_FOREVER), 0);

@@ -507,7 +507,7 @@ zero_timers(void)
 {
 	_Atomic int ran = 0;
 	weft_timer *t = timer_at(WEFT_NOW), *f;
-	int many = scaled(100000);
+	int many = scaled(200000);
 
 	for (int i = 0; i < many; i++) {
 		EXPECT_EQ(weft_chan_recv(weft_timer_chan(t), NULL, WEFT_FOREVER), 1);
