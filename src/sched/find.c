@@ -6,6 +6,7 @@
 #include "sched/sched.h"
 
 #include "os/os.h"
+#include "sched/order.h"
 
 /* 3 us at 40 ns a pause: a goroutine that was just readied is about to be run by its own P. */
 #define RUNNEXT_PAUSES 75
@@ -178,19 +179,7 @@ steal_from(struct p *p, struct p *victim, bool runnext)
 	return batch[n - 1];
 }
 
-static uint32_t
-gcd(uint32_t a, uint32_t b)
-{
-	while (b != 0) {
-		uint32_t r = a % b;
-
-		a = b;
-		b = r;
-	}
-	return a;
-}
-
-/* Tries all other Ps, in an order that is random and meets each once (a step coprime to n). */
+/* Tries all other Ps, each time round in a new order. */
 static struct g *
 steal(struct m *m, int64_t now)
 {
@@ -201,12 +190,10 @@ steal(struct m *m, int64_t now)
 	if (n == 1)
 		return NULL;
 	for (int pass = 0; pass < STEAL_PASSES; pass++) {
-		uint32_t at = wf_rand_below(&m->rand, n);
-		uint32_t step = 1 + wf_rand_below(&m->rand, n);
+		struct order order = order_of(n, wf_rand_u32(&m->rand), wf_rand_u32(&m->rand));
+		uint32_t at;
 
-		while (gcd(step, n) != 1)
-			step = step % n + 1;
-		for (uint32_t i = 0; i < n; i++, at = (at + step) % n) {
+		while (order_next(&order, &at)) {
 			struct p *victim = wf_load_acquire(&wf_sched.all_p[at]);
 			bool last = pass == STEAL_PASSES - 1;
 

@@ -8,13 +8,11 @@
 #include "test.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 static atomic_long count;
 
@@ -78,74 +76,6 @@ TEST(ids_are_never_reused)
 		EXPECT(ids[i] != ids[i - 1]);
 	while (weft_numgoroutine() > 1)
 		weft_yield();
-}
-
-/*
- * SCENARIOS 51: P goroutines pass a turn round by spinning, P > processors. If one P is not really
- * running, the turn never comes round.
- */
-struct turn {
-	atomic_int next;
-	int procs;
-	weft_waitgroup done;
-};
-
-struct turn_arg {
-	struct turn *t;
-	int id;
-};
-
-static void
-take_turns(void *p)
-{
-	struct turn_arg *a = p;
-	struct turn *t = a->t;
-
-	for (int i = 0; i < 3; i++) {
-		while (atomic_load(&t->next) != t->procs * i + a->id)
-			;
-		atomic_fetch_add(&t->next, 1);
-	}
-	weft_waitgroup_done(&t->done);
-}
-
-static void
-parallelism(int procs)
-{
-	struct turn t = { .procs = procs };
-	struct turn_arg args[16];
-
-	weft_waitgroup_add(&t.done, procs);
-	for (int i = 0; i < procs; i++) {
-		args[i] = (struct turn_arg){ &t, i };
-		weft_go(take_turns, &args[i]);
-	}
-	EXPECT_EQ(weft_waitgroup_wait(&t.done, weft_in(20000000000)), 0);
-}
-
-TEST(spinning_goroutines_run_in_parallel)
-{
-	weft_gomaxprocs(4);
-	for (int i = 0; i < 5; i++)
-		parallelism(4);
-}
-
-/* SCENARIOS 52: the same with an idle listener, after a burst of load. */
-TEST(spinning_goroutines_run_in_parallel_beside_a_poller)
-{
-	int fd = weft_listen("tcp", "127.0.0.1:0", 0);
-
-	EXPECT(fd >= 0);
-	EXPECT(weft_poll(fd, POLLIN, weft_in(1000000)) == -ETIMEDOUT);
-	weft_gomaxprocs(4);
-	for (int round = 0; round < 3; round++) {
-		atomic_store(&count, 0);
-		for (int i = 0; i < 1000; i++)
-			weft_go(count_up, NULL);
-		yield_until(&count, 1000);
-		parallelism(4);
-	}
-	weft_close(fd);
 }
 
 /* SCENARIOS 65: heavy ping-pong pairs must not starve light ones, on one P. */
@@ -242,37 +172,6 @@ TEST(a_chain_of_go_does_not_starve_others)
 		weft_yield();
 	atomic_store(&stop, true);
 	yield_until(&count, 1);
-}
-
-/*
- * SCENARIOS 62, 82: Ps come and go under load. A goroutine or a timer lost with a P would hang
- * this for ever.
- */
-static void
-sleep_and_count(void *arg)
-{
-	for (int i = 0; i < 20; i++) {
-		weft_sleep(100000 + (int64_t)(uintptr_t)arg % 7 * 50000);
-		weft_yield();
-	}
-	atomic_fetch_add(&count, 1);
-}
-
-TEST(changing_gomaxprocs_loses_nothing)
-{
-	uint64_t seed = test_seed();
-	int n = 500;
-
-	for (int i = 0; i < n; i++)
-		weft_go(sleep_and_count, (void *)(uintptr_t)i);
-	while (atomic_load(&count) < n) {
-		weft_gomaxprocs(1 + (int)(test_rand(&seed) % 16));
-		weft_sleep(200000);
-	}
-	weft_gomaxprocs(2);
-	EXPECT_EQ(weft_gomaxprocs(0), 2);
-	EXPECT_EQ(weft_gomaxprocs(100000), 2);
-	EXPECT_EQ(weft_gomaxprocs(1), 1024);
 }
 
 /* SCENARIOS 75: many at once, all parked; all come back, and the count returns to one. */
