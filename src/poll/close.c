@@ -1,7 +1,7 @@
 /*
  * The end of a descriptor: README.md, "Closing".
  */
-#include "poll/desc.h"
+#include "poll/backend.h"
 
 #include "base/assert.h"
 #include "os/os.h"
@@ -31,7 +31,7 @@ forget_locked(struct pd *pd, struct gqueue *ready)
 {
 	uint32_t n = 0;
 
-	wf_poll_unregister_locked(pd);
+	wf_poll_backend->forget_locked(pd);
 	pd->gen++;
 	pd->socket_id = 0;
 	for (int dir = PD_READ; dir <= PD_WRITE; dir++) {

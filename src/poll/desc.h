@@ -92,6 +92,15 @@ pd_number(const struct pd *pd)
 	return wf_load_relaxed(&pd->fd);
 }
 
+/*
+ * One wait for readiness, for the backend to keep what it likes in. On the waiter's stack, from
+ * before the park until disarm() has returned (backend.h).
+ */
+struct pd_arm {
+	struct pd *pd;
+	struct waiter *w;
+};
+
 /* How many descriptor numbers there may be: the table is two levels of this many in all. */
 #define PD_LEAF 4096u
 #define PD_TOP 16384u
@@ -140,19 +149,13 @@ WF_PARKS int wf_pd_close(struct pd *pd);
  */
 void wf_pd_adopt(int fd);
 
-/* ---- between desc.c and epoll.c ---- */
+/* ---- between the files of poll/ ---- */
 
 /* Takes every waiter off q, claimed with result, and puts those that could be claimed on ready. */
 uint32_t wf_pd_claim_all(struct waitq *q, int result, struct gqueue *ready);
-/* Under pd->lock: registers pd with the poller. 0 or as wf_pd_wait(). */
-int wf_poll_register_locked(struct pd *pd);
-/* Under pd->lock: registers again, if the number means another file than it did. */
-int wf_poll_renew_locked(struct pd *pd);
-/* Under pd->lock: takes it out again, if it is in. */
-void wf_poll_unregister_locked(struct pd *pd);
 /* Under pd->lock, before a wait in pd->wait: counts it. wf_poll_done(1) takes it back. */
 void wf_poll_count_locked(struct pd *pd);
-/* A record changed at events of epoll(7), if its generation is still gen. */
+/* Events of epoll(7) for a record, if its generation is still gen: wakes who waits for them. */
 void wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready);
 /* What wf_poll_revalidate() does with one record. True: look again later. */
 bool wf_pd_look(struct pd *pd, struct gqueue *ready);

@@ -1,7 +1,7 @@
 /*
  * Waiting until a descriptor is ready, and being told: README.md, "Readiness".
  */
-#include "poll/desc.h"
+#include "poll/backend.h"
 
 #include "base/assert.h"
 #include "os/os.h"
@@ -11,9 +11,32 @@
 
 #define IS_OWNER 1u	/* waiter.index: it owns the direction; polls have 0 */
 
+/* What changes a direction. */
+static const uint32_t dir_events[2] = {
+    EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR,
+    EPOLLOUT | EPOLLHUP | EPOLLERR,
+};
+
+/* Under pd->lock: prepares a park of w until one of events comes. 0 or as wf_pd_wait(). */
+static int
+arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, uint32_t events)
+{
+	int r = wf_poll_turn_on();
+
+	return r < 0 ? r : wf_poll_backend->arm_locked(pd, arm, w, events);
+}
+
+WF_PARKS static void
+disarm(struct pd_arm *arm)
+{
+	if (wf_poll_backend->disarm != NULL)
+		wf_poll_backend->disarm(arm);
+}
+
 int
 wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 {
+	struct pd_arm arm;
 	struct waiter w;
 	int r;
 
@@ -32,25 +55,27 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 		wf_unlock(&pd->lock);
 		return 0;
 	}
-	if (!pd->is_registered && (r = wf_poll_register_locked(pd)) < 0) {	/* R4 */
+	wf_waiter_init(&w, deadline, true);
+	w.index = IS_OWNER;
+	r = arm_locked(pd, &arm, &w, dir_events[dir]);			/* R4 */
+	if (r < 0) {
 		wf_unlock(&pd->lock);
 		return r;
 	}
-	wf_waiter_init(&w, deadline, true);
-	w.index = IS_OWNER;
 	waitq_put(&pd->wait[dir], &w);
 	wf_poll_count_locked(pd);
 	r = wf_park_unlock(&pd->lock, WAIT_IO, deadline, true);
-	if (r == 0 || r == -EBADF)
-		return r;	/* whoever woke us took us off, and counts us down */
-	wf_lock(&pd->lock);
-	(void)waitq_remove(&pd->wait[dir], &w);
-	wf_unlock(&pd->lock);
-	wf_poll_done(1);
+	if (r != 0 && r != -EBADF) {	/* else who woke us took us off, and counts us down */
+		wf_lock(&pd->lock);
+		(void)waitq_remove(&pd->wait[dir], &w);
+		wf_unlock(&pd->lock);
+		wf_poll_done(1);
+	}
+	disarm(&arm);
 	return r;
 }
 
-/* One wait of a poll, under the lock, which it releases. */
+/* One wait of a poll, under the lock, which it releases. 0: to look again. */
 WF_PARKS static int
 poll_park_locked(struct pd *pd, short events, int64_t deadline)
 {
@@ -59,6 +84,7 @@ poll_park_locked(struct pd *pd, short events, int64_t deadline)
 	    (events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP)) != 0,
 	    (events & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)) != 0,
 	};
+	struct pd_arm arm;
 	struct waiter w[2];
 	int r;
 
@@ -67,9 +93,15 @@ poll_park_locked(struct pd *pd, short events, int64_t deadline)
 	for (int dir = PD_READ; dir <= PD_WRITE; dir++) {
 		wf_waiter_init(&w[dir], deadline, true);
 		w[dir].solo = false;	/* it may be on two queues */
+	}
+	r = arm_locked(pd, &arm, &w[wants[PD_READ] ? PD_READ : PD_WRITE], (uint16_t)events);
+	if (r < 0) {
+		wf_unlock(&pd->lock);
+		return r;
+	}
+	for (int dir = PD_READ; dir <= PD_WRITE; dir++)
 		if (wants[dir])
 			waitq_put(&pd->wait[dir], &w[dir]);
-	}
 	wf_poll_count_locked(pd);
 	r = wf_park_unlock(&pd->lock, WAIT_IO, deadline, true);
 	wf_lock(&pd->lock);
@@ -78,6 +110,7 @@ poll_park_locked(struct pd *pd, short events, int64_t deadline)
 	wf_unlock(&pd->lock);
 	if (r != 0 && r != -EBADF)
 		wf_poll_done(1);
+	disarm(&arm);
 	return r;
 }
 
@@ -95,8 +128,6 @@ wf_pd_poll(struct pd *pd, short events, int64_t deadline)
 		r = wf_os_poll_now(pd_number(pd), events);
 		if (r == 0)
 			r = wf_park_check(deadline, true);
-		if (r == 0 && !pd->is_registered)
-			r = wf_poll_register_locked(pd);
 		if (r != 0) {
 			wf_unlock(&pd->lock);
 			return r;
@@ -127,11 +158,6 @@ wake_locked(struct waitq *q, struct gqueue *ready)
 void
 wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready)
 {
-	static const uint32_t dir_events[2] = {
-	    EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR,
-	    EPOLLOUT | EPOLLHUP | EPOLLERR,
-	};
-
 	wf_lock(&pd->lock);
 	if (pd->gen == gen && pd->is_registered)
 		for (int dir = PD_READ; dir <= PD_WRITE; dir++)
@@ -150,11 +176,11 @@ check_locked(struct pd *pd, struct gqueue *ready)
 	if (r == 0 && id != 0 && id == pd->socket_id)
 		return;
 	if (r == 0)
-		r = wf_poll_renew_locked(pd);
-	if (r == 0) {
+		r = wf_poll_backend->renew_locked(pd);
+	if (r >= 0)
 		pd->socket_id = id;
+	if (r == 0)
 		return;
-	}
 	/* Closed, or nothing that can be polled: those that wait shall ask and be told so. */
 	pd->is_registered = false;
 	pd->gen++;
@@ -168,8 +194,7 @@ wf_pd_look(struct pd *pd, struct gqueue *ready)
 	bool again = false;
 
 	wf_lock(&pd->lock);
-	if (pd->is_registered &&
-	    (pd->wait[PD_READ].head != NULL || pd->wait[PD_WRITE].head != NULL)) {
+	if (pd->wait[PD_READ].head != NULL || pd->wait[PD_WRITE].head != NULL) {
 		if (pd->nwaits != pd->nwaits_seen)
 			again = true;	/* begun since the last look: most are soon over */
 		else
