@@ -47,10 +47,26 @@ WEFT_API ssize_t weft_pwrite(int fd, const void *buf, size_t n, off_t off, int64
  * weft_sendfile - send @n bytes of @in_fd, from *@off on, to the socket @out_fd
  * @off: advanced by what was sent; the file's own offset is not used
  *
- * No copy through user space. Returns the bytes sent (less than @n only at the end
- * of the file), or the error if none went.
+ * No copy through user space above 8 KiB. Returns the bytes sent (less than @n at the
+ * end of the file, or when something failed on the way), or the error if none went.
  */
 WEFT_API ssize_t weft_sendfile(int out_fd, int in_fd, off_t *off, size_t n, int64_t deadline);
+
+/**
+ * weft_copy - copy from @from to @to until @n bytes went or @from is at its end
+ * @n:      SIZE_MAX: to the end
+ * @copied: how many bytes arrived at @to, also when an error is returned; or NULL
+ *
+ * By whatever way their kinds allow: copy_file_range(2) between files, sendfile(2) or
+ * splice(2) without a copy through user space, else a buffer. Files are read and written at
+ * their own offsets. Waits for @from, then for @to; the @deadline is that of the whole copy
+ * and also ends one that never waits, after the piece under way.
+ *
+ * Returns the bytes copied: @n, or fewer at the end of @from. Or why not all went: what
+ * weft_read() or weft_write() return. Bytes read from a pipe or socket that could not be
+ * written are lost then: go on with such a pair only if @copied is all that came.
+ */
+WEFT_API ssize_t weft_copy(int to, int from, size_t n, size_t *copied, int64_t deadline);
 
 /** weft_accept - a new descriptor, non-blocking, close-on-exec, TCP_NODELAY. */
 WEFT_API int weft_accept(int fd, struct sockaddr *from, socklen_t *len, int64_t deadline);

@@ -11,6 +11,7 @@
 #include "poll/desc.h"
 
 #define IO_VEC_MAX 1024		/* UIO_MAXIOV: what the kernel takes at a time */
+#define IO_COPY_BYTES ((size_t)65536)	/* of a buffer: as much as a pipe holds */
 
 /*
  * One operation. Lives on the stack of the call; the first member of what is particular to it.
@@ -37,7 +38,16 @@ struct io_write {
 void wf_io_write_init(struct io_write *w, const struct iovec *v, int n);
 ssize_t wf_io_write_result(const struct io_write *w, ssize_t r);
 
+/*
+ * sendfile(2) of n bytes at *off, or with off NULL at the file's own offset, to a descriptor that
+ * is O_NONBLOCK. 0 also at the end of the file; *ret_done tells what went, after an error too.
+ */
+WF_PARKS ssize_t wf_io_sendfile(
+    int out_fd, int in_fd, off_t *off, size_t n, size_t *ret_done, int64_t deadline);
+
 /* As the public ones without weft_. */
+WF_PARKS ssize_t wf_io_read(int fd, void *buf, size_t n, int64_t deadline);
+WF_PARKS ssize_t wf_io_pread(int fd, void *buf, size_t n, off_t off);
 WF_PARKS int wf_io_connect(int fd, const struct sockaddr *to, socklen_t len, int64_t deadline);
 WF_PARKS int wf_io_close(int fd);
 WF_PARKS int wf_io_lookup(const char *host, const char *service, const struct addrinfo *hints,

@@ -100,17 +100,24 @@ weft_readv(int fd, const struct iovec *v, int n, int64_t deadline)
 	return r;
 }
 
-WF_API_PARKS ssize_t
-weft_read(int fd, void *buf, size_t n, int64_t deadline)
+WF_PARKS ssize_t
+wf_io_read(int fd, void *buf, size_t n, int64_t deadline)
 {
 	struct iovec v = {.iov_base = buf, .iov_len = n};
 	struct io_read rd = {.op.try_fn = try_read, .v = &v, .n = 1};
+
+	return wf_io_run(fd, PD_READ, &rd.op, deadline);
+}
+
+WF_API_PARKS ssize_t
+weft_read(int fd, void *buf, size_t n, int64_t deadline)
+{
 	ssize_t r;
 
 	if (n == 0)
 		return 0;	/* as Go: without looking, also where there is nothing yet */
 	(void)wf_enter();
-	r = wf_io_run(fd, PD_READ, &rd.op, deadline);
+	r = wf_io_read(fd, buf, n, deadline);
 	wf_leave();
 	return r;
 }

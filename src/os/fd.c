@@ -214,6 +214,50 @@ wf_os_sendfile(int out_fd, int in_fd, off_t *off, size_t n)
 	return r;
 }
 
+ssize_t
+wf_os_copy_file_range(int in_fd, int out_fd, size_t n)
+{
+	ssize_t r;
+
+	RETRY(r, copy_file_range(in_fd, NULL, out_fd, NULL, n, 0));
+	return r;
+}
+
+ssize_t
+wf_os_splice(int in_fd, int out_fd, size_t n)
+{
+	ssize_t r;
+
+	RETRY(r, splice(in_fd, NULL, out_fd, NULL, n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE));
+	return r;
+}
+
+ssize_t
+wf_os_splice_quiet(int in_fd, int out_fd, size_t n)
+{
+	struct quiet q;
+	ssize_t r;
+
+	quiet_begin(&q);
+	r = wf_os_splice(in_fd, out_fd, n);
+	quiet_end(&q, r == -EPIPE || (r >= 0 && (size_t)r < n));
+	return r;
+}
+
+int
+wf_os_pipe(int ret[2])
+{
+	return pipe2(ret, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+int
+wf_os_pipe_size(int fd, int bytes)
+{
+	int r = fcntl(fd, F_SETPIPE_SZ, bytes);
+
+	return r < 0 ? -errno : r;
+}
+
 int
 wf_os_close(int fd)
 {

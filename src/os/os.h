@@ -161,8 +161,18 @@ ssize_t wf_os_readv_nowait(int fd, const struct iovec *v, int n);
 ssize_t wf_os_writev_nowait(int fd, const struct iovec *v, int n);
 ssize_t wf_os_pread(int fd, void *buf, size_t n, off_t off);
 ssize_t wf_os_pwrite(int fd, const void *buf, size_t n, off_t off);
-/* Raises no SIGPIPE. */
+/* Raises no SIGPIPE. off NULL: at the file's own offset. */
 ssize_t wf_os_sendfile(int out_fd, int in_fd, off_t *off, size_t n);
+/* Between files, at their own offsets. */
+ssize_t wf_os_copy_file_range(int in_fd, int out_fd, size_t n);
+/* One of both is a pipe. Does not wait for it, nor for the other if that is O_NONBLOCK. The quiet
+ * one raises no SIGPIPE. */
+ssize_t wf_os_splice(int in_fd, int out_fd, size_t n);
+ssize_t wf_os_splice_quiet(int in_fd, int out_fd, size_t n);
+/* A pipe, close-on-exec; ret[0] reads. */
+int wf_os_pipe(int ret[2]);
+/* How much it holds from now on, or -errno (-EPERM: more than the user may have). */
+int wf_os_pipe_size(int fd, int bytes);
 int wf_os_close(int fd);
 /*
  * fd, or if it has the number of a standard stream, because the program has closed that, a copy of

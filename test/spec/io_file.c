@@ -130,14 +130,16 @@ TEST(sendfile_stops_at_its_deadline_and_tells_how_far_it_got)
 TEST(sendfile_of_what_is_no_file_fails)
 {
 	off_t off = 0;
-	int fd[2], from[2];
+	int fd[2], from[2], file = temp_file(100000, 7);
 
 	stream_pair(TCP, fd);
 	stream_pair(PIPE, from);
 	EXPECT_EQ(weft_write(from[1], "x", 1, soon()), 1);
 	EXPECT(weft_sendfile(fd[1], from[0], &off, 1, soon()) < 0);
 	EXPECT_EQ(weft_sendfile(fd[1], 999, &off, 1, soon()), -EBADF);
-	EXPECT_EQ(weft_sendfile(999, fd[1], &off, 1, soon()), -EBADF);
+	EXPECT_EQ(weft_sendfile(999, file, &off, 1, soon()), -EBADF);
+	EXPECT_EQ(weft_sendfile(999, file, &off, 100000, soon()), -EBADF);
+	EXPECT_EQ(weft_close(file), 0);
 	EXPECT_EQ(off, 0);
 	close_pair(fd);
 	close_pair(from);
