@@ -12,6 +12,7 @@
 #include <weft/base.h>
 #include <weft/go.h>
 #include <weft/chan.h>
+#include <weft/event.h>
 #include <weft/sync.h>
 #include <weft/scope.h>
 #include <weft/time.h>

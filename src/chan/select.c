@@ -2,6 +2,7 @@
  * Select: waits for one of several channel operations. README.md, "Select", S1-S7.
  */
 #include "chan/chan.h"
+#include "chan/event.h"
 #include "chan/ops.h"
 #include "sched/panic.h"
 #include "sched/timer.h"
@@ -13,9 +14,6 @@
 #define SELECT_SMALL 8
 #define SELECT_LARGE 64
 
-/* Up to here insertion beats the heap: it has less to set up. */
-#define SORT_INSERT_MAX 8
-
 /* One call's work. Lives on the goroutine's stack; constant from S5 on. */
 struct select {
 	weft_case *cases;	/* the user's */
@@ -25,68 +23,20 @@ struct select {
 	struct waiter *waiter;	/* waiter[k] waits for case order[k] */
 };
 
-/* ---- Orders ---- */
+/* A case stands for a channel or an event by its address; both begin with their lock. */
+_Static_assert(offsetof(struct weft_chan, lock) == 0, "lock_of() casts");
+_Static_assert(offsetof(struct event, lock) == 0, "lock_of() casts");
 
-static inline uintptr_t
-address_of(const weft_case *cases, uint32_t i)
+static inline struct wf_lock *
+lock_of(const weft_case *wc)
 {
-	return (uintptr_t)cases[i].chan;
+	return (struct wf_lock *)(void *)wc->chan;
 }
 
-static void
-sort_insert(uint32_t *order, uint32_t n, const weft_case *cases)
+static inline struct event *
+event_of(const weft_case *wc)
 {
-	for (uint32_t k = 1; k < n; k++) {
-		uint32_t moved = order[k];
-		uint32_t at = k;
-
-		while (at > 0 && address_of(cases, order[at - 1]) > address_of(cases, moved)) {
-			order[at] = order[at - 1];
-			at--;
-		}
-		order[at] = moved;
-	}
-}
-
-/* Lets order[at] sink to its place in the heap order[0..n), whose root is the highest address. */
-static void
-heap_sink(uint32_t *order, uint32_t at, uint32_t n, const weft_case *cases)
-{
-	uint32_t sinking = order[at];
-
-	for (;;) {
-		uint32_t child = 2 * at + 1;
-
-		if (child >= n)
-			break;
-		if (child + 1 < n &&
-		    address_of(cases, order[child + 1]) > address_of(cases, order[child]))
-			child++;
-		if (address_of(cases, order[child]) <= address_of(cases, sinking))
-			break;
-		order[at] = order[child];
-		at = child;
-	}
-	order[at] = sinking;
-}
-
-/* In place, without recursion, n log n at worst. n is at most INT_MAX: 2 * at + 2 can't wrap. */
-void
-wf_select_sort(uint32_t *order, uint32_t n, const weft_case *cases)
-{
-	if (n <= SORT_INSERT_MAX) {
-		sort_insert(order, n, cases);
-		return;
-	}
-	for (uint32_t k = n / 2; k-- > 0;)
-		heap_sink(order, k, n, cases);
-	for (uint32_t k = n; k-- > 1;) {
-		uint32_t highest = order[0];
-
-		order[0] = order[k];
-		order[k] = highest;
-		heap_sink(order, 0, k, cases);
-	}
+	return (struct event *)(void *)wc->chan;
 }
 
 /* S1. Fills poll, inside out, with the live ones of n cases. */
@@ -112,10 +62,10 @@ shuffle_live(struct select *s, size_t n)
 
 /* ---- Cases ---- */
 
-static inline struct weft_chan *
-chan_at(const struct select *s, uint32_t k)
+static inline weft_case *
+case_at(const struct select *s, uint32_t k)
 {
-	return s->cases[s->order[k]].chan;
+	return &s->cases[s->order[k]];
 }
 
 /* Its result, or CHAN_BLOCKS. */
@@ -124,18 +74,24 @@ case_try_locked(weft_case *wc, struct g **ret_wake)
 {
 	if (wc->op == WEFT_OP_SEND)
 		return chan_send_locked(wc->chan, wc->elem, ret_wake);
-	return chan_recv_locked(wc->chan, wc->elem, ret_wake);
+	if (wc->op == WEFT_OP_RECV)
+		return chan_recv_locked(wc->chan, wc->elem, ret_wake);
+	return event_has_happened(event_of(wc)) ? 0 : CHAN_BLOCKS;
 }
 
 /*
- * A look without the lock: the result of a closed channel, or CHAN_BLOCKS. *ret_hopeful: it may
- * be worth the lock.
+ * A look without the lock: the result of a closed channel or of an event, or CHAN_BLOCKS.
+ * *ret_hopeful: it may be worth the lock.
  */
 static inline int
 case_look(weft_case *wc, bool *ret_hopeful)
 {
 	int r;
 
+	if (wc->op == WEFT_OP_WAIT) {
+		*ret_hopeful = event_has_happened(event_of(wc));
+		return event_look(event_of(wc)) ? 0 : CHAN_BLOCKS;
+	}
 	if (wc->op == WEFT_OP_SEND)
 		r = chan_look_send(wc->chan, WEFT_NOW);
 	else
@@ -154,10 +110,10 @@ try_unlocked(struct select *s)
 		bool hopeful;
 		int r = case_look(wc, &hopeful);
 
-		if (hopeful) {
-			wf_lock(&wc->chan->lock);
+		if (hopeful && r == CHAN_BLOCKS) {
+			wf_lock(lock_of(wc));
 			r = case_try_locked(wc, &wake);
-			wf_unlock(&wc->chan->lock);
+			wf_unlock(lock_of(wc));
 		}
 		if (r != CHAN_BLOCKS) {
 			wc->res = r;
@@ -191,14 +147,14 @@ try_locked(struct select *s, struct g **ret_wake)
 static void
 lock_all(struct select *s)
 {
-	struct weft_chan *last = NULL;
+	struct wf_lock *last = NULL;
 
 	for (uint32_t k = 0; k < s->n; k++) {
-		struct weft_chan *c = chan_at(s, k);
+		struct wf_lock *l = lock_of(case_at(s, k));
 
-		if (c != last)
-			wf_lock(&c->lock);
-		last = c;
+		if (l != last)
+			wf_lock(l);
+		last = l;
 	}
 }
 
@@ -211,18 +167,18 @@ unlock_all(void *arg)
 {
 	const struct select *s = arg;
 	uint32_t k = s->n - 1;
-	struct weft_chan *c = chan_at(s, k);
+	struct wf_lock *l = lock_of(case_at(s, k));
 
 	while (k-- > 0) {
-		struct weft_chan *next = chan_at(s, k);
+		struct wf_lock *next = lock_of(case_at(s, k));
 
-		if (next != c) {
-			wf_unlock(&c->lock);
+		if (next != l) {
+			wf_unlock(l);
 			WF_POINT("select.unlocked_one");
 		}
-		c = next;
+		l = next;
 	}
-	wf_unlock(&c->lock);
+	wf_unlock(l);
 }
 
 /* S5. */
@@ -230,7 +186,7 @@ static void
 queue_all(struct select *s, int64_t deadline)
 {
 	for (uint32_t k = 0; k < s->n; k++) {
-		weft_case *wc = &s->cases[s->order[k]];
+		weft_case *wc = case_at(s, k);
 		struct waiter *w = &s->waiter[k];
 
 		wf_waiter_init(w, deadline, true);
@@ -239,18 +195,22 @@ queue_all(struct select *s, int64_t deadline)
 		w->index = k;
 		if (wc->op == WEFT_OP_SEND)
 			sendq_put(wc->chan, w);
-		else
+		else if (wc->op == WEFT_OP_RECV)
 			recvq_put(wc->chan, w);
+		else
+			event_queue(event_of(wc), w);
 	}
 }
 
-/* S7 for the waiters first..last-1, all on c. */
+/* S7 for the waiters first..last-1, all on one channel. */
 static void
-leave_one(struct select *s, struct weft_chan *c, uint32_t first, uint32_t last)
+leave_chan(struct select *s, uint32_t first, uint32_t last)
 {
+	struct weft_chan *c = case_at(s, first)->chan;
+
 	wf_lock(&c->lock);
 	for (uint32_t k = first; k < last; k++) {
-		if (s->cases[s->order[k]].op == WEFT_OP_SEND) {
+		if (case_at(s, k)->op == WEFT_OP_SEND) {
 			if (waitq_remove(&c->sendq, &s->waiter[k]))
 				sendq_taken(c);
 		} else {
@@ -261,23 +221,34 @@ leave_one(struct select *s, struct weft_chan *c, uint32_t first, uint32_t last)
 	wf_unlock(&c->lock);
 }
 
+/* The same, all on one event. */
+static WF_PARKS void
+leave_event(struct select *s, uint32_t first, uint32_t last, int won)
+{
+	for (uint32_t k = first; k < last; k++)
+		if ((int)k != won)
+			wf_event_leave(event_of(case_at(s, k)), &s->waiter[k]);
+}
+
 /*
  * S7. won is the position of the claimed waiter, or negative. Its channel is left alone if no other
  * case has it: its claimer took it off, and may have freed the channel since.
  */
-static void
+static WF_PARKS void
 leave_all(struct select *s, int won)
 {
 	uint32_t first, last;
 
 	WF_POINT("select.woken");
 	for (first = 0; first < s->n; first = last) {
-		struct weft_chan *c = chan_at(s, first);
+		const weft_case *wc = case_at(s, first);
 
-		for (last = first + 1; last < s->n && chan_at(s, last) == c; last++)
+		for (last = first + 1; last < s->n && case_at(s, last)->chan == wc->chan; last++)
 			;
-		if (last - first > 1 || (int)first != won)
-			leave_one(s, c, first, last);
+		if (wc->op == WEFT_OP_WAIT)
+			leave_event(s, first, last, won);
+		else if (last - first > 1 || (int)first != won)
+			leave_chan(s, first, last);
 	}
 }
 
@@ -296,11 +267,13 @@ select_wait(struct select *s, int64_t deadline)
 	if (won < 0)
 		return won;
 
-	wc = &s->cases[s->order[won]];
+	wc = case_at(s, (uint32_t)won);
 	if (wc->op == WEFT_OP_SEND)
 		wc->res = s->waiter[won].n != 0 ? 0 : -EPIPE;
-	else
+	else if (wc->op == WEFT_OP_RECV)
 		wc->res = s->waiter[won].n != 0 ? 1 : 0;
+	else
+		wc->res = 0;
 	return (int)s->order[won];
 }
 
@@ -370,15 +343,19 @@ static WF_PARKS int
 select_one(weft_case *cases, uint32_t i, int64_t deadline)
 {
 	weft_case *wc = &cases[i];
-	int r;
+	int r = CHAN_BLOCKS;
 
-	if (wc->op == WEFT_OP_SEND)
+	if (wc->op == WEFT_OP_SEND) {
 		r = chan_look_send(wc->chan, deadline);
-	else
+		if (r == CHAN_BLOCKS)
+			r = wf_chan_send(wc->chan, wc->elem, deadline);
+	} else if (wc->op == WEFT_OP_RECV) {
 		r = chan_look_recv(wc->chan, wc->elem, deadline);
-	if (r == CHAN_BLOCKS)
-		r = wc->op == WEFT_OP_SEND ? wf_chan_send(wc->chan, wc->elem, deadline)
-		    : wf_chan_recv(wc->chan, wc->elem, deadline);
+		if (r == CHAN_BLOCKS)
+			r = wf_chan_recv(wc->chan, wc->elem, deadline);
+	} else {
+		r = event_look(event_of(wc)) ? 0 : wf_event_wait(event_of(wc), deadline);
+	}
 	if (r == -ETIMEDOUT || r == -ECANCELED)
 		return r;
 	wc->res = r;
@@ -394,8 +371,8 @@ count_live(const weft_case *cases, size_t n, size_t *ret_last)
 	for (size_t i = 0; i < n; i++) {
 		if (cases[i].chan == NULL)
 			continue;
-		if (wf_unlikely(cases[i].op != WEFT_OP_SEND && cases[i].op != WEFT_OP_RECV))
-			wf_panic("select: case %zu is neither a send nor a receive", i);
+		if (wf_unlikely(cases[i].op < WEFT_OP_SEND || cases[i].op > WEFT_OP_WAIT))
+			wf_panic("select: case %zu is neither a send nor a receive, nor a wait", i);
 		live++;
 		*ret_last = i;
 	}
@@ -424,7 +401,8 @@ static bool
 has_timer(const weft_case *cases, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (cases[i].chan != NULL && (cases[i].chan->flags & WF_CHAN_TIMER) != 0)
+		if (cases[i].chan != NULL && cases[i].op != WEFT_OP_WAIT
+		    && (cases[i].chan->flags & WF_CHAN_TIMER) != 0)
 			return true;
 	return false;
 }

@@ -50,6 +50,7 @@ struct waiter {
 	uint32_t index;		/* the object's own use (select: which case) */
 	bool queued;		/* on a queue now */
 	bool solo;		/* whoever takes it off its queue is the only possible waker */
+	_Atomic bool passed;	/* the object's own use (event: edge H3) */
 };
 
 struct waitq {

@@ -14,6 +14,7 @@ static const char *const names[WAIT_REASON_MAX] = {
 	[WAIT_CHAN_SEND_NIL] = "chan send (nil chan)",
 	[WAIT_SELECT] = "select",
 	[WAIT_SELECT_NONE] = "select (no cases)",
+	[WAIT_EVENT] = "event wait",
 	[WAIT_SLEEP] = "sleep",
 	[WAIT_IO] = "IO wait",
 	[WAIT_MUTEX] = "sync.Mutex.Lock",

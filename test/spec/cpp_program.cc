@@ -63,6 +63,11 @@ TEST(macros_work_in_cpp)
 	EXPECT_EQ(weft_select(cases, 2, WEFT_NOW), 0);
 	EXPECT_EQ(weft_select(cases, 2, WEFT_NOW), 1);
 	EXPECT_EQ(out, 7);
+	weft_event happened = {};
+	weft_case wait[] = { WEFT_WAIT(&happened), WEFT_WAIT(nullptr) };
+	EXPECT_EQ(weft_select(wait, 2, WEFT_NOW), -ETIMEDOUT);
+	weft_event_set(&happened);
+	EXPECT_EQ(weft_select(wait, 2, WEFT_NOW), 0);
 	weft_chan_unref(c);
 }
 

@@ -20,6 +20,7 @@ TEST(names_are_gos)
 	    {WAIT_CHAN_SEND_NIL, "chan send (nil chan)"},
 	    {WAIT_SELECT, "select"},
 	    {WAIT_SELECT_NONE, "select (no cases)"},
+	    {WAIT_EVENT, "event wait"},
 	    {WAIT_SLEEP, "sleep"},
 	    {WAIT_IO, "IO wait"},
 	    {WAIT_MUTEX, "sync.Mutex.Lock"},

@@ -1,0 +1,145 @@
+/*
+ * The windows of chan/README.md, "Events", held open: a setter before V2 and between V2 and V3.
+ */
+#include "test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <weft.h>
+#include "base/atomic.h"
+#include "hold.h"
+
+#define MS ((int64_t)1000000)
+/* A deadline that must not pass before its waiter has queued, on a busy machine. */
+#define PATIENCE (100 * MS)
+
+struct stage {
+	weft_event e;
+	int64_t deadline;
+	bool by_select;
+	_Atomic int started, ended;
+	_Atomic int result;
+};
+
+static void
+set_it(void *p)
+{
+	struct stage *s = p;
+
+	EXPECT(weft_event_set(&s->e));
+}
+
+static void
+wait_for_it(void *p)
+{
+	struct stage *s = p;
+	weft_chan *never = weft_chan_new(0, 0);
+	weft_case cases[] = { WEFT_RECV(never, NULL), WEFT_WAIT(&s->e) };
+	int r;
+
+	wf_add_release(&s->started, 1);
+	r = s->by_select ? weft_select(cases, 2, s->deadline)
+	    : weft_event_wait(&s->e, s->deadline);
+	weft_chan_unref(never);
+	wf_store_release(&s->result, r);
+	wf_add_release(&s->ended, 1);
+}
+
+static void
+start(void (*fn)(void *), struct stage *s)
+{
+	EXPECT_EQ(weft_go(fn, s), 0);
+}
+
+static void
+await_ended(struct stage *s, int n)
+{
+	while (wf_load_acquire(&s->ended) != n)
+		weft_yield();
+}
+
+/*
+ * The setter still has the lock. A wait that returned now might be followed by the end of the
+ * frame that the event is in.
+ */
+TEST(a_wait_does_not_return_while_the_setter_is_inside)
+{
+	for (int by_select = 0; by_select <= 1; by_select++) {
+		struct stage s = { .deadline = WEFT_NOW, .by_select = by_select != 0 };
+
+		weft_gomaxprocs(4);
+		hold_at("event.set");
+		start(set_it, &s);
+		hold_await("event.set");
+		start(wait_for_it, &s);
+		while (wf_load_acquire(&s.started) == 0)
+			weft_yield();
+		weft_sleep(5 * MS);
+		EXPECT_EQ(s.ended, 0);
+		hold_release("event.set");
+		await_ended(&s, 1);
+		EXPECT_EQ(s.result, by_select);
+		memset(&s.e, 0x5a, sizeof(s.e));
+	}
+}
+
+/*
+ * The setter has the list and has not come to our waiter, whose deadline passes. The waiter must
+ * stay until it has been passed: the setter will read its frame. (V7)
+ */
+static void
+give_up_on_the_setters_list(bool by_select, bool reset)
+{
+	struct stage s = { .deadline = weft_in(PATIENCE), .by_select = by_select };
+
+	weft_gomaxprocs(4);
+	start(wait_for_it, &s);
+	while (wf_load_acquire(&s.started) == 0)
+		weft_yield();
+	weft_sleep(10 * MS);
+	hold_at("event.gave_up");
+	hold_at("event.taken");
+	start(set_it, &s);
+	hold_await("event.taken");
+	if (reset) {
+		EXPECT(weft_event_reset(&s.e));
+		EXPECT_EQ(weft_event_wait(&s.e, WEFT_NOW), -ETIMEDOUT);
+	}
+	hold_await("event.gave_up");
+	hold_release("event.gave_up");
+	weft_sleep(5 * MS);
+	EXPECT_EQ(s.ended, 0);
+	hold_release("event.taken");
+	await_ended(&s, 1);
+	EXPECT_EQ(s.result, -ETIMEDOUT);
+}
+
+TEST(a_waiter_that_gives_up_waits_until_it_is_passed)
+{
+	give_up_on_the_setters_list(false, false);
+	give_up_on_the_setters_list(true, false);
+}
+
+/* The same, with a reset in between: the list that it is on is the setter's, not the new one. */
+TEST(a_reset_does_not_give_the_list_back)
+{
+	give_up_on_the_setters_list(false, true);
+	give_up_on_the_setters_list(true, true);
+}
+
+/* A waiter that gave up before the set is not met by it. */
+TEST(a_waiter_that_gave_up_before_is_not_met)
+{
+	struct stage s = { .deadline = weft_in(PATIENCE) };
+
+	weft_gomaxprocs(4);
+	hold_at("event.gave_up");
+	start(wait_for_it, &s);
+	hold_await("event.gave_up");
+	/* It is still queued, and claimed by its deadline: passed over. */
+	EXPECT(weft_event_set(&s.e));
+	hold_release("event.gave_up");
+	await_ended(&s, 1);
+	EXPECT_EQ(s.result, -ETIMEDOUT);
+}
