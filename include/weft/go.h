@@ -36,8 +36,9 @@ typedef struct weft_go_options {
  * for it with a weft_waitgroup, a channel or a weft_scope. No stack is attached
  * before it first runs.
  *
- * Returns 0, -ENOMEM (no memory for the goroutine), -EAGAIN (no thread could be
- *   started to run it). On failure @fn is not called.
+ * Returns 0, -ENOMEM (no memory for the goroutine, or others that were promised to
+ *   run wait for a stack already), -EAGAIN (no thread could be started to run it).
+ *   On failure @fn is not called.
  * Blocking: never. Ordering: what came before weft_go happens before @fn.
  * Context: goroutine or any thread; not a signal handler.
  */

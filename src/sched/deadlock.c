@@ -77,6 +77,10 @@ wf_check_dead_locked(void)
 		doubt_locked();
 		return;
 	}
+	if (wf_load_relaxed(&wf_sched.n_starved) != 0) {
+		wf_starved_check_dead_locked();
+		return;
+	}
 	/* A wake that is on its way to a sleeper has taken it off the idle list already. */
 	wf_unlock(&wf_sched.lock);
 	if (wf_sched.main_exited && wf_numgoroutine() == 0)

@@ -53,6 +53,7 @@ const char *wf_wait_reason_name(enum wf_wait_reason r);
 #define GF_OWN_ARG	0x04	/* arg is a copy of ours, to be freed */
 #define GF_CANCELLABLE	0x08	/* its present wait ends when its scope is cancelled */
 #define GF_PANICKING	0x10	/* runs deferred calls because of a panic or weft_goexit */
+#define GF_STARVED	0x20	/* has not run yet, as no stack could be had; in n_starved */
 
 /*
  * Life: made by weft_go from a slab (gslab.c), back to it when its function ends. The

@@ -58,6 +58,9 @@ wf_g_new(const struct wf_go_args *a)
 
 	if (wf_unlikely(a->fn == NULL))
 		wf_fatal("go of nil func value");
+	/* Others have memory for all but a stack already, and wait for that. */
+	if (wf_unlikely(wf_load_relaxed(&wf_sched.n_starved) != 0))
+		return NULL;
 	g = wf_g_alloc();
 	if (wf_unlikely(g == NULL))
 		return NULL;

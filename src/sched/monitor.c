@@ -27,7 +27,7 @@ static struct {
 	int64_t slept;			/* the present length of a round */
 	int quiet;			/* rounds in which nothing was done */
 	int idle;			/* rounds in which all Ps were idle */
-	int64_t last_revalidate, last_trace, last_limit;
+	int64_t last_revalidate, last_trace, last_limit, last_feed;
 	int64_t doubt_at;		/* when to look again whether the program is dead, ... */
 	int64_t doubt_ns;		/* ... and how long that was put off */
 	uint8_t doubt_seen;		/* sched.in_doubt when the nap was planned */
@@ -217,6 +217,10 @@ housekeeping(int64_t now)
 			(void)wf_poll_revalidate();
 		mon.may_scavenge = true;
 	}
+	if (wf_load_seqcst(&wf_sched.n_starved) != 0 && now - mon.last_feed >= ROUND_MAX_NS) {
+		mon.last_feed = now;
+		wf_starved_feed(UINT32_MAX, true);
+	}
 	if (mon.may_scavenge) {
 		bool stacks = wf_stack_scavenge(SCAVENGE_NS), gs = wf_g_scavenge();
 
@@ -258,7 +262,8 @@ next_nap(int64_t now, bool did_something)
 		ns = ROUND_WANTED_NS;
 	if (mon.may_scavenge || wf_poll_wants_look())	/* else a wait that just began is missed */
 		return wf_min(ns, mon.may_scavenge ? 1000000 : REVALIDATE_NS / 2);
-	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS) {
+	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS &&
+	    wf_load_seqcst(&wf_sched.n_starved) == 0) {
 		ns = INT64_MAX;
 		mon.doubt_seen = wf_load_seqcst(&wf_sched.in_doubt);
 		if (mon.doubt_seen != DOUBT_NONE)

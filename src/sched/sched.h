@@ -192,6 +192,10 @@ struct sched {
 	_Atomic uint32_t runq_len;		/* w under lock: runq.n, for looks without the
 						 * lock */
 
+	struct gqueue starved;			/* s  waiting for a stack */
+	uint32_t starved_tries;			/* s  in vain, by the monitor, in a row */
+	_Atomic uint32_t n_starved;		/* x  on starved, or trying again */
+
 	struct m *idle_m;			/* s  newest first */
 	uint32_t n_idle_m;			/* s */
 	struct m *free_m;			/* s  ended threads' memory */
@@ -289,6 +293,11 @@ void wf_want_poller(void);
 /* ---- locked.c: goroutines locked to threads ---- */
 void wf_stop_locked(struct m *m);
 void wf_start_locked(struct m *m, struct g *g);
+/* ---- starve.c: goroutines without a stack ---- */
+void wf_starve(struct g *g);
+void wf_starved_no_more(struct g *g);
+void wf_starved_feed(uint32_t max, bool is_monitor);
+void wf_starved_check_dead_locked(void);
 /* ---- enter.c ---- */
 struct m *wf_adopt_foreign(void);
 /* ---- deadlock.c ---- */

@@ -64,10 +64,14 @@ commit_dead(struct m *m, struct g *g)
 #ifdef WF_ASAN
 		__asan_unpoison_memory_region((void *)s->lo, s->hi - s->lo);
 #endif
-		if (p != NULL && p->n_stacks < STACK_CACHE && wf_stack_is_default(s))
-			p->stacks[p->n_stacks++] = s;
-		else
+		if (wf_unlikely(wf_load_relaxed(&wf_sched.n_starved) != 0)) {
 			wf_stack_put(s);
+			wf_starved_feed(1, false);
+		} else if (p != NULL && p->n_stacks < STACK_CACHE && wf_stack_is_default(s)) {
+			p->stacks[p->n_stacks++] = s;
+		} else {
+			wf_stack_put(s);
+		}
 	}
 	wf_g_free(g);
 }
@@ -175,8 +179,8 @@ enter_g(struct m *m, struct g *g)
 
 static void g_main(void *carry);
 
-/* Gives g, which has not run yet, a stack. */
-static WF_NOINLINE void
+/* Gives g, which has not run yet, a stack. False: there is none. */
+static WF_NOINLINE bool
 prepare_first_run(struct m *m, struct g *g)
 {
 	struct p *p = m->p;
@@ -187,8 +191,9 @@ prepare_first_run(struct m *m, struct g *g)
 	else
 		s = wf_stack_get(g->stack_class);
 	if (s == NULL)
-		wf_fatal("runtime: no memory for a goroutine's stack: see ulimit -v, "
-		    "vm.overcommit_memory, vm.max_map_count and WEFT_STACK");
+		return false;
+	if (wf_unlikely(wf_load_relaxed(&g->flags) & GF_STARVED))
+		wf_starved_no_more(g);
 	g->stack = s;
 	wf_store_relaxed(&g->stack_lo, s->lo);
 	wf_store_relaxed(&g->stack_hi, s->hi);
@@ -199,22 +204,7 @@ prepare_first_run(struct m *m, struct g *g)
 #ifdef WF_ASAN
 	g->sanitizer = NULL;
 #endif
-}
-
-/* From the goroutine that runs on m to another. Returns when `from` runs again. */
-WF_PARKS void
-wf_switch_to_g(struct m *m, struct g *from, struct g *to)
-{
-	if (wf_unlikely(to->ctx.pc == 0))
-		prepare_first_run(m, to);
-	if (from == to) {
-		/* Nobody else was there: its commit would only put it back. */
-		m->commit.kind = COMMIT_NONE;
-		enter_g(m, to);
-		return;
-	}
-	enter_g(m, to);
-	cross(m, &from->ctx, side_of_g(from), &to->ctx, side_of_g(to), false);
+	return true;
 }
 
 /* From a goroutine to the thread's own stack, where the scheduler looks further. */
@@ -225,12 +215,33 @@ wf_switch_to_g0(struct m *m, struct g *from)
 	cross(m, &from->ctx, side_of_g(from), &m->g0ctx, side_of_g0(m), false);
 }
 
+/* From the goroutine that runs on m to another. Returns when `from` runs again. */
+WF_PARKS void
+wf_switch_to_g(struct m *m, struct g *from, struct g *to)
+{
+	if (wf_unlikely(to->ctx.pc == 0 && !prepare_first_run(m, to))) {
+		m->picked = to;		/* the scheduler puts it aside, after our commit */
+		wf_switch_to_g0(m, from);
+		return;
+	}
+	if (from == to) {
+		/* Nobody else was there: its commit would only put it back. */
+		m->commit.kind = COMMIT_NONE;
+		enter_g(m, to);
+		return;
+	}
+	enter_g(m, to);
+	cross(m, &from->ctx, side_of_g(from), &to->ctx, side_of_g(to), false);
+}
+
 /* From the thread's own stack into a goroutine. Returns when some goroutine on m gives up. */
 static WF_PARKS void
 run(struct m *m, struct g *g)
 {
-	if (wf_unlikely(g->ctx.pc == 0))
-		prepare_first_run(m, g);
+	if (wf_unlikely(g->ctx.pc == 0 && !prepare_first_run(m, g))) {
+		wf_starve(g);
+		return;
+	}
 	enter_g(m, g);
 	cross(m, &m->g0ctx, side_of_g0(m), &g->ctx, side_of_g(g), false);
 }
@@ -324,6 +335,8 @@ end_or_reuse(struct m *m, struct g *g)
 	wf_store_relaxed(&g->status, G_DEAD);
 	wf_store_relaxed(&g->id, 0);
 	if (next != NULL && next->ctx.pc == 0 && next->stack_class == g->stack_class) {
+		if (wf_unlikely(wf_load_relaxed(&next->flags) & GF_STARVED))
+			wf_starved_no_more(next);
 		next->stack = g->stack;
 		g->stack = NULL;
 		wf_store_relaxed(&next->stack_lo, wf_load_relaxed(&g->stack_lo));
@@ -342,9 +355,8 @@ end_or_reuse(struct m *m, struct g *g)
 	g->ctx.pc = 0;
 	m->commit.kind = COMMIT_DEAD;
 	m->commit.g = g;
-	if (next != NULL && (wf_load_relaxed(&next->locked) == 0 || next->m == m)) {
-		if (next->ctx.pc == 0)
-			prepare_first_run(m, next);
+	if (next != NULL && (wf_load_relaxed(&next->locked) == 0 || next->m == m) &&
+	    (next->ctx.pc != 0 || prepare_first_run(m, next))) {
 		enter_g(m, next);
 		cross(m, &m->gone, side_of_g(g), &next->ctx, side_of_g(next), true);
 	} else {

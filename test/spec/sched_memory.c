@@ -1,0 +1,154 @@
+/*
+ * No memory for stacks: weft_go says so, what was promised is kept, and nobody dies of it.
+ */
+#define _GNU_SOURCE
+#include <weft.h>
+
+#include "child.h"
+#include "test.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MS ((int64_t)1000000)
+#define PLENTY 100000
+
+static atomic_int n_ended;
+static weft_chan *gate;
+
+static void
+end(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&n_ended, 1);
+}
+
+static void
+wait_then_end(void *arg)
+{
+	EXPECT_EQ(weft_chan_recv(gate, NULL, WEFT_FOREVER), 0);
+	end(arg);
+}
+
+static void
+await_ended(int n)
+{
+	for (int64_t until = weft_in(30000 * MS); atomic_load(&n_ended) < n;) {
+		if (weft_now() > until)
+			FAIL("%d of %d goroutines ended", atomic_load(&n_ended), n);
+		weft_sleep(1 * MS);
+	}
+}
+
+/* No more address space than there is now, and a little. */
+static void
+limit_memory(long more_bytes)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	struct rlimit limit;
+	long pages;
+
+	EXPECT(f != NULL);
+	EXPECT_EQ(fscanf(f, "%ld", &pages), 1);
+	fclose(f);
+	limit.rlim_cur = limit.rlim_max = (rlim_t)(pages * sysconf(_SC_PAGESIZE) + more_bytes);
+	EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static void
+block_then_end(void *arg)
+{
+	usleep(50000);
+	end(arg);
+}
+
+/* All that the runtime needs for itself is there before the limit, threads to spare among it. */
+static void
+warm_up(void)
+{
+	gate = weft_chan_new(0, 0);
+	for (int i = 0; i < 10; i++)
+		EXPECT_EQ(weft_go(block_then_end, NULL), 0);
+	for (int i = 0; i < 1000; i++)
+		EXPECT_EQ(weft_go(end, NULL), 0);
+	await_ended(1010);
+	weft_sleep(20 * MS);
+	atomic_store(&n_ended, 0);
+}
+
+/* With large stacks, so that it is these that run out first, and not the records. */
+static int
+start_until_refused(bool yields)
+{
+	weft_go_options o = { .size = sizeof(o), .stack_size = (size_t)1 << 20 };
+	int started = 0, r;
+
+	while ((r = weft_go_with(&o, wait_then_end, NULL)) == 0) {
+		EXPECT(++started < PLENTY);
+		if (yields)
+			weft_yield();
+	}
+	EXPECT_EQ(r, -ENOMEM);
+	return started;
+}
+
+static void
+run_out_of_stacks(void *arg)
+{
+	bool yields = arg != NULL;
+	int started;
+
+	weft_gomaxprocs(2);
+	warm_up();
+	limit_memory(32 << 20);
+	started = start_until_refused(yields);
+	weft_chan_close(gate);
+	await_ended(started);
+	/* The shortage is over, and weft_go knows. */
+	for (int i = 0; i < 100; i++)
+		EXPECT_EQ(weft_go(end, NULL), 0);
+	await_ended(started + 100);
+	fprintf(stderr, "all of %d ended\n", started);
+}
+
+TEST(what_weft_go_promised_runs_when_others_have_ended)
+{
+	if (test_scale() > 1)
+		SKIP("sanitizers need more address space than the limit leaves");
+	for (uintptr_t yields = 0; yields < 2; yields++) {
+		struct child_result r = child_run(run_out_of_stacks, (void *)yields);
+
+		if (r.status != 0)
+			FAIL("status %d, signal %d: %s", r.status, r.signal, r.err);
+		EXPECT_CONTAINS(r.err, "ended");
+		child_result_free(&r);
+	}
+}
+
+static void
+all_wait_and_some_starve(void *arg)
+{
+	(void)arg;
+	weft_gomaxprocs(2);
+	warm_up();
+	limit_memory(32 << 20);
+	(void)start_until_refused(true);
+	weft_chan_recv(NULL, NULL, WEFT_FOREVER);
+}
+
+/* It is not a deadlock of the program's making, and does not sit there either. */
+TEST(starving_for_ever_is_reported)
+{
+	struct child_result r;
+
+	if (test_scale() > 1)
+		SKIP("sanitizers need more address space than the limit leaves");
+	r = child_run(all_wait_and_some_starve, NULL);
+	EXPECT_EQ(r.status, 2);
+	EXPECT_CONTAINS(r.err, "fatal error: runtime: no memory for the stacks of ");
+	EXPECT_CONTAINS(r.err, "ulimit -v");
+	child_result_free(&r);
+}
