@@ -217,7 +217,7 @@ stuck_calls(long kind)
 static const struct bench_case cases[] = {
     {.name = "blocking_1000_raw", .run = sleeps, .arg = RAW, .procs = 2},
     {.name = "blocking_1000_marked", .run = sleeps, .arg = MARKED, .procs = 2},
-    {.name = "blocking_1000_pthread", .run = pthread_sleeps, .arg = 1000, .procs = 2},
+    {.name = "blocking_1000_raw", .by = "pthread", .run = pthread_sleeps, .arg = 1000, .procs = 2},
     {.name = "blocking_8_in_pipe", .run = stuck_calls, .arg = PIPE, .procs = 2},
     {.name = "blocking_8_in_flock", .run = stuck_calls, .arg = FLOCK, .procs = 2},
     {.name = "blocking_8_in_pthread_mutex", .run = stuck_calls, .arg = MUTEX, .procs = 2},

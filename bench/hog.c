@@ -208,7 +208,7 @@ static const struct bench_case cases[] = {
     {.name = "hog_4_ticker_1ms", .run = ticker, .procs = 2},
     {.name = "hog_4_echo", .run = echo, .arg = 1, .procs = 2},
     {.name = "hog_0_echo", .run = echo, .arg = 0, .procs = 2},
-    {.name = "hog_4_pthread", .run = pthread_tick, .procs = 2},
+    {.name = "hog_4_sleep_1ms", .by = "pthread", .run = pthread_tick, .procs = 2},
 };
 
 int

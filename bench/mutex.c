@@ -69,8 +69,8 @@ plain_locks(long k)
 static const struct bench_case cases[] = {
     {.name = "mutex_uncontended_1p", .run = locks, .arg = 1, .procs = 1},
     {.name = "mutex_8_2p", .run = locks, .arg = 8, .procs = 2},
-    {.name = "mutex_uncontended_pthread", .run = plain_locks, .arg = 1, .procs = 1},
-    {.name = "mutex_8_pthread_2cpu", .run = plain_locks, .arg = 8, .procs = 2},
+    {.name = "mutex_uncontended_1p", .by = "pthread", .run = plain_locks, .arg = 1, .procs = 1},
+    {.name = "mutex_8_2p", .by = "pthread", .run = plain_locks, .arg = 8, .procs = 2},
 };
 
 int

@@ -67,8 +67,9 @@ until_flat(void)
 }
 
 static void
-parked(long n)
+park(long n, size_t stack_size)
 {
+	weft_go_options o = {sizeof(o), .stack_size = stack_size};
 	struct crowd c = {.gate = weft_chan_new(0, 0)};
 	int64_t start, ended;
 	long before, maps;
@@ -83,7 +84,7 @@ parked(long n)
 	weft_waitgroup_add(&c.parked, (int)n);
 	weft_waitgroup_add(&c.ended, (int)n);
 	for (long i = 0; i < n; i++)
-		BENCH_CHECK(weft_go(wait_at_gate, &c) == 0);
+		BENCH_CHECK(weft_go_with(&o, wait_at_gate, &c) == 0);
 	weft_waitgroup_wait(&c.parked, WEFT_FOREVER);
 	bench_value("start_and_park", "ns", (double)(bench_now() - start) / (double)n);
 	weft_sleep(20 * MS);		/* the last ones reach the channel */
@@ -102,9 +103,24 @@ parked(long n)
 	bench_value("left_page_tables", "MiB", (double)bench_status("VmPTE") / 1024);
 }
 
+static void
+parked(long n)
+{
+	park(n, 0);
+}
+
+/* Those that ask for as little as there is. */
+static void
+parked_small(long n)
+{
+	park(n, 1);
+}
+
 static const struct bench_case cases[] = {
     {.name = "parked_100k", .run = parked, .arg = 100000, .procs = 2},
     {.name = "parked_1M", .run = parked, .arg = 1000000, .procs = 2, .limit_s = 300},
+    {.name = "parked_small_100k", .run = parked_small, .arg = 100000, .procs = 2},
+    {.name = "parked_small_1M", .run = parked_small, .arg = 1000000, .procs = 2, .limit_s = 300},
 };
 
 int

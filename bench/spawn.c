@@ -121,7 +121,7 @@ pthread_join_one(long n)
 static const struct bench_case cases[] = {
     {.name = "spawn_join_1p", .run = join_one, .arg = 1000000, .procs = 1},
     {.name = "spawn_join_2p", .run = join_one, .arg = 1000000, .procs = 2},
-    {.name = "spawn_join_pthread_1cpu", .run = pthread_join_one, .arg = 20000, .procs = 1},
+    {.name = "spawn_join_1p", .by = "pthread", .run = pthread_join_one, .arg = 20000, .procs = 1},
     {.name = "spawn_100k_1p", .run = batch, .arg = 100000, .procs = 1},
     {.name = "spawn_100k_2p", .run = batch, .arg = 100000, .procs = 2},
     {.name = "spawn_100k_parked_1p", .run = batch_parked, .arg = 100000, .procs = 1},

@@ -121,7 +121,8 @@ static const struct bench_case cases[] = {
     {.name = "timer_create_stop_100k_1p", .run = create_stop, .arg = 100000, .procs = 1},
     {.name = "timer_sleep_1ms_2p", .run = lateness, .arg = 1000000, .procs = 2},
     {.name = "timer_sleep_50us_2p", .run = lateness, .arg = 50000, .procs = 2},
-    {.name = "timer_sleep_1ms_pthread", .run = pthread_lateness, .arg = 1000000, .procs = 2},
+    {.name = "timer_sleep_1ms_2p", .by = "pthread", .run = pthread_lateness, .arg = 1000000,
+        .procs = 2},
     {.name = "timer_1M_sleepers_1p", .run = sleepers, .arg = 1000000, .procs = 1},
 };
 

@@ -60,7 +60,7 @@ static const struct bench_case cases[] = {
     {.name = "yield_1p", .run = yields, .arg = 2, .procs = 1},
     {.name = "yield_1000_1p", .run = yields, .arg = 1000, .procs = 1},
     {.name = "yield_2p", .run = yields, .arg = 4, .procs = 2},
-    {.name = "yield_pthread_1cpu", .run = pthread_yields, .arg = 2, .procs = 1},
+    {.name = "yield_1p", .by = "pthread", .run = pthread_yields, .arg = 2, .procs = 1},
 };
 
 int

@@ -59,34 +59,60 @@ raise_priority(void)
 	close(fd);
 }
 
-void
-bench_child_exec(const char *program, const struct bench_case *c, int fd)
+/* Where a client of a server under test may run, so that the two do not share a CPU. */
+static void
+name_client_cpu(int procs)
 {
-	char procs[16];
+	char cpu[16];
+	cpu_set_t all;
+
+	CPU_ZERO(&all);
+	sched_getaffinity(0, sizeof(all), &all);
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		if (CPU_ISSET(i, &all) && procs-- <= 0) {
+			snprintf(cpu, sizeof(cpu), "%d", i);
+			setenv("BENCH_CLIENT_CPU", cpu, 1);
+			return;
+		}
+	}
+	unsetenv("BENCH_CLIENT_CPU");
+}
+
+const char *
+bench_by(const struct bench_case *c)
+{
+	return c->by != NULL ? c->by : "weft";
+}
+
+void
+bench_child_exec(const char *program, const char *name, const char *by, int procs, int fd)
+{
+	char text[16];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (!pin(c->procs)) {
-		fprintf(stderr, "%s: needs %d CPUs: skipped\n", c->name, c->procs);
+	name_client_cpu(procs);
+	if (!pin(procs)) {
+		fprintf(stderr, "%s: needs %d CPUs: skipped\n", name, procs);
 		_exit(BENCH_SKIPPED);
 	}
 	raise_priority();
-	snprintf(procs, sizeof(procs), "%d", c->procs);
-	setenv("WEFT_MAXPROCS", procs, 1);
+	snprintf(text, sizeof(text), "%d", procs);
+	setenv("WEFT_MAXPROCS", text, 1);
+	setenv("GOMAXPROCS", text, 1);
 	if (fd != RESULT_FD) {
 		dup2(fd, RESULT_FD);
 		close(fd);
 	}
-	execl("/proc/self/exe", program, "--case", c->name, (char *)NULL);
+	execl(program != NULL ? program : "/proc/self/exe", name, "--case", name, by, (char *)NULL);
+	fprintf(stderr, "%s: cannot be run\n", program);
 	_exit(255);
 }
 
 int
-bench_child_main(const struct bench_case *cases, size_t n, const char *name)
+bench_child_main(const struct bench_case *cases, size_t n, const char *name, const char *by)
 {
-	/* A program that a case starts must not hold the pipe open. */
-	fcntl(RESULT_FD, F_SETFD, FD_CLOEXEC);
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(cases[i].name, name) == 0) {
+		if (strcmp(cases[i].name, name) == 0 && strcmp(bench_by(&cases[i]), by) == 0) {
 			cases[i].run(cases[i].arg);
 			/* Not exit(): goroutines of the case may still run. */
 			fflush(NULL);

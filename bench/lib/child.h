@@ -6,9 +6,15 @@
 
 #define BENCH_SKIPPED 77
 
-/* After fork: becomes "program --case NAME" with CPUs, priority and environment set. */
-void bench_child_exec(const char *program, const struct bench_case *c, int fd)
+/* Whose the case is, for people and for --case. */
+const char *bench_by(const struct bench_case *c);
+
+/*
+ * After fork: sets CPUs, priority and environment, and becomes "program --case NAME BY". fd is
+ * where it is to write its values; procs is how many CPUs it gets.
+ */
+void bench_child_exec(const char *program, const char *name, const char *by, int procs, int fd)
     __attribute__((noreturn));
-int bench_child_main(const struct bench_case *cases, size_t n, const char *name);
+int bench_child_main(const struct bench_case *cases, size_t n, const char *name, const char *by);
 
 #endif /* WEFT_BENCH_CHILD_H */

@@ -1,14 +1,16 @@
 /*
- * The parent's side: processes, statistics, printing. The child's side is child.c.
+ * The parent's side: who runs what, rounds, processes. The child's side is child.c, the figures
+ * are in stats.c.
  */
 #define _GNU_SOURCE
 #include "lib/harness.h"
 
 #include "lib/child.h"
+#include "lib/peers.h"
+#include "lib/stats.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,19 +19,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_METRICS = 32, MAX_REPS = 101, NAME_MAX_LEN = 64 };
+enum { MAX_RUNNERS = 2 * PEERS_MAX };
 
-/* All values of one metric of the case that runs. */
-struct metric {
-	char name[NAME_MAX_LEN], unit[16];
-	double v[MAX_REPS];
-	int n;
+/* Who runs a case: a program, or this one if path is NULL. */
+struct runner {
+	const char *path, *by;
+	int max_reps;
+	bool is_skipped;
 };
 
-static struct metric metrics[MAX_METRICS];
-static int n_metrics;
-static const char *bench_name;
 static FILE *tsv;
+static const char *bench_name;
 
 static int
 env_int(const char *name, int fallback)
@@ -39,67 +39,12 @@ env_int(const char *name, int fallback)
 	return s != NULL && *s != '\0' ? atoi(s) : fallback;
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* "12.3" or "12345": three digits that mean something, no exponent. */
 static const char *
-pretty(double v, char *buf, size_t n)
+base_name(const char *path)
 {
-	double size = v < 0 ? -v : v;
+	const char *slash = strrchr(path, '/');
 
-	snprintf(buf, n, size >= 100 ? "%.0f" : size >= 10 ? "%.1f" : "%.2f", v);
-	return buf;
-}
-
-static void
-print_metric(struct metric *m, double others)
-{
-	char median[32], low[32], high[32];
-	double mid;
-
-	qsort(m->v, (size_t)m->n, sizeof(m->v[0]), compare);
-	mid = m->n % 2 != 0 ? m->v[m->n / 2] : (m->v[m->n / 2 - 1] + m->v[m->n / 2]) / 2;
-	printf("%-40s %10s %-8s (%s - %s, n=%d, others %.0f %%)\n", m->name,
-	    pretty(mid, median, sizeof(median)), m->unit, pretty(m->v[0], low, sizeof(low)),
-	    pretty(m->v[m->n - 1], high, sizeof(high)), m->n, others * 100);
-	fflush(stdout);
-	if (tsv != NULL) {
-		fprintf(tsv, "%s\t%s\t%s\t%.6g\t%.6g\t%.6g\t%d\t%.2f\n", bench_name,
-		    m->name, m->unit, mid, m->v[0], m->v[m->n - 1], m->n, others);
-		fflush(tsv);
-	}
-}
-
-/* "name\tunit\tvalue" from a child. */
-static void
-take_line(const char *case_name, char *line)
-{
-	char *unit = strchr(line, '\t'), *value = unit != NULL ? strchr(unit + 1, '\t') : NULL;
-	char name[NAME_MAX_LEN];
-	int i;
-
-	if (value == NULL)
-		return;
-	*unit++ = '\0';
-	*value++ = '\0';
-	snprintf(name, sizeof(name), "%.38s%s%.24s", case_name, *line != '\0' ? "." : "", line);
-	for (i = 0; i < n_metrics && strcmp(metrics[i].name, name) != 0; i++)
-		;
-	if (i == MAX_METRICS || metrics[i].n == MAX_REPS)
-		return;
-	if (i == n_metrics) {
-		memset(&metrics[i], 0, sizeof(metrics[i]));
-		memcpy(metrics[i].name, name, sizeof(name));
-		snprintf(metrics[i].unit, sizeof(metrics[i].unit), "%.15s", unit);
-		n_metrics++;
-	}
-	metrics[i].v[metrics[i].n++] = atof(value);
+	return slash != NULL ? slash + 1 : path;
 }
 
 /* CPU seconds that all processes of the machine used, ever. */
@@ -132,7 +77,7 @@ children_cpu(void)
 
 /* Reads what the child writes until it ends or its time is over. */
 static int
-collect(const struct bench_case *c, int fd, pid_t pid)
+collect(const struct bench_case *c, const char *by, int round, int fd, pid_t pid)
 {
 	int64_t end = bench_now() + (int64_t)(c->limit_s != 0 ? c->limit_s : 120) * 1000000000;
 	char buf[4096];
@@ -147,7 +92,7 @@ collect(const struct bench_case *c, int fd, pid_t pid)
 
 		if (left <= 0 || poll(&p, 1, (int)left) == 0) {
 			kill(pid, SIGKILL);
-			printf("%-40s TIMED OUT\n", c->name);
+			printf("%-40s %-8s TIMED OUT\n", c->name, by);
 			break;
 		}
 		got = read(fd, buf + n, sizeof(buf) - n - 1);
@@ -157,7 +102,7 @@ collect(const struct bench_case *c, int fd, pid_t pid)
 		buf[n] = '\0';
 		while ((eol = strchr(line, '\n')) != NULL) {
 			*eol = '\0';
-			take_line(c->name, line);
+			stats_take(c->name, by, round, line);
 			line = eol + 1;
 		}
 		n -= (size_t)(line - buf);
@@ -168,10 +113,12 @@ collect(const struct bench_case *c, int fd, pid_t pid)
 	return status;
 }
 
-/* One repetition. Returns the child's exit status, or 255. */
+/* One run. Returns the child's exit status, or 255. */
 static int
-run_once(char **argv, const struct bench_case *c)
+run_once(const struct bench_case *c, const struct runner *r, int round)
 {
+	double busy = machine_busy(), own = children_cpu();
+	int64_t start = bench_now();
 	int fds[2], status;
 	pid_t pid;
 
@@ -181,43 +128,65 @@ run_once(char **argv, const struct bench_case *c)
 	pid = fork();
 	if (pid == 0) {
 		close(fds[0]);
-		bench_child_exec(argv[0], c, fds[1]);
+		bench_child_exec(r->path, c->name, r->by, c->procs, fds[1]);
 	}
 	close(fds[1]);
-	status = pid > 0 ? collect(c, fds[0], pid) : 255;
+	status = pid > 0 ? collect(c, r->by, round, fds[0], pid) : 255;
 	close(fds[0]);
+	stats_others(r->by, (machine_busy() - busy - (children_cpu() - own)) /
+	    ((double)(bench_now() - start) / 1e9));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
-/* All repetitions of a case. Returns false if one failed. */
-static bool
-run_case(char **argv, const struct bench_case *c, int reps)
+/* All who can run the case that cases[0] is the first of that name. Returns their number. */
+static int
+find_runners(const struct bench_case *cases, size_t n, struct runner to[MAX_RUNNERS])
 {
-	double busy = machine_busy(), own = children_cpu();
-	int64_t start = bench_now();
-	double wall, others;
+	int k = 0, reps = cases[0].max_reps;
 
-	if (c->max_reps != 0 && reps > c->max_reps)
-		reps = c->max_reps;
-	n_metrics = 0;
-	for (int i = 0; i < reps; i++) {
-		int status;
+	for (size_t i = 0; i < n && k < MAX_RUNNERS; i++) {
+		const char *by = bench_by(&cases[i]);
 
-		if (isatty(STDERR_FILENO))
-			fprintf(stderr, "%s %d/%d\r", c->name, i + 1, reps);
-		status = run_once(argv, c);
-		if (status == BENCH_SKIPPED)
-			return true;
-		if (status != 0) {
-			printf("%-40s FAILED (status %d)\n", c->name, status);
-			return false;
+		if (strcmp(cases[i].name, cases[0].name) == 0 && peers_wanted(by))
+			to[k++] = (struct runner){NULL, by, cases[i].max_reps, false};
+	}
+	for (int i = 0; i < peers_count() && k < MAX_RUNNERS; i++) {
+		if (peers_has_case(i, cases[0].name))
+			to[k++] = (struct runner){peers_path(i), peers_by(i), reps, false};
+	}
+	return k;
+}
+
+/* All rounds of a case, everybody once a round. Returns false if one failed. */
+static bool
+run_case(const struct bench_case *cases, size_t n, int reps)
+{
+	struct runner r[MAX_RUNNERS];
+	int n_runners = find_runners(cases, n, r);
+	bool ok = true;
+
+	stats_reset();
+	for (int round = 0; round < reps; round++) {
+		for (int i = 0; i < n_runners; i++) {
+			int status;
+
+			if (r[i].is_skipped || (r[i].max_reps != 0 && round >= r[i].max_reps))
+				continue;
+			if (isatty(STDERR_FILENO))
+				fprintf(stderr, "%s %d/%d %s\033[K\r", cases->name, round + 1, reps,
+				    r[i].by);
+			status = run_once(cases, &r[i], round);
+			if (status == 0)
+				continue;
+			r[i].is_skipped = true;
+			if (status == BENCH_SKIPPED)
+				continue;
+			printf("%-40s %-8s FAILED (status %d)\n", cases->name, r[i].by, status);
+			ok = false;
 		}
 	}
-	wall = (double)(bench_now() - start) / 1e9;
-	others = (machine_busy() - busy - (children_cpu() - own)) / wall;
-	for (int i = 0; i < n_metrics; i++)
-		print_metric(&metrics[i], others < 0 ? 0 : others);
-	return true;
+	stats_print(bench_name, tsv);
+	return ok;
 }
 
 static bool
@@ -230,24 +199,38 @@ is_wanted(const char *name, int argc, char **argv)
 	return argc <= 1;
 }
 
+static bool
+is_first_of_its_name(const struct bench_case *cases, size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (strcmp(cases[k].name, cases[i].name) == 0)
+			return false;
+	}
+	return true;
+}
+
 int
 bench_main(int argc, char **argv, const struct bench_case *cases, size_t n)
 {
 	int reps = env_int("REPS", bench_quick() ? 3 : 5);
-	const char *slash = strrchr(argv[0], '/'), *file = getenv("BENCH_TSV");
-	bool ok = true;
+	bool only_list = argc == 2 && strcmp(argv[1], "--list") == 0, ok = true;
+	const char *file = getenv("BENCH_TSV");
 
-	bench_name = slash != NULL ? slash + 1 : argv[0];
-	if (argc == 3 && strcmp(argv[1], "--case") == 0)
-		return bench_child_main(cases, n, argv[2]);
+	bench_name = base_name(argv[0]);
+	if (argc == 4 && strcmp(argv[1], "--case") == 0)
+		return bench_child_main(cases, n, argv[2], argv[3]);
 	if (file != NULL && *file != '\0')
 		tsv = fopen(file, "ae");
-	reps = reps < 1 ? 1 : reps > MAX_REPS ? MAX_REPS : reps;
+	if (!only_list)
+		peers_find();
+	reps = reps < 1 ? 1 : reps > STATS_MAX_RUNS ? STATS_MAX_RUNS : reps;
 	for (size_t i = 0; i < n; i++) {
-		if (argc == 2 && strcmp(argv[1], "--list") == 0)
+		if (!is_first_of_its_name(cases, i))
+			continue;
+		if (only_list)
 			puts(cases[i].name);
 		else if (is_wanted(cases[i].name, argc, argv))
-			ok &= run_case(argv, &cases[i], reps);
+			ok &= run_case(cases + i, n - i, reps);
 	}
 	return ok ? 0 : 1;
 }

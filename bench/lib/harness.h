@@ -1,6 +1,7 @@
 /*
- * What every benchmark shares: each case runs in a process of its own, several times, pinned, and
- * its values come back over a pipe; the parent prints median and spread, and writes TSV.
+ * What every benchmark shares: each run of a case is a process of its own, pinned, and its values
+ * come back over a pipe. All who do the same work (weft, the system's threads, Go, ...) take turns,
+ * round by round; the parent prints medians, spreads and ratios, and writes TSV.
  *
  * The parent never calls weft. It knows nothing of what is measured. See bench/README.md.
  */
@@ -13,10 +14,12 @@
 
 /*
  * One case: what one process does. procs CPUs are allowed (the first ones of the affinity mask)
- * and weft gets as many processors.
+ * and weft gets as many processors. Cases of one name do the same work by different means; so does
+ * a case of that name in a program of peers/.
  */
 struct bench_case {
 	const char *name;		/* of the metric, if the case reports only one */
+	const char *by;			/* who does the work; NULL: weft */
 	void (*run)(long arg);		/* calls bench_value() at least once */
 	long arg;
 	int procs;

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""
+What one operation of a benchmark costs, counted: instructions and locked instructions (callgrind,
+per instruction, matched with objdump), system calls (strace -c), page faults and switches
+(perf stat). Counts, not times: they do not depend on what else the machine does.
+
+    bench/report/costs.py BENCH_DIR [--functions] [CASE...]
+
+One processor, as in the _1p cases; the atomics of the program and of weft, not those of libc.
+--functions also lists where they are.
+"""
+import collections
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+# Case, and the operations of a tenth of it (QUICK=1).
+CASES = {
+    "yield_1p": ("yield", 500_000),
+    "spawn_join_1p": ("spawn", 100_000),
+    "spawn_100k_1p": ("spawn", 300_000),
+    "spawn_100k_parked_1p": ("spawn", 200_000),
+    "pingpong_1p": ("pingpong", 200_000),
+    "buffered_1to1_1p": ("buffered", 800_000),
+    "buffered_4to4_1p": ("buffered", 800_000),
+    "select_ready_1p": ("select", 300_000),
+    "select_blocking_1p": ("select", 200_000),
+    "mutex_uncontended_1p": ("mutex", 1_600_000),
+    "timer_create_stop_1p": ("timer", 100_000),
+    "timer_1M_sleepers_1p": ("timer", 100_000),
+    "skynet_1p": ("skynet", 111_111),
+    "fib_1p": ("fib", 75_024),
+}
+
+
+def run(command, **more):
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, **more)
+
+
+def locked_instructions(program):
+    """Their addresses in the file. An exchange with memory is locked without saying so."""
+    locked = set()
+    for line in run(["objdump", "-d", "--no-show-raw-insn", program]).stdout.splitlines():
+        parts = line.split("\t")
+        if len(parts) < 2:
+            continue
+        text = parts[1]
+        if text.startswith("lock ") or (text.startswith("xchg ") and "(" in text):
+            locked.add(int(parts[0].strip(" :"), 16))
+    return locked
+
+
+def symbol_address(program, name):
+    for line in run(["nm", program]).stdout.splitlines():
+        if line.endswith(" T " + name):
+            return int(line.split()[0], 16)
+    raise SystemExit(f"{program} has no {name}")
+
+
+def read_callgrind(path, program):
+    """Yields (function, address, executions) for the program's own instructions."""
+    names, objects = {}, {}
+    function = obj = None
+    address = 0
+    skip = False
+
+    def name_of(text, table):
+        match = re.match(r"\((\d+)\)(?: (.*))?", text)
+        if match is None:
+            return text
+        if match.group(2) is not None:
+            table[match.group(1)] = match.group(2)
+        return table[match.group(1)]
+
+    for line in open(path):
+        if line.startswith("ob="):
+            obj = name_of(line[3:].rstrip(), objects)
+        elif line.startswith("fn="):
+            function = name_of(line[3:].rstrip(), names)
+        elif line.startswith("cob="):
+            name_of(line[4:].rstrip(), objects)
+        elif line.startswith("cfn="):
+            name_of(line[4:].rstrip(), names)
+        elif line.startswith("calls="):
+            skip = True
+        elif line[0] in "0123456789+-*":
+            position, _, cost = line.split()
+            if position[0] in "+-":
+                address += int(position, 0)
+            elif position[0] != "*":
+                address = int(position, 0)
+            if not skip and os.path.samefile(obj, program) if os.path.exists(obj or "") else False:
+                yield function, address, int(cost)
+            skip = False
+
+
+def count_instructions(program, case):
+    """Per function: [instructions, locked ones]."""
+    with tempfile.NamedTemporaryFile() as out:
+        run(["valgrind", "--tool=callgrind", "--dump-instr=yes", "--compress-strings=yes",
+             f"--callgrind-out-file={out.name}", program, "--case", case, "weft"],
+            env=os.environ | {"QUICK": "1", "WEFT_MAXPROCS": "1"}, pass_fds=[3])
+        rows = list(read_callgrind(out.name, program))
+    base = min(a for f, a, _ in rows if f == "main") - symbol_address(program, "main")
+    locked = locked_instructions(program)
+    counts = collections.defaultdict(lambda: [0, 0])
+    for function, address, n in rows:
+        counts[function][0] += n
+        if address - base in locked:
+            counts[function][1] += n
+    return counts
+
+
+def count_calls(program, case):
+    with tempfile.NamedTemporaryFile(mode="r") as out:
+        run(["strace", "-fcqq", "-o", out.name, program, "--case", case, "weft"],
+            env=os.environ | {"QUICK": "1", "WEFT_MAXPROCS": "1"}, pass_fds=[3])
+        return sum(int(line.split()[3]) for line in out
+                   if re.match(r"\s*\d", line) and not line.rstrip().endswith("total"))
+
+
+def count_events(program, case):
+    with tempfile.NamedTemporaryFile(mode="r") as out:
+        run(["perf", "stat", "-x,", "-o", out.name, "-e", "page-faults,context-switches", program,
+             "--case", case, "weft"],
+            env=os.environ | {"QUICK": "1", "WEFT_MAXPROCS": "1"}, pass_fds=[3])
+        found = {}
+        for line in out:
+            cells = line.split(",")
+            if len(cells) > 2 and cells[0].isdigit():
+                found[cells[2].split(":")[0]] = int(cells[0])
+    return found["page-faults"], found["context-switches"]
+
+
+def main():
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
+    if not arguments:
+        raise SystemExit(__doc__)
+    null = os.open("/dev/null", os.O_WRONLY)
+    if null != 3:
+        os.dup2(null, 3)
+    print("| one operation of | instructions | atomics | system calls | page faults "
+          "| thread switches |\n| --- | --- | --- | --- | --- | --- |")
+    for case, (name, n) in CASES.items():
+        if arguments[1:] and case not in arguments[1:]:
+            continue
+        program = os.path.join(arguments[0], name)
+        counts = count_instructions(program, case)
+        calls = count_calls(program, case)
+        faults, switches = count_events(program, case)
+        total = [sum(c[i] for c in counts.values()) / n for i in (0, 1)]
+        print(f"| {case} | {total[0]:.0f} | {total[1]:.2f} | {calls / n:.4f} | {faults / n:.4f} "
+              f"| {switches / n:.5f} |", flush=True)
+        if "--functions" in sys.argv:
+            for function, (instructions, atomics) in sorted(
+                    counts.items(), key=lambda c: (-c[1][1], -c[1][0])):
+                if instructions / n >= 1 or atomics / n >= 0.05:
+                    print(f"    {function:40} {instructions / n:7.1f} {atomics / n:6.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+# The benchmarks, and whom they compare with as far as it is installed (tools/setup bench). The
+# target `bench` builds all of it. A peer goes into bench/peers/, named as in the results.
+set(bench_src ${PROJECT_SOURCE_DIR}/bench)
+set(bench_peers ${PROJECT_BINARY_DIR}/bench/peers)
+file(GLOB benches CONFIGURE_DEPENDS ${bench_src}/*.c)
+file(GLOB bench_lib CONFIGURE_DEPENDS ${bench_src}/lib/*.c)
+
+# What http.c cannot do without.
+find_path(HTTP_PARSER_INCLUDE http_parser.h)
+find_library(HTTP_PARSER_LIBRARY http_parser)
+if(NOT HTTP_PARSER_INCLUDE OR NOT HTTP_PARSER_LIBRARY)
+	list(FILTER benches EXCLUDE REGEX "/http\\.c$")
+endif()
+
+add_custom_target(bench)
+add_library(weft_benchlib STATIC EXCLUDE_FROM_ALL ${bench_lib})
+target_include_directories(weft_benchlib PUBLIC ${bench_src})
+target_link_libraries(weft_benchlib PUBLIC weft_flags)
+foreach(file ${benches})
+	get_filename_component(name ${file} NAME_WE)
+	add_executable(bench_${name} ${file})
+	set_target_properties(bench_${name} PROPERTIES OUTPUT_NAME ${name}
+	    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench
+	    EXCLUDE_FROM_ALL $<NOT:$<BOOL:${WEFT_BENCH}>>)
+	target_link_libraries(bench_${name} PRIVATE weft_benchlib weft_static)
+	add_dependencies(bench bench_${name})
+endforeach()
+
+add_executable(bench_load EXCLUDE_FROM_ALL ${bench_src}/load/load.c)
+set_target_properties(bench_load PROPERTIES OUTPUT_NAME load
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench/load)
+target_link_libraries(bench_load PRIVATE weft_benchlib)
+add_dependencies(bench bench_load)
+
+# The floor under everything is measured with the library's own switch and atomics.
+target_include_directories(bench_limits PRIVATE ${PROJECT_SOURCE_DIR}/src)
+set(entry ${sources})
+list(FILTER entry INCLUDE REGEX "/arch/.*/entry\\.c$")
+target_sources(bench_limits PRIVATE ${entry})
+
+# The same cases in the same programs, when there is the library for it.
+find_library(BENCH_LIBURING uring)
+find_path(BENCH_LIBURING_INCLUDE liburing.h)
+if(BENCH_LIBURING AND BENCH_LIBURING_INCLUDE)
+	target_compile_definitions(bench_echo PRIVATE HAVE_LIBURING)
+	target_link_libraries(bench_echo PRIVATE ${BENCH_LIBURING})
+endif()
+
+if(TARGET bench_http)
+	target_include_directories(bench_http PRIVATE ${HTTP_PARSER_INCLUDE})
+	target_link_libraries(bench_http PRIVATE ${HTTP_PARSER_LIBRARY})
+endif()
+
+# A cross build cannot run what these tools would make for the host.
+if(CMAKE_CROSSCOMPILING)
+	return()
+endif()
+
+execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/find-go OUTPUT_VARIABLE BENCH_GO
+    OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(BENCH_GO)
+	file(GLOB go_files CONFIGURE_DEPENDS ${bench_src}/go/*.go)
+	add_custom_command(OUTPUT ${bench_peers}/go
+	    COMMAND ${CMAKE_COMMAND} -E env GOTOOLCHAIN=local GOPROXY=off
+	        ${BENCH_GO} build -buildvcs=false -o ${bench_peers}/go .
+	    WORKING_DIRECTORY ${bench_src}/go
+	    DEPENDS ${go_files} ${bench_src}/go/go.mod VERBATIM)
+	add_custom_target(bench_go DEPENDS ${bench_peers}/go)
+	add_dependencies(bench bench_go)
+endif()
