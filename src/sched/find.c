@@ -158,7 +158,7 @@ steal_runnext(struct p *victim)
 				return NULL;
 		}
 	}
-	return wf_cas_acqrel(&victim->runq.runnext, &g, NULL) ? g : NULL;	/* Q4 */
+	return wf_cas_acqrel(&victim->runq.runnext, &g, NULL) ? g : NULL;	/* Q4, Q5 */
 }
 
 static struct g *

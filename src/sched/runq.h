@@ -18,6 +18,9 @@
  *   Q4  runnext: seq_cst exchange in runq_put_next -> acquire exchange or CAS in takers
  *       As Q1. seq_cst, because it is also the "publish" of the idle protocol (README.md, A1): the
  *       look at the idle counts that follows must not be ordered before it.
+ *   Q5  runnext: release exchange or CAS in takers -> acquire in runq_is_empty
+ *       The owner kicks one goroutine into the ring, then takes the other from runnext. Whoever
+ *       sees runnext empty after that sees the new tail, too: else both would seem to be gone.
  *
  * The slots are relaxed atomics, not plain pointers: a thief that has fallen a lap behind may
  * read a slot while the owner overwrites it. What it reads is then junk, and its CAS on head is
@@ -70,7 +73,7 @@ runq_take_next(struct runq *q)
 {
 	if (wf_load_relaxed(&q->runnext) == NULL)	/* a hint: the exchange decides */
 		return NULL;
-	return wf_xchg_acquire(&q->runnext, NULL);			/* Q4 */
+	return wf_xchg_acqrel(&q->runnext, NULL);			/* Q4, Q5 */
 }
 
 /* Takes the oldest goroutine of the ring, or NULL. Any thread. */

@@ -1,0 +1,254 @@
+/*
+ * The ring of a P (src/sched/runq.h) with two slots, its counters about to wrap: each
+ * goroutine is taken once, by somebody who sees what was written to it before it was queued.
+ *
+ * model: -DRUNQ_CAP=2u
+ */
+#include "explore.h"
+
+#include "sched/runq.h"
+
+#include <string.h>
+
+const char *const mc_subjects[] = { "sched/runq.h", NULL };
+
+#define ITEMS 5
+
+static struct runq q;
+static struct g gs[ITEMS];
+static _Atomic int taken[ITEMS];
+static int n_put;		/* the owner's: how many went in */
+
+static void
+reset(void)
+{
+	memset(&q, 0, sizeof(q));
+	wf_store_relaxed(&q.head, UINT32_MAX);
+	wf_store_relaxed(&q.tail, UINT32_MAX);
+	memset(gs, 0, sizeof(gs));
+	memset(taken, 0, sizeof(taken));
+	n_put = 0;
+}
+
+/* parent_id stands for all that was written before: plain, so a missing edge is a race. */
+static void
+got(struct g *g)
+{
+	if (g == NULL)
+		return;
+	MC_ASSERT(g >= gs && g < gs + ITEMS);
+	MC_ASSERT(g->parent_id == 42);
+	MC_ASSERT(wf_add_relaxed(&taken[g - gs], 1) == 0);
+	g->parent_id = 43;
+}
+
+static void
+put(void)
+{
+	struct g *g = &gs[n_put];
+
+	g->parent_id = 42;
+	if (runq_put(&q, g))
+		n_put++;
+}
+
+static void
+owner(void)
+{
+	put();
+	put();
+	put();
+	got(runq_take(&q));
+	put();
+}
+
+static void
+thief(void)
+{
+	got(runq_take(&q));
+	got(runq_take(&q));
+}
+
+static void
+grab(void)
+{
+	struct g *out[RUNQ_CAP * 4] = { 0 };
+	uint32_t n = runq_grab(&q, out);
+
+	MC_ASSERT(n <= RUNQ_CAP / 2 && out[RUNQ_CAP / 2] == NULL);
+	for (uint32_t i = 0; i < n; i++)
+		got(out[i]);
+}
+
+/* Nothing is lost: what went in and was not taken is there, once. */
+static void
+conserved(void)
+{
+	struct g *g;
+
+	got(runq_take_next(&q));
+	while ((g = runq_take(&q)) != NULL)
+		got(g);
+	MC_ASSERT(runq_is_empty(&q));
+	for (int i = 0; i < n_put; i++)
+		MC_ASSERT(wf_load_relaxed(&taken[i]) == 1);
+}
+
+SCENARIO(put_and_take, .threads = { owner, thief }, .setup = reset, .check = conserved)
+SCENARIO(put_and_grab, .threads = { owner, grab }, .setup = reset, .check = conserved)
+SCENARIO(two_thieves, .threads = { owner, thief, grab }, .setup = reset, .check = conserved)
+
+/* The slot for the next to run: the owner puts and kicks out, thieves take. */
+static void
+next_owner(void)
+{
+	for (int i = 0; i < 3; i++) {
+		struct g *g = &gs[n_put++];
+
+		g->parent_id = 42;
+		g = runq_put_next(&q, g);
+		if (g != NULL && !runq_put(&q, g))
+			got(g);
+	}
+	got(runq_take_next(&q));
+}
+
+static void
+next_thief(void)
+{
+	struct g *g = wf_load_acquire(&q.runnext);
+
+	if (g != NULL && wf_cas_acqrel(&q.runnext, &g, NULL))
+		got(g);
+	got(runq_take(&q));
+}
+
+SCENARIO(next_slot, .threads = { next_owner, next_thief }, .setup = reset, .check = conserved)
+
+/* Any thread may take from the slot by exchange, too. */
+static void
+next_taker(void)
+{
+	got(runq_take_next(&q));
+}
+
+SCENARIO(next_slot_by_exchange, .threads = { next_owner, next_taker }, .setup = reset,
+    .check = conserved)
+
+/*
+ * A ring into which the goroutine of the slot is kicked is not empty at any moment in
+ * between: S4 of the idle protocol relies on it.
+ */
+static void
+kick_reset(void)
+{
+	reset();
+	gs[0].parent_id = gs[1].parent_id = 42;
+	wf_store_relaxed(&q.runnext, &gs[0]);
+	n_put = 2;
+}
+
+static void
+kick(void)
+{
+	MC_ASSERT(runq_put_next(&q, &gs[1]) == &gs[0]);
+	MC_ASSERT(runq_put(&q, &gs[0]));
+}
+
+static void
+kick_and_run(void)
+{
+	kick();
+	got(runq_take_next(&q));
+}
+
+static void
+looker(void)
+{
+	MC_ASSERT(!runq_is_empty(&q));
+}
+
+SCENARIO(kicked_out_is_not_gone, .threads = { kick, looker }, .setup = kick_reset,
+    .check = conserved)
+SCENARIO(kicked_out_and_run_is_not_gone, .threads = { kick_and_run, looker },
+    .setup = kick_reset, .check = conserved)
+
+/*
+ * The ring in the idle protocol: either who brings work sees the idle P (A3), or who went
+ * idle sees the work (S4). idle_ps stands for n_idle_p.
+ */
+static _Atomic uint32_t idle_ps;
+static bool was_seen_idle, was_seen_work;
+
+static void
+publish_reset(void)
+{
+	reset();
+	wf_store_relaxed(&idle_ps, 0);
+	was_seen_idle = was_seen_work = false;
+	gs[0].parent_id = gs[1].parent_id = 42;
+	n_put = 1;
+}
+
+static void
+publish_next(void)
+{
+	(void)runq_put_next(&q, &gs[0]);
+	was_seen_idle = wf_load_seqcst(&idle_ps) != 0;
+}
+
+static void
+publish_tail(void)
+{
+	MC_ASSERT(runq_put(&q, &gs[0]));
+	wf_fence_seqcst();
+	was_seen_idle = wf_load_seqcst(&idle_ps) != 0;
+}
+
+/* One was there and is taken meanwhile: head and tail both move. */
+static void
+publish_and_take(void)
+{
+	publish_tail();
+	got(runq_take(&q));
+	MC_ASSERT(runq_put(&q, &gs[1]));
+	n_put = 2;
+	wf_fence_seqcst();
+	was_seen_idle = wf_load_seqcst(&idle_ps) != 0;
+}
+
+static void
+go_idle(void)
+{
+	(void)wf_add_seqcst(&idle_ps, 1);
+	was_seen_work = !runq_is_empty(&q);
+}
+
+static void
+somebody_saw(void)
+{
+	MC_ASSERT(was_seen_idle || was_seen_work);
+	conserved();
+}
+
+SCENARIO(publish_next, .threads = { publish_next, go_idle }, .setup = publish_reset,
+    .check = somebody_saw)
+SCENARIO(publish_tail, .threads = { publish_tail, go_idle }, .setup = publish_reset,
+    .check = somebody_saw)
+SCENARIO(publish_and_take, .threads = { publish_and_take, go_idle }, .setup = publish_reset,
+    .check = somebody_saw)
+
+/* The next to run kicks another into the ring, and is run: that one is work still. */
+static void
+publish_kick(void)
+{
+	(void)runq_put_next(&q, &gs[0]);
+	MC_ASSERT(runq_put_next(&q, &gs[1]) == &gs[0]);
+	MC_ASSERT(runq_put(&q, &gs[0]));
+	n_put = 2;
+	was_seen_idle = wf_load_seqcst(&idle_ps) != 0;
+	got(runq_take_next(&q));
+}
+
+SCENARIO(publish_kick, .threads = { publish_kick, go_idle }, .setup = publish_reset,
+    .check = somebody_saw)
