@@ -68,3 +68,41 @@ if(BENCH_GO)
 	add_custom_target(bench_go DEPENDS ${bench_peers}/go)
 	add_dependencies(bench bench_go)
 endif()
+
+find_library(BENCH_STATE_THREADS st)
+find_path(BENCH_STATE_THREADS_INCLUDE st.h)
+if(BENCH_STATE_THREADS AND BENCH_STATE_THREADS_INCLUDE)
+	add_executable(bench_state-threads EXCLUDE_FROM_ALL ${bench_src}/peers/state-threads.c)
+	set_target_properties(bench_state-threads PROPERTIES OUTPUT_NAME state-threads
+	    RUNTIME_OUTPUT_DIRECTORY ${bench_peers})
+	target_link_libraries(bench_state-threads PRIVATE weft_benchlib ${BENCH_STATE_THREADS})
+	add_dependencies(bench bench_state-threads)
+endif()
+
+find_library(BENCH_BOOST_FIBER boost_fiber)
+find_library(BENCH_BOOST_CONTEXT boost_context)
+include(CheckLanguage)
+check_language(CXX)
+if(CMAKE_CXX_COMPILER AND BENCH_BOOST_FIBER AND BENCH_BOOST_CONTEXT)
+	enable_language(CXX)
+	add_executable(bench_boost-fiber EXCLUDE_FROM_ALL ${bench_src}/peers/boost-fiber.cpp)
+	set_target_properties(bench_boost-fiber PROPERTIES OUTPUT_NAME boost-fiber
+	    RUNTIME_OUTPUT_DIRECTORY ${bench_peers})
+	target_link_libraries(bench_boost-fiber PRIVATE weft_benchlib ${BENCH_BOOST_FIBER}
+	    ${BENCH_BOOST_CONTEXT})
+	add_dependencies(bench bench_boost-fiber)
+endif()
+
+find_program(BENCH_CARGO cargo)
+if(BENCH_CARGO AND EXISTS /usr/share/cargo/registry)
+	set(tokio_src ${bench_src}/peers/tokio)
+	set(tokio_build ${PROJECT_BINARY_DIR}/bench/cargo)
+	file(GLOB tokio_files CONFIGURE_DEPENDS ${tokio_src}/src/*.rs)
+	add_custom_command(OUTPUT ${bench_peers}/tokio
+	    COMMAND ${BENCH_CARGO} build --quiet --release --offline --target-dir ${tokio_build}
+	    COMMAND ${CMAKE_COMMAND} -E copy ${tokio_build}/release/tokio-bench ${bench_peers}/tokio
+	    WORKING_DIRECTORY ${tokio_src}
+	    DEPENDS ${tokio_files} ${tokio_src}/Cargo.toml VERBATIM)
+	add_custom_target(bench_tokio DEPENDS ${bench_peers}/tokio)
+	add_dependencies(bench bench_tokio)
+endif()

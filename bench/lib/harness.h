@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * One case: what one process does. procs CPUs are allowed (the first ones of the affinity mask)
  * and weft gets as many processors. Cases of one name do the same work by different means; so does
@@ -57,5 +61,9 @@ struct bench_lat {
 void bench_lat_add(struct bench_lat *l, int64_t ns);
 /* Reports NAME_p50, _p90, _p99 and _max in microseconds. */
 void bench_lat_report(struct bench_lat *l, const char *name);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* WEFT_BENCH_HARNESS_H */

@@ -7,6 +7,10 @@
 
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Listens on a free port of 127.0.0.1, starts the load of that kind ("echo", "http"), then calls
  * start(listener), which starts the server and returns its process, 0 if that is this one. When
@@ -19,5 +23,9 @@ int bench_port(int listener);
 
 /* For start(): runs server(listener) in a thread of its own. */
 void bench_serve_in_thread(void (*server)(int listener), int listener);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* WEFT_BENCH_SERVER_H */
