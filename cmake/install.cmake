@@ -3,10 +3,17 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS weft weft_static EXPORT weft-targets)
 install(FILES ${PROJECT_SOURCE_DIR}/include/weft.h TYPE INCLUDE)
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/weft TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/weft TYPE INCLUDE FILES_MATCHING PATTERN "*.h"
+    PATTERN "tls.h" EXCLUDE)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/weft)
 install(EXPORT weft-targets NAMESPACE weft:: DESTINATION ${package})
+if(HAVE_TLS)
+	install(FILES ${PROJECT_SOURCE_DIR}/include/weft/tls.h DESTINATION
+	    ${CMAKE_INSTALL_INCLUDEDIR}/weft)
+	install(TARGETS weft_tls weft_tls_static EXPORT weft-tls-targets)
+	install(EXPORT weft-tls-targets NAMESPACE weft:: DESTINATION ${package})
+endif()
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/weft-config.cmake.in
     ${PROJECT_BINARY_DIR}/weft-config.cmake INSTALL_DESTINATION ${package})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/weft-config-version.cmake
@@ -24,11 +31,21 @@ foreach(dir pc_includedir pc_libdir)
 endforeach()
 file(RELATIVE_PATH pc_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_prefix}")
-configure_file(${PROJECT_SOURCE_DIR}/weft.pc.in ${PROJECT_BINARY_DIR}/weft.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/weft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+set(pc_files weft)
+if(HAVE_TLS)
+	list(APPEND pc_files weft-tls)
+endif()
+foreach(name ${pc_files})
+	configure_file(${PROJECT_SOURCE_DIR}/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+	install(FILES ${PROJECT_BINARY_DIR}/${name}.pc
+	    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 
 foreach(section 1 3 7)
 	file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/man/*.${section})
+	if(NOT HAVE_TLS)
+		list(FILTER pages EXCLUDE REGEX "/weft_tls_[a-z_]*\\.3$")
+	endif()
 	install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 

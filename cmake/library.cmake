@@ -33,16 +33,20 @@ if(NOT WEFT_SANITIZE)
 	target_link_options(weft PRIVATE -Wl,--no-undefined)
 endif()
 
-# The archive holds one object in which hidden names are local: wf_ names cannot clash with a
+# An archive holds one object in which hidden names are local: wf_ names cannot clash with a
 # program's own, and the archive exports exactly what the shared library does.
-set(one_object ${PROJECT_BINARY_DIR}/weft.o)
-add_custom_command(OUTPUT ${one_object}
-    COMMAND ${CMAKE_LINKER} -r -o ${one_object} $<TARGET_OBJECTS:weft_objects>
-    COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${one_object}
-    DEPENDS weft_objects $<TARGET_OBJECTS:weft_objects>
-    COMMAND_EXPAND_LISTS VERBATIM COMMENT "Linking weft.o, with local names only but weft_*")
-set_source_files_properties(${one_object} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
-add_library(weft_static STATIC ${one_object})
+function(weft_one_object objects name)
+	set(file ${PROJECT_BINARY_DIR}/${name})
+	add_custom_command(OUTPUT ${file}
+	    COMMAND ${CMAKE_LINKER} -r -o ${file} $<TARGET_OBJECTS:${objects}>
+	    COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${file}
+	    DEPENDS ${objects} $<TARGET_OBJECTS:${objects}>
+	    COMMAND_EXPAND_LISTS VERBATIM
+	    COMMENT "Linking ${name}, with local names only but weft_*")
+	set_source_files_properties(${file} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
+endfunction()
+weft_one_object(weft_objects weft.o)
+add_library(weft_static STATIC ${PROJECT_BINARY_DIR}/weft.o)
 add_library(weft::static ALIAS weft_static)
 set_target_properties(weft_static PROPERTIES OUTPUT_NAME weft EXPORT_NAME static LINKER_LANGUAGE C)
 target_link_options(weft_static INTERFACE -pthread)

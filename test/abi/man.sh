@@ -65,7 +65,7 @@ python3 - "$work" <<'PY' || failed=1
 import glob, re, sys
 
 work = sys.argv[1]
-declarations = ["#include <netdb.h>", "#include <weft.h>"]
+declarations = ["#include <netdb.h>", "#include <weft.h>", "#include <weft/tls.h>"]
 words = re.compile(r'"([^"]*)"|(\S+)')
 shown = set()
 for page in sorted(glob.glob("*.[37]")):

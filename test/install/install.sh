@@ -23,6 +23,14 @@ lib=$(dirname "$(find "$top" -name libweft.a)")
 for file in include/weft.h include/weft/chan.h; do
 	[ -f "$top/$file" ] || { echo "not installed: $file"; exit 1; }
 done
+if [ -e "$lib/libweft-tls.a" ]; then
+	for file in libweft-tls.so libweft-tls.so.0 pkgconfig/weft-tls.pc; do
+		[ -e "$lib/$file" ] || { echo "not installed: $file"; exit 1; }
+	done
+elif [ -e "$top/include/weft/tls.h" ] || [ -e "$lib/pkgconfig/weft-tls.pc" ]; then
+	echo "a part of weft-tls is installed, and not the library"
+	exit 1
+fi
 for file in libweft.a libweft.so libweft.so.0 pkgconfig/weft.pc cmake/weft/weft-config.cmake; do
 	[ -e "$lib/$file" ] || { echo "not installed: $file"; exit 1; }
 done
@@ -69,9 +77,30 @@ if readelf -dW "$work/c_static" | grep -q 'NEEDED.*libweft'; then
 	exit 1
 fi
 
+# The companion, if it was built: it brings OpenSSL, the core does not.
+if [ -e "$lib/libweft-tls.a" ]; then
+	warned="$warnings $(pkg-config --cflags weft-tls)"
+	tls_libs=$(pkg-config --libs weft-tls) tls_all=$(pkg-config --static --libs weft-tls)
+	$CC -std=c11 $warned "$here/consumer/tls.c" -o "$work/tls_shared" $tls_libs
+	$CXX -x c++ -std=c++17 $warned "$here/consumer/tls.c" -x none -o "$work/tls_cxx" $tls_libs
+	$CC -std=c11 $warned "$here/consumer/tls.c" -o "$work/tls_static" "$lib/libweft-tls.a" \
+	    "$lib/libweft.a" $tls_all
+	for program in tls_shared tls_cxx tls_static; do
+		runs "$work/$program"
+	done
+	if readelf -dW "$work/c_shared" "$lib/libweft.so" | grep -q 'NEEDED.*libssl'; then
+		echo "the core needs OpenSSL"
+		exit 1
+	fi
+fi
+
 cmake -S "$here/consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$top" -DCMAKE_C_COMPILER="$CC" \
     -DCMAKE_CXX_COMPILER="$CXX" >"$work/log" &&
 	cmake --build "$work/consumer" >>"$work/log" || { cat "$work/log"; exit 1; }
 for program in c_weft cxx_weft c_static cxx_static; do
 	runs "$work/consumer/$program"
 done
+if [ -e "$lib/libweft-tls.a" ]; then
+	runs "$work/consumer/c_tls"
+	runs "$work/consumer/c_tls_static"
+fi
