@@ -134,6 +134,7 @@ reattach(struct m *m)
 		wf_p_acquire(m, p);
 		return m;
 	}
+	WF_POINT("enter.no_p");
 	m->commit.kind = COMMIT_GLOBAL;
 	m->commit.g = g;
 	wf_switch_to_g0(m, g);

@@ -272,8 +272,11 @@ wait_in_poller(struct m *m)
 	uint32_t n;
 
 	wf_fence_seqcst();						/* V3 */
-	if (wf_poll_nwaiters() == 0 && until == INT64_MAX)
+	if (wf_poll_nwaiters() == 0 && until == INT64_MAX) {
+		WF_POINT("poll.unwanted");
 		return false;
+	}
+	WF_POINT("poll.going");
 	if (wf_xchg_seqcst(&wf_sched.last_poll, 0) == 0) {
 		/* Somebody else waits there: not longer than until, please. */
 		if (until < wf_load_seqcst(&wf_sched.poll_until))
@@ -283,12 +286,15 @@ wait_in_poller(struct m *m)
 	wf_store_seqcst(&wf_sched.poll_until, until);			/* T3 */
 	until = wf_min(until, wf_timers_next_all());			/* T4 */
 	now = wf_os_now();
+	WF_POINT("poll.waits");
 	wf_poll_wait(until == INT64_MAX ? -1 : wf_max(until - now, (int64_t)0), &q);
 	now = wf_os_now();
 	wf_store_seqcst(&wf_sched.poll_until, INT64_MAX);
 	wf_store_seqcst(&wf_sched.last_poll, now);
 
 	n = q.n;
+	if (n != 0)
+		WF_POINT("poll.brings");
 	wf_lock(&wf_sched.lock);
 	p = wf_p_get_idle_locked(NULL);
 	wf_unlock(&wf_sched.lock);

@@ -19,6 +19,7 @@ wf_stop_locked(struct m *m)
 			return;
 		}
 		wf_hand_off(wf_p_release(m));
+		WF_POINT("locked.handed_off");
 	}
 	wf_lock(&wf_sched.lock);
 	if (wf_load_acquire(&m->note) == 0) {

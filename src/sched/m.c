@@ -150,6 +150,7 @@ wf_m_stop(struct m *m)
 
 		if (r == -ETIMEDOUT) {
 			until = INT64_MAX;
+			WF_POINT("idle.overslept");
 			if (retire_idle(m)) {
 				m->is_exiting = true;
 				return;

@@ -299,9 +299,11 @@ wf_monitor_main(void *arg)
 			wf_store_seqcst(&wf_sched.monitor_is_deep, 1);
 			if (!all_idle() || wf_load_seqcst(&wf_sched.in_doubt) != mon.doubt_seen)
 				ns = ROUND_MAX_NS;
+			WF_POINT("monitor.deep");
 		}
 		nap(ns);
 		wf_store_seqcst(&wf_sched.monitor_is_deep, 0);
+		WF_POINT("monitor.round");
 		wf_m_start_deferred();
 		now = wf_os_now();
 		wf_store_relaxed(&wf_sched.now_coarse, now);

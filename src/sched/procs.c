@@ -107,6 +107,7 @@ wf_p_retire(struct p *p)
 	while ((g = runq_take(&p->runq)) != NULL)
 		gqueue_put(&q, g);
 
+	WF_POINT("procs.retiring");
 	wf_lock(&wf_sched.lock);
 	wf_global_put_all_locked(&q);
 	/* It may be wanted again by now. */

@@ -28,6 +28,7 @@ commit_park(struct commit *pending)
 	struct g *g = c.g;
 	bool cancelled = false;
 
+	WF_POINT("park.left");
 	wf_store_relaxed(&g->status, G_WAITING);
 	/* seq_cst: the other half is wf_cancel_wait, which marks and then reads (W6). */
 	wf_store_seqcst(&g->wait, c.ticket);
@@ -37,8 +38,10 @@ commit_park(struct commit *pending)
 		wf_unlock(c.arg);
 	if (!c.complex)
 		return;		/* from here on g may be anywhere */
+	WF_POINT("park.published");
 	if (c.timer != NULL)
 		wf_timer_arm(c.timer, c.deadline);
+	WF_POINT("park.armed");
 	if (c.cancellable && wf_scope_is_cancelled(g->scope))			/* W6 */
 		cancelled = wf_claim_ticket(g, c.ticket, -ECANCELED);
 	/* W3: release -> acquire in wf_park: the timer is armed, g's frame is its own again. */

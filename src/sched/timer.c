@@ -161,6 +161,7 @@ wf_timer_arm(struct wf_timer *t, int64_t when)
 	wf_unlock(&ts->lock);
 	if (!ok)
 		wf_fatal("runtime: out of memory for timers");
+	WF_POINT("timer.armed");
 	if (is_first)
 		wf_wake_poller(when);					/* T2 */
 }

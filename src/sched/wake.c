@@ -46,6 +46,7 @@ wf_wake_one(void)
 void
 wf_stop_spinning(struct m *m)
 {
+	WF_POINT("spin.found");
 	wf_store_relaxed(&m->is_spinning, 0);
 	(void)wf_sub_seqcst(&wf_sched.n_spinning, 1);			/* R1, R2 */
 	wf_wake_one();							/* R3 */
@@ -106,6 +107,7 @@ wf_hand_off(struct p *p)
 		wf_m_start(p, true);
 		return;
 	}
+	WF_POINT("handoff.looked");
 	wf_lock(&wf_sched.lock);
 	if (wf_p_must_retire(p)) {
 		wf_unlock(&wf_sched.lock);
@@ -151,6 +153,7 @@ wf_want_poller(void)
 {
 	if (wf_poll_nwaiters() == 0)
 		return;
+	WF_POINT("poll.counted");
 	wf_fence_seqcst();						/* V1 */
 	if (wf_load_seqcst(&wf_sched.last_poll) != 0)
 		wf_wake_one();						/* V2 */

@@ -156,7 +156,7 @@ TEST(spinning_goroutines_run_in_parallel_beside_a_poller)
 static void
 run_for_ever(void *calls)
 {
-	static volatile long sink;
+	volatile long sink = 0;
 
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
 		sink++;
