@@ -89,6 +89,7 @@ TEST(close_wakes_all_that_wait)
 	}
 }
 
+/* SCENARIOS 220. Listeners and datagrams, too. */
 TEST(close_wakes_accepters_and_udp_readers)
 {
 	weft_waitgroup wg = {0};
@@ -135,6 +136,39 @@ TEST(close_races_with_a_reader_a_thousand_times)
 		EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
 		EXPECT_EQ(u.r, -EBADF);
 		EXPECT_EQ(weft_close(fd[1]), 0);
+	}
+}
+
+/*
+ * SCENARIOS 245. A writer in any stage of its call, 1,000 times: its pipe is full from the start, or
+ * about to be, so that it waits, or is just about to.
+ */
+TEST(close_races_with_a_writer_a_thousand_times)
+{
+	static char much[100000];
+	int rounds = 1000 / test_scale();
+	int warm[2];
+
+	stream_pair(PIPE, warm);
+	fill_up(warm[1]);
+	EXPECT_EQ(weft_write(warm[1], much, 1, weft_in(20 * MS)), -ETIMEDOUT);
+	close_pair(warm);
+	for (int i = 0; i < rounds; i++) {
+		weft_waitgroup wg = {0};
+		int fd[2];
+
+		stream_pair(i % 2 == 0 ? PIPE : UNIX_SOCKET, fd);
+		if (i % 3 == 0)
+			fill_up(fd[1]);
+		struct user u = {.fd = fd[1]};
+
+		EXPECT_EQ(weft_waitgroup_go(&wg, write_it, &u), 0);
+		for (int k = i % 4; k > 0; k--)
+			weft_yield();
+		EXPECT_EQ(weft_close(fd[1]), 0);
+		EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+		EXPECT_EQ(u.r, -EBADF);
+		EXPECT_EQ(weft_close(fd[0]), 0);
 	}
 }
 
@@ -282,6 +316,7 @@ open_with_a_byte(void *arg)
 	}
 }
 
+/* SCENARIOS 242. The same of a read that is under way. */
 TEST(a_read_under_way_never_gets_the_next_descriptors_bytes)
 {
 	for (int i = 0; i < 300 / test_scale(); i++) {

@@ -292,6 +292,22 @@ TEST(a_dial_that_gets_no_answer_ends_at_its_deadline)
 	close_black_hole(hole, fill);
 }
 
+/* SCENARIOS 208. Nor may a deadline so far away that sums of it overflow end a dial at once. */
+TEST(a_dial_has_as_long_as_there_is_time)
+{
+	static const int64_t far[] = {INT64_MAX - 1, INT64_MAX / 2, WEFT_FOREVER};
+	char address[32];
+	int listener = listen_local(address);
+
+	for (int i = 0; i < 3; i++) {
+		int fd = weft_dial("tcp", address, far[i]);
+
+		EXPECT(fd >= 0);
+		EXPECT_EQ(weft_close(fd), 0);
+	}
+	EXPECT_EQ(weft_close(listener), 0);
+}
+
 /* SCENARIOS 224. Cancelled, before it is connected and just as it is: an error or a socket, never
  * both. */
 static int

@@ -27,7 +27,7 @@ count_signal(int sig)
 }
 
 /*
- * Catalogue 71. A peer that is gone must be an error of the call, not the death of the process;
+ * SCENARIOS 247; catalogue 71. A peer that is gone must be an error of the call, not the death of the process;
  * and a program that handles SIGPIPE itself must not see one of ours.
  */
 static void

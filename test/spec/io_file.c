@@ -101,6 +101,7 @@ TEST(sendfile_sends_what_was_asked_for)
 	EXPECT_EQ(weft_close(file), 0);
 }
 
+/* SCENARIOS 237. A reader that takes nothing, and one that goes in the middle. */
 TEST(sendfile_stops_at_its_deadline_and_tells_how_far_it_got)
 {
 	int file = temp_file(8000000, 7);
@@ -126,7 +127,7 @@ TEST(sendfile_stops_at_its_deadline_and_tells_how_far_it_got)
 	EXPECT_EQ(weft_close(file), 0);
 }
 
-/* It needs a file: what is none is an error, not silence. */
+/* SCENARIOS 237. It needs a file: what is none, a pipe say, is an error, not silence. */
 TEST(sendfile_of_what_is_no_file_fails)
 {
 	off_t off = 0;

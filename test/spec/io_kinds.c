@@ -210,7 +210,10 @@ TEST(a_timerfd_is_waited_for)
 	EXPECT_EQ(weft_close(fd), 0);
 }
 
-/* Files and devices never make one wait: the same calls must work on them, deadline or not. */
+/*
+ * SCENARIOS 244. Files and devices never make one wait: the same calls must work on them, deadline
+ * or not. (Go refuses deadlines there; here what can go at once goes.)
+ */
 TEST(files_and_devices_are_read_and_written_at_once)
 {
 	char path[] = "/tmp/weft_io_kinds_XXXXXX", buf[32];

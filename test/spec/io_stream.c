@@ -184,6 +184,7 @@ TEST(deadlines_of_every_length_fire_on_one_processor)
 	various_deadlines(1);
 }
 
+/* SCENARIOS 214. */
 TEST(deadlines_of_every_length_fire_on_four_processors)
 {
 	various_deadlines(4);
