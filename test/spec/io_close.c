@@ -140,8 +140,8 @@ TEST(close_races_with_a_reader_a_thousand_times)
 }
 
 /*
- * SCENARIOS 245. A writer in any stage of its call, 1,000 times: its pipe is full from the start, or
- * about to be, so that it waits, or is just about to.
+ * SCENARIOS 245. A writer in any stage of its call, 1,000 times: its pipe is full from the start,
+ * or about to be, so that it waits, or is just about to.
  */
 TEST(close_races_with_a_writer_a_thousand_times)
 {

@@ -27,8 +27,8 @@ count_signal(int sig)
 }
 
 /*
- * SCENARIOS 247; catalogue 71. A peer that is gone must be an error of the call, not the death of the process;
- * and a program that handles SIGPIPE itself must not see one of ours.
+ * SCENARIOS 247; catalogue 71. A peer that is gone must be an error of the call, not the death of
+ * the process; and a program that handles SIGPIPE itself must not see one of ours.
  */
 static void
 write_to_nobody(bool handled)
