@@ -18,6 +18,7 @@
 #include <weft/time.h>
 #include <weft/panic.h>
 #include <weft/io.h>
+#include <weft/process.h>
 #include <weft/debug.h>
 
 #endif /* WEFT_H */

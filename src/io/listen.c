@@ -18,7 +18,7 @@ wf_io_socket(int family, int type)
 
 	if (fd < 0)
 		return fd;
-	wf_pd_adopt(fd);
+	wf_pd_adopt(fd, PD_HOW_SOCKET);
 	if (type == SOCK_STREAM && family != AF_UNIX)
 		(void)wf_os_setsockopt_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	return fd;

@@ -222,6 +222,40 @@ int wf_os_getaddrinfo(const char *host, const char *service, const struct addrin
     struct addrinfo **res, int *ret_errno);
 void wf_os_freeaddrinfo(struct addrinfo *res);
 
+/* ---- process.c ---- */
+
+struct wf_os_spawn {
+	const char *path;
+	char *const *argv;
+	char *const *env;
+	const char *dir;		/* or NULL */
+	const int *fds;			/* what the child has as 0, 1, ...; -1: nothing */
+	int nfds;
+	bool own_group;
+};
+
+struct wf_os_exit {
+	int code, signal;
+	bool dumped;
+	int64_t user_ns, system_ns, max_rss;
+};
+
+/*
+ * Starts a program that has those descriptors and no others. Blocks the thread until it runs, or
+ * could not: then there is no child. *ret_pidfd is close-on-exec. 0 or -errno, -ENOSYS without
+ * pidfds.
+ */
+int wf_os_spawn(const struct wf_os_spawn *s, int *ret_pid, int *ret_pidfd);
+/* The file that name stands for, by PATH. 0, -ENOENT, -EACCES, -ENAMETOOLONG. */
+int wf_os_find_program(const char *name, char *buf, size_t cap);
+char *const *wf_os_environ(void);
+/* /dev/null, close-on-exec. */
+int wf_os_open_null(bool writes);
+/* Takes the status of a child that has ended. 0, -EAGAIN it runs, -ECHILD somebody else took it. */
+int wf_os_wait_pidfd(int pidfd, struct wf_os_exit *ret);
+int wf_os_kill_pidfd(int pidfd, int sig);
+int wf_os_kill_group(int pid, int sig);
+
 /* ---- epoll.c ---- */
 
 int wf_os_epoll_create(void);

@@ -107,7 +107,7 @@ wf_pd_close(struct pd *pd)
 }
 
 void
-wf_pd_adopt(int fd)
+wf_pd_adopt(int fd, enum pd_how how)
 {
 	struct pd *pd = wf_pd_find(fd);
 	struct gqueue ready = {0};
@@ -120,7 +120,7 @@ wf_pd_adopt(int fd)
 	pd->is_registered = false;
 	n = forget_locked(pd, &ready);
 	for (int dir = PD_READ; dir <= PD_WRITE; dir++)
-		wf_store_relaxed(&pd->how[dir], PD_HOW_SOCKET);	/* whoever uses fd got it from us */
+		wf_store_relaxed(&pd->how[dir], (uint8_t)how);	/* whoever uses fd got it from us */
 	wf_unlock(&pd->lock);
 	wf_ready_all(&ready);
 	if (n != 0)

@@ -144,10 +144,10 @@ WF_PARKS int wf_pd_poll(struct pd *pd, short events, int64_t deadline);
 WF_PARKS int wf_pd_close(struct pd *pd);
 
 /*
- * fd is a socket that was just made by us. What its record still knows is of a descriptor that
- * was closed without weft: forgets it; whoever waits there gets -EBADF.
+ * fd was just made by us, and is asked in that way. What its record still knows is of a descriptor
+ * that was closed without weft: forgets it; whoever waits there gets -EBADF.
  */
-void wf_pd_adopt(int fd);
+void wf_pd_adopt(int fd, enum pd_how how);
 
 /* ---- between the files of poll/ ---- */
 
