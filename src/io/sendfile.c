@@ -103,12 +103,18 @@ copy(int out_fd, int in_fd, off_t *off, size_t n, size_t *ret_done, int64_t dead
 WF_PARKS static ssize_t
 send_file(int out_fd, int in_fd, off_t *off, size_t n, size_t *ret_done, int64_t deadline)
 {
-	int r = n <= SMALL_BYTES ? 0 : wf_os_is_nonblock(out_fd);
+	int is_nonblock = n <= SMALL_BYTES ? 0 : wf_os_is_nonblock(out_fd);
+	ssize_t r;
 
-	if (r < 0)
-		return r;
-	return r == 0 ? copy(out_fd, in_fd, off, n, ret_done, deadline)
-		      : wf_io_sendfile(out_fd, in_fd, off, n, ret_done, deadline);
+	if (is_nonblock < 0)
+		return is_nonblock;
+	if (is_nonblock)
+		return wf_io_sendfile(out_fd, in_fd, off, n, ret_done, deadline);
+	r = copy(out_fd, in_fd, off, n, ret_done, deadline);
+	/* Nobody has asked out_fd for anything yet. */
+	if (*ret_done == 0 && r <= 0 && wf_os_is_nonblock(out_fd) < 0)
+		return -EBADF;
+	return r;
 }
 
 WF_API_PARKS ssize_t

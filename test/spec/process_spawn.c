@@ -58,7 +58,7 @@ TEST(what_cannot_run_is_told)
 	EXPECT_EQ(errno, ECHILD);
 }
 
-/* SCENARIOS 248. Standard streams, both ways at once, as a filter is used. */
+/* SCENARIOS 241, 248. Standard streams, both ways at once, as a filter is used. */
 TEST(the_standard_streams_are_pipes)
 {
 	weft_spawn_options o = {.size = sizeof(o), .in = WEFT_STDIO_PIPE, .out = WEFT_STDIO_PIPE,
@@ -74,6 +74,7 @@ TEST(the_standard_streams_are_pipes)
 	EXPECT_EQ(weft_process_stdio(p, 3), -EBADF);
 	EXPECT_EQ(weft_process_stdio(p, -1), -EBADF);
 	EXPECT(fcntl(in, F_GETFD) & FD_CLOEXEC);
+	EXPECT(fcntl(in, F_GETFL) & O_NONBLOCK);
 	EXPECT_EQ(weft_write(in, "over and out", 12, soon()), 12);
 	EXPECT_EQ(weft_close(in), 0);
 	EXPECT_STR(read_text(weft_process_stdio(p, 1)), "over and out");
