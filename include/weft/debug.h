@@ -17,6 +17,19 @@ WEFT_BEGIN_DECLS
  */
 WEFT_API void weft_dump(int fd);
 
+/**
+ * weft_dump_blocked - write the goroutines that have been blocked for @ns or longer to @fd
+ *
+ * In the form of weft_dump(), with what each waits for, how long, and its stack: for
+ * finding out who holds up a program that is not dead. Blocked means waiting for a
+ * channel, a lock, a time, a descriptor or the like, or stuck in a call of the kernel that
+ * weft does not know (its stack can't be read then). Times are exact to about 10 ms.
+ * The caller is never among them. @fd < 0 only counts. @ns <= 0: all that are blocked now.
+ *
+ * Returns how many there are, or -ENOMEM. Blocks the thread while @fd is full.
+ */
+WEFT_API int weft_dump_blocked(int fd, int64_t ns);
+
 /** weft_version - WEFT_VERSION of the library that runs. */
 WEFT_API const char *weft_version(void);
 

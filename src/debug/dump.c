@@ -27,6 +27,8 @@ wf_dump_init(struct dump *d, int fd)
 	wf_cfi_init(&d->u.cfi);
 	memset(&d->syms, 0, sizeof(d->syms));
 	d->self = NULL;
+	d->blocked_ns = -1;
+	d->n_others = 0;
 }
 
 void
@@ -208,7 +210,7 @@ print_detached(struct dump *d, const struct g *g, int64_t now)
 void
 wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now)
 {
-	int64_t waited = (now - wf_load_relaxed(&g->since)) / NS_PER_S;
+	int64_t waited_ns = now - wf_load_relaxed(&g->since), waited = waited_ns / NS_PER_S;
 
 	wf_out_str(&d->out, "goroutine ");
 	wf_out_u64(&d->out, wf_load_relaxed(&g->id));
@@ -219,6 +221,10 @@ wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now
 		wf_out_str(&d->out, ", ");
 		wf_out_i64(&d->out, waited >= 60 ? waited / 60 : waited);
 		wf_out_str(&d->out, waited >= 60 ? " minutes" : " seconds");
+	} else if (wf_load_relaxed(&g->status) == G_WAITING && d->blocked_ns >= 0) {
+		wf_out_str(&d->out, ", ");
+		wf_out_i64(&d->out, wf_max(waited_ns / 1000000, (int64_t)0));
+		wf_out_str(&d->out, " ms");
 	}
 	print_detached(d, g, now);
 	if (wf_load_relaxed(&g->locked) != 0)
@@ -320,6 +326,12 @@ collect_other(struct dump *d, const struct g *g, const struct g *copy)
 	return copy_g(&again, g) && is_same(&again, copy);
 }
 
+static bool
+is_wanted(const struct dump *d, const struct g *copy)
+{
+	return d->blocked_ns < 0 || wf_dump_is_blocked(copy, wf_os_now(), d->blocked_ns);
+}
+
 static void
 dump_other(struct g *g, void *arg)
 {
@@ -330,10 +342,13 @@ dump_other(struct g *g, void *arg)
 	if (g == d->self)
 		return;
 	for (int i = 0; i < TRIES && !is_whole; i++) {
-		if (!copy_g(&copy, g))
-			return;		/* it has ended */
-		is_whole = !has_stack(&copy) || collect_other(d, g, &copy);
+		if (!copy_g(&copy, g) || !is_wanted(d, &copy))
+			return;		/* it has ended, or gone on */
+		is_whole = d->out.fd < 0 || !has_stack(&copy) || collect_other(d, g, &copy);
 	}
+	d->n_others++;
+	if (d->out.fd < 0)
+		return;
 	wf_out_str(&d->out, "\n");
 	wf_dump_header(d, &copy, state_name(&copy), wf_os_now());
 	if (!is_whole)

@@ -29,6 +29,8 @@ struct dump {			/* owned by one thread at a time; some 30 KB */
 	uintptr_t outer[DUMP_OUTER + 2];	/* a ring; two more, because two may be dropped */
 	size_t n;		/* frames met, shown ones only */
 	const struct g *self;	/* printed by itself, not among the others */
+	int64_t blocked_ns;	/* >= 0: only those that have been blocked for so long; -1: all */
+	size_t n_others;	/* printed by wf_dump_others() */
 };
 
 void wf_dump_init(struct dump *d, int fd);
@@ -47,8 +49,11 @@ void wf_dump_created_by(struct dump *d, const struct g *g);
  */
 void wf_dump_caller(struct dump *d, const struct g *g, enum dump_hide hide, uintptr_t from_pc);
 
-/* All others, each after an empty line. */
+/* All others, or those that are blocked, each after an empty line. */
 void wf_dump_others(struct dump *d);
+
+/* Has g, a copy, waited for ns, or been stuck in the kernel without a P? blocked.c. */
+bool wf_dump_is_blocked(const struct g *g, int64_t now, int64_t ns);
 
 /* The goroutine whose stack sp is in, if it is the one that runs on this thread; else NULL. */
 struct g *wf_dump_current(uintptr_t sp);

@@ -5,6 +5,8 @@
 #include <weft/go.h>
 #include "sched/sched.h"
 
+#include "os/os.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,8 +56,11 @@ wf_p_get_idle_locked(struct p *prefer)
 	(void)wf_sub_seqcst(&wf_sched.n_idle_p, 1);
 	/* Not idle any more, and not running before an M holds it: only its taker knows it. */
 	wf_store_relaxed(&p->status, P_RUNNING);
-	if (wf_load_seqcst(&wf_sched.monitor_is_deep))
+	if (wf_load_seqcst(&wf_sched.monitor_is_deep)) {
+		/* It kept no time meanwhile: waits that begin now would seem old. */
+		wf_store_relaxed(&wf_sched.now_coarse, wf_os_now());
 		wf_monitor_wake();
+	}
 	return p;
 }
 

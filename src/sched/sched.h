@@ -221,7 +221,8 @@ struct sched {
 	_Atomic uint8_t monitor_is_slow;	/* it sleeps for a millisecond or longer */
 	_Atomic uint8_t monitor_is_deep;	/* it sleeps long, or until woken: nothing runs */
 	_Atomic uint8_t in_doubt;		/* x  enum doubt: deadlock.c, monitor.c */
-	_Atomic int64_t now_coarse;		/* when the monitor last looked at the clock */
+	_Atomic int64_t now_coarse;		/* w  the monitor's last look at the clock, or
+						 *    that of who ended its deep sleep */
 	bool has_monitor;			/* s */
 	_Atomic uint8_t is_forked;		/* this is a child of fork(2) */
 
