@@ -4,17 +4,20 @@
  *
  *	echo serve [ADDRESS]			until SIGINT; prints "echo: listening on ..."
  *	echo ask ADDRESS [CONNECTIONS] [ROUNDS]	bytes there and back, each checked
+ *
+ * ADDRESS is HOST:PORT, for TCP; udp:HOST:PORT; or unix:PATH. It serves :7007 if none is given.
  */
 #include <weft.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define SECOND INT64_C(1000000000)
 #define IDLE_LIMIT (60 * SECOND) /* a client that says nothing for so long is hung up on */
@@ -34,6 +37,28 @@ echo(void *arg)
 }
 
 static int listener;
+
+/* Datagrams have no connections: one goroutine answers them all, each to where it came from. */
+static void
+echo_datagrams(void *unused)
+{
+	struct sockaddr_storage from;
+	static char buf[65536];
+
+	(void)unused;
+	for (;;) {
+		socklen_t len = sizeof(from);
+		ssize_t n = weft_recvfrom(listener, buf, sizeof(buf), 0, (struct sockaddr *)&from,
+		    &len, WEFT_FOREVER);
+
+		if (n == -EBADF)
+			return;
+		/* What cannot be delivered is lost, as datagrams are: no sender holds up others. */
+		if (n >= 0)
+			weft_sendto(listener, buf, (size_t)n, 0, (struct sockaddr *)&from, len,
+			    WEFT_NOW);
+	}
+}
 
 /* In a goroutine, because main() waits for the signal. */
 static void
@@ -56,11 +81,77 @@ accept_all(void *unused)
 	}
 }
 
+/* "udp:HOST:PORT" is the network "udp" and the address HOST:PORT; no network is TCP. */
+static const char *
+network_of(const char **address)
+{
+	static const char *const networks[] = {"tcp", "udp", "unix"};
+
+	for (int i = 0; i < 3; i++) {
+		size_t n = strlen(networks[i]);
+
+		if (strncmp(*address, networks[i], n) == 0 && (*address)[n] == ':') {
+			*address += n + 1;
+			return networks[i];
+		}
+	}
+	return networks[0];
+}
+
+/* Never inlined, as all that looks at errno (docs/errno.md): its caller has waited. */
+static __attribute__((noinline)) int
+bind_to(const struct addrinfo *a)
+{
+	int fd = socket(a->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err;
+
+	if (fd >= 0 && bind(fd, a->ai_addr, a->ai_addrlen) == 0)
+		return fd;
+	err = -errno;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+/* A UDP socket bound to "HOST:PORT", or an error. */
 static int
-serve(const char *address)
+bind_udp(const char *address)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_PASSIVE}, *found;
+	const char *colon = strrchr(address, ':');
+	char host[256];
+	int fd, err;
+
+	if (colon == NULL || (size_t)(colon - address) >= sizeof(host))
+		return -EINVAL;
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
+	err = weft_lookup(*host != '\0' ? host : NULL, colon + 1, &hints, &found, WEFT_FOREVER);
+	if (err < 0)
+		return err;
+	fd = bind_to(found);
+	freeaddrinfo(found);
+	return fd;
+}
+
+static void
+announce(void)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
+
+	if (getsockname(listener, (struct sockaddr *)&ss, &len) < 0 || ss.ss_family == AF_UNIX)
+		printf("echo: listening on a path\n");
+	else
+		printf("echo: listening on port %d\n",
+		    ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
+						  : ((struct sockaddr_in6 *)&ss)->sin6_port));
+	fflush(stdout);
+}
+
+static int
+serve(const char *address)
+{
+	const char *network = network_of(&address);
+	bool is_udp = strcmp(network, "udp") == 0;
 	sigset_t stop;
 	int sig;
 
@@ -68,27 +159,24 @@ serve(const char *address)
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGTERM);
 	sigprocmask(SIG_BLOCK, &stop, NULL); /* before weft has threads: they inherit it */
-	listener = weft_listen("tcp", address, 0);
+	listener = is_udp ? bind_udp(address) : weft_listen(network, address, 0);
 	if (listener < 0) {
 		fprintf(stderr, "echo: %s: %s\n", address, strerror(-listener));
 		return 1;
 	}
-	if (getsockname(listener, (struct sockaddr *)&ss, &len) < 0)
-		return 1;
-	printf("echo: listening on port %d\n",
-	    ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
-					  : ((struct sockaddr_in6 *)&ss)->sin6_port));
-	fflush(stdout);
-	if (weft_go(accept_all, NULL) < 0)
+	announce();
+	if (weft_go(is_udp ? echo_datagrams : accept_all, NULL) < 0)
 		return 1;
 	/* A plain blocking call. Whoever makes one keeps a thread, and stops nobody. */
 	sigwait(&stop, &sig);
 	weft_close(listener);
+	if (strcmp(network, "unix") == 0)
+		unlink(address);
 	return 0;
 }
 
 struct client {
-	const char *address;
+	const char *network, *address;
 	long rounds;
 	int number;
 	int result;
@@ -99,7 +187,7 @@ ask(void *arg)
 {
 	struct client *c = arg;
 	char out[MESSAGE], in[MESSAGE];
-	int fd = weft_dial("tcp", c->address, weft_in(5 * SECOND));
+	int fd = weft_dial(c->network, c->address, weft_in(5 * SECOND));
 
 	c->result = fd < 0 ? fd : 0;
 	for (long i = 0; i < c->rounds && c->result == 0; i++) {
@@ -122,6 +210,7 @@ ask(void *arg)
 static int
 ask_all(const char *address, long connections, long rounds)
 {
+	const char *network = network_of(&address);
 	struct client *c = calloc((size_t)connections, sizeof(*c));
 	weft_waitgroup done = {0};
 	int64_t start = weft_now(), took;
@@ -130,7 +219,7 @@ ask_all(const char *address, long connections, long rounds)
 	if (c == NULL)
 		return 1;
 	for (long i = 0; i < connections; i++) {
-		c[i] = (struct client){address, rounds, (int)i, 0};
+		c[i] = (struct client){network, address, rounds, (int)i, 0};
 		if (weft_waitgroup_go(&done, ask, &c[i]) < 0)
 			return 1;
 	}
