@@ -125,21 +125,29 @@ wf_chan_wait_nil(enum wf_wait_reason reason, int64_t deadline)
 static WF_COLD void
 sendq_leave(struct weft_chan *c, struct waiter *w)
 {
+	bool taken;
+
 	WF_POINT("chan.gave_up");
 	wf_lock(&c->lock);
-	if (waitq_remove(&c->sendq, w))
-		sendq_taken(c);
+	taken = chan_remove_locked(c, &c->sendq, w);
+	sendq_taken(c);
 	wf_unlock(&c->lock);
+	if (taken)
+		wf_taken_await_pass(w);
 }
 
 static WF_COLD void
 recvq_leave(struct weft_chan *c, struct waiter *w)
 {
+	bool taken;
+
 	WF_POINT("chan.gave_up");
 	wf_lock(&c->lock);
-	if (waitq_remove(&c->recvq, w))
-		recvq_taken(c);
+	taken = chan_remove_locked(c, &c->recvq, w);
+	recvq_taken(c);
 	wf_unlock(&c->lock);
+	if (taken)
+		wf_taken_await_pass(w);
 }
 
 static inline int
@@ -272,41 +280,37 @@ weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
 /* R9. The queues are emptied after closed is set, so that whoever sees them empty and asks
  * again sees closed (N2). */
 bool
-wf_chan_close_collect(struct weft_chan *c, struct gqueue *ready)
+wf_chan_close_take(struct weft_chan *c, struct waitq *receivers, struct waitq *senders)
 {
-	struct waiter *w;
-
 	wf_lock(&c->lock);
 	if (wf_load_relaxed(&c->closed)) {		/* we hold the lock */
 		wf_unlock(&c->lock);
 		return false;
 	}
 	wf_store_release(&c->closed, true);		/* N1 */
-	while ((w = claim_receiver(c)) != NULL) {
-		elem_zero(w->elem, c->elem_size);
-		w->n = 0;
-		gqueue_put(ready, w->g);
-	}
-	while ((w = claim_sender(c)) != NULL) {
-		w->n = 0;
-		gqueue_put(ready, w->g);
-	}
-	wf_unlock(&c->lock);
+	waitq_append(receivers, &c->recvq);		/* Y1 */
+	recvq_taken(c);
+	waitq_append(senders, &c->sendq);
+	sendq_taken(c);
+	wf_unlock(&c->lock);		/* The last touch. */
+	WF_POINT("chan.closed");
 	return true;
 }
 
-bool
+WF_PARKS bool
 wf_chan_close_quiet(struct weft_chan *c)
 {
-	struct gqueue ready = { NULL, NULL, 0 };
-	bool closed = wf_chan_close_collect(c, &ready);
+	struct waitq receivers = {0}, senders = {0};
+	size_t elem_size = c->elem_size;
 
-	if (ready.head != NULL)
-		wf_ready_all(&ready);
-	return closed;
+	if (!wf_chan_close_take(c, &receivers, &senders))
+		return false;
+	wf_taken_release_all(&receivers, elem_size);	/* Y2 */
+	wf_taken_release_all(&senders, 0);
+	return true;
 }
 
-WEFT_API void
+WF_API_PARKS void
 weft_chan_close(weft_chan *c)
 {
 	wf_enter();

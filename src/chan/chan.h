@@ -8,7 +8,7 @@
 #define WEFT_CHAN_CHAN_H
 
 #include <weft/chan.h>
-#include "sched/park.h"
+#include "chan/taken.h"
 
 /* Flags of wf_chan_new(). */
 #define WF_CHAN_TIMER	0x1u	/* a timer's: weft_chan_len() and weft_chan_cap() tell 0 */
@@ -50,14 +50,15 @@ struct weft_chan *wf_chan_new(size_t elem_size, size_t cap, unsigned flags);
  * Closes c, unless it is closed: then nothing happens. Returns whether it was this call
  * that closed it. Wakes all receivers, then all senders. No lock may be held.
  */
-bool wf_chan_close_quiet(struct weft_chan *c);
+WF_PARKS bool wf_chan_close_quiet(struct weft_chan *c);
 
 /*
- * The same, but the goroutines to wake are appended to ready, for wf_ready_all() once the
- * caller's own locks are dropped. Takes c's lock only and arms nothing: may be called under
- * a scope's lock or the lock of a timer heap.
+ * The same, but those who wait are only taken off and appended to the two lists, which may be one:
+ * the caller must soon go through them (taken.h), receivers with c's elem_size, senders with 0.
+ * Takes c's lock only, for a moment, and arms nothing: may be called under a scope's lock or the
+ * lock of a timer heap.
  */
-bool wf_chan_close_collect(struct weft_chan *c, struct gqueue *ready);
+bool wf_chan_close_take(struct weft_chan *c, struct waitq *receivers, struct waitq *senders);
 
 /*
  * Sends a copy of one element if that can be done at once: 0 sent, -EPIPE closed,

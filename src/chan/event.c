@@ -6,10 +6,6 @@
 
 #include "base/assert.h"
 
-/* How many are claimed before they are readied, and before the monitor may have the P: 256 take
- * about 20 us, and the first of 100,000 need not wait for the last. */
-#define BATCH 256u
-
 static inline struct event *
 event_of(weft_event *e)
 {
@@ -18,35 +14,11 @@ event_of(weft_event *e)
 
 /* ---- Set ---- */
 
-/* V3, V4. The list is ours alone, the event is not touched: it may be gone. */
-static void
-release(struct waitq *released)
-{
-	struct gqueue ready = {0};
-	struct waiter *w, *next;
-
-	for (w = released->head; w != NULL; w = next) {
-		next = w->next;		/* first: w is its goroutine's again after either step */
-		if (wf_claim(w, (int)w->index))
-			gqueue_put(&ready, w->g);
-		else
-			wf_store_release(&w->passed, true);		/* H3 */
-		if (ready.n == BATCH) {
-			wf_ready_all(&ready);
-			ready = (struct gqueue){0};
-			wf_leave();
-			wf_enter();
-		}
-	}
-	if (ready.n != 0)
-		wf_ready_all(&ready);						/* V4 */
-}
-
 WF_API_PARKS bool
 weft_event_set(weft_event *pub)
 {
 	struct event *e = event_of(pub);
-	struct waitq released;
+	struct waitq released = {0};
 	uint32_t turns;
 
 	if (event_has_happened(e))
@@ -59,13 +31,12 @@ weft_event_set(weft_event *pub)
 		wf_leave();
 		return false;
 	}
-	released = e->waiters;						/* V1 */
-	e->waiters = (struct waitq){0};
+	waitq_append(&released, &e->waiters);				/* V1 */
 	wf_store_release(&e->turns, turns + 1);				/* H1 */
 	WF_POINT("event.set");
 	wf_unlock(&e->lock);		/* V2. The last touch. */
 	WF_POINT("event.taken");
-	release(&released);
+	wf_taken_release_all(&released, 0);				/* V3 */
 	wf_leave();
 	return true;
 }
@@ -101,13 +72,8 @@ wf_event_leave(struct event *e, struct waiter *w)
 	if (!taken)
 		waitq_remove(&e->waiters, w);
 	wf_unlock(&e->lock);
-	/* A setter has it on its list, and will come by: it runs, or will soon. */
-	for (unsigned i = 0; taken && !wf_load_acquire(&w->passed); i++) {	/* H3 */
-		if (i < 100)
-			wf_cpu_relax();
-		else
-			wf_yield();
-	}
+	if (taken)
+		wf_taken_await_pass(w);
 }
 
 WF_PARKS int

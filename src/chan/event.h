@@ -6,7 +6,7 @@
 #define WEFT_CHAN_EVENT_H
 
 #include <weft/event.h>
-#include "sched/park.h"
+#include "chan/taken.h"
 
 /*
  * Life: the user's, all zero at first. May be freed when every wait for it has returned.
@@ -40,7 +40,6 @@ static inline void
 event_queue(struct event *e, struct waiter *w)
 {
 	w->n = wf_load_relaxed(&e->turns);	/* we hold the lock */
-	wf_store_relaxed(&w->passed, false);	/* nobody else sees w yet */
 	waitq_put(&e->waiters, w);
 }
 

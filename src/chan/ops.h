@@ -147,6 +147,19 @@ recvq_taken(struct weft_chan *c)
 		wf_store_release(&c->has_receiver, false);		/* N2 */
 }
 
+/*
+ * Takes w off q, of its own goroutine's will. True: a close has it on its list, and must have
+ * passed it before its frame may go (Y4).
+ */
+static inline bool
+chan_remove_locked(struct weft_chan *c, struct waitq *q, struct waiter *w)
+{
+	if (w->queued && wf_load_relaxed(&c->closed))	/* we hold the lock */
+		return true;
+	waitq_remove(q, w);
+	return false;
+}
+
 /* The oldest waiter that is still to be had, now ours; or NULL. Stale ones are dropped. */
 static inline struct waiter *
 claim_oldest(struct waitq *q)

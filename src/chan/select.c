@@ -203,22 +203,26 @@ queue_all(struct select *s, int64_t deadline)
 }
 
 /* S7 for the waiters first..last-1, all on one channel. */
-static void
-leave_chan(struct select *s, uint32_t first, uint32_t last)
+static WF_PARKS void
+leave_chan(struct select *s, uint32_t first, uint32_t last, int won)
 {
 	struct weft_chan *c = case_at(s, first)->chan;
+	bool taken = false;
 
 	wf_lock(&c->lock);
 	for (uint32_t k = first; k < last; k++) {
-		if (case_at(s, k)->op == WEFT_OP_SEND) {
-			if (waitq_remove(&c->sendq, &s->waiter[k]))
-				sendq_taken(c);
-		} else {
-			if (waitq_remove(&c->recvq, &s->waiter[k]))
-				recvq_taken(c);
-		}
+		bool sends = case_at(s, k)->op == WEFT_OP_SEND;
+
+		if ((int)k != won && chan_remove_locked(c, sends ? &c->sendq : &c->recvq,
+		    &s->waiter[k]))
+			taken = true;
 	}
+	sendq_taken(c);
+	recvq_taken(c);
 	wf_unlock(&c->lock);
+	for (uint32_t k = first; taken && k < last; k++)
+		if ((int)k != won && s->waiter[k].queued)
+			wf_taken_await_pass(&s->waiter[k]);
 }
 
 /* The same, all on one event. */
@@ -248,7 +252,7 @@ leave_all(struct select *s, int won)
 		if (wc->op == WEFT_OP_WAIT)
 			leave_event(s, first, last, won);
 		else if (last - first > 1 || (int)first != won)
-			leave_chan(s, first, last);
+			leave_chan(s, first, last, won);
 	}
 }
 

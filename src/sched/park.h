@@ -50,7 +50,7 @@ struct waiter {
 	uint32_t index;		/* the object's own use (select: which case) */
 	bool queued;		/* on a queue now */
 	bool solo;		/* whoever takes it off its queue is the only possible waker */
-	_Atomic bool passed;	/* the object's own use (event: edge H3) */
+	_Atomic bool passed;	/* the object's own use (chan/README.md, edge Y3) */
 };
 
 struct waitq {
@@ -132,6 +132,7 @@ wf_waiter_init(struct waiter *w, int64_t deadline, bool cancellable)
 	w->n = 0;
 	w->index = 0;
 	w->queued = false;
+	wf_store_relaxed(&w->passed, false);	/* nobody else sees w yet */
 	w->solo = deadline == WEFT_FOREVER && !wf_can_cancel(g, cancellable);
 }
 

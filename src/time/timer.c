@@ -181,11 +181,9 @@ weft_timer_reset(weft_timer *t, int64_t deadline, int64_t period)
 	return was_pending;
 }
 
-void
+WF_API_PARKS void
 weft_timer_free(weft_timer *t)
 {
-	struct gqueue ready = {0};
-
 	if (t == NULL)
 		return;
 	wf_enter();
@@ -194,8 +192,7 @@ weft_timer_free(weft_timer *t)
 	wf_unlock(&t->ops);
 	/* Nothing will ever be sent: whoever waits is told so instead of waiting for ever. */
 	if (t->chan != NULL)
-		wf_chan_close_collect(t->chan, &ready);
-	wf_ready_all(&ready);
+		(void)wf_chan_close_quiet(t->chan);
 	wf_leave();
 	weft_chan_unref(t->chan);
 	free(t);

@@ -162,6 +162,7 @@ collects_all(void)
 	struct peer r[3], s = {chan_int(0), chan_signal(0), 4, 1, 0};
 	weft_chan *c = chan_int(0);
 	struct gqueue q = {NULL, NULL, 0};
+	struct waitq receivers = {0}, senders = {0};
 	bool by_us;
 
 	for (int i = 0; i < 3; i++) {
@@ -183,8 +184,13 @@ collects_all(void)
 		weft_yield();
 	}
 	wf_enter();
-	by_us = wf_chan_close_collect(c, &q);
-	EXPECT(wf_chan_close_collect(s.c, &q));
+	by_us = wf_chan_close_take(c, &receivers, &senders);
+	EXPECT(wf_chan_close_take(s.c, &receivers, &senders));
+	wf_taken_release(&receivers, sizeof(int), 2, &q);
+	EXPECT_EQ(q.n, 2);
+	wf_taken_release(&receivers, sizeof(int), 10, &q);
+	EXPECT_EQ(q.n, 3);
+	wf_taken_release(&senders, 0, 10, &q);
 	wf_leave();
 	EXPECT(by_us);
 	EXPECT_EQ(q.n, 4);
@@ -203,16 +209,16 @@ collects_all(void)
 
 	/* Quiet: no panic the second time, and no wake. */
 	wf_enter();
-	EXPECT(!wf_chan_close_collect(c, &q));
+	EXPECT(!wf_chan_close_take(c, &receivers, &senders));
 	EXPECT(!wf_chan_close_quiet(c));
 	wf_leave();
-	EXPECT_EQ(q.n, 0);
+	EXPECT(receivers.head == NULL && senders.head == NULL);
 	weft_chan_unref(c);
 	weft_chan_unref(s.c);
 	weft_chan_unref(s.done);
 }
 
-TEST(close_collects_whom_to_wake)
+TEST(close_takes_whom_to_wake)
 {
 	on_1_2_4_procs(collects_all);
 }

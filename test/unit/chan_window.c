@@ -230,6 +230,47 @@ TEST(a_close_leaves_a_receiver_that_gave_up_alone)
 	op_free(&late);
 }
 
+static void
+close_a(void *arg)
+{
+	weft_chan_close(arg);
+}
+
+/*
+ * A closer has a waiter on its list and has not come to it (Y1, Y2) when the waiter's scope ends
+ * its wait. It must stay until it has been passed, in a plain operation and in a select: the
+ * closer will read its frame.
+ */
+static void
+give_up_on_the_closers_list(void (*fn)(void *), bool sends)
+{
+	struct op o = op_new(0);
+
+	o.scope = weft_scope_new(NULL, WEFT_FOREVER);
+	o.fn = fn;
+	EXPECT_EQ(weft_scope_go(o.scope, run_in_scope, &o), 0);
+	await_flag(sends ? &o.a->has_sender : &o.a->has_receiver);
+	hold_at("chan.closed");
+	go(close_a, o.a);
+	hold_await("chan.closed");
+	weft_scope_cancel(o.scope, -ECANCELED);
+	weft_sleep(5 * MS);
+	EXPECT_EQ(atomic_load(&o.ended), 0);
+	hold_release("chan.closed");
+	await(o.done, 1);
+	EXPECT_EQ(o.result, -ECANCELED);
+	EXPECT_EQ(o.value, -1);
+	weft_scope_free(o.scope);
+	op_free(&o);
+}
+
+TEST(a_waiter_on_a_closers_list_waits_until_it_is_passed)
+{
+	give_up_on_the_closers_list(recv_a, false);
+	give_up_on_the_closers_list(send_a, true);
+	give_up_on_the_closers_list(select_ab, false);
+}
+
 /* RELIABILITY 93: a has won the select; b's value must go to the receiver behind it on b. */
 TEST(a_select_that_has_gone_is_passed_over)
 {

@@ -1,6 +1,8 @@
 /*
  * The windows of chan/README.md, "Events", held open: a setter before V2 and between V2 and V3.
  */
+#include "chan/event.h"
+
 #include "test.h"
 
 #include <errno.h>
@@ -12,7 +14,7 @@
 
 #define MS ((int64_t)1000000)
 /* A deadline that must not pass before its waiter has queued, on a busy machine. */
-#define PATIENCE (100 * MS)
+#define PATIENCE (500 * MS)
 
 struct stage {
 	weft_event e;
@@ -50,6 +52,23 @@ static void
 start(void (*fn)(void *), struct stage *s)
 {
 	EXPECT_EQ(weft_go(fn, s), 0);
+}
+
+/* Until somebody waits on the event. */
+static void
+await_queued(struct stage *s)
+{
+	struct event *e = (struct event *)(void *)&s->e;
+	bool is_queued = false;
+
+	while (!is_queued) {
+		weft_yield();
+		wf_enter();
+		wf_lock(&e->lock);
+		is_queued = e->waiters.head != NULL;
+		wf_unlock(&e->lock);
+		wf_leave();
+	}
 }
 
 static void
@@ -95,9 +114,7 @@ give_up_on_the_setters_list(bool by_select, bool reset)
 
 	weft_gomaxprocs(4);
 	start(wait_for_it, &s);
-	while (wf_load_acquire(&s.started) == 0)
-		weft_yield();
-	weft_sleep(10 * MS);
+	await_queued(&s);
 	hold_at("event.gave_up");
 	hold_at("event.taken");
 	start(set_it, &s);
