@@ -29,13 +29,34 @@ WEFT_API weft_scope *weft_scope_new(weft_scope *parent, int64_t deadline);
  * -ENOMEM, -EAGAIN, or -ECANCELED when the scope is already cancelled (@fn is not
  * called then). What it starts with plain weft_go() belongs to the root: nobody
  * would wait for it.
+ *
+ * Blocking: never, unless the scope has a limit: then until there is a place.
  */
 WEFT_API int weft_scope_go(weft_scope *s, int (*fn)(void *), void *arg);
 
 /**
+ * weft_scope_go_until - as weft_scope_go(), if there is a place in time
+ *
+ * At the limit of the scope it waits for one of its goroutines to end, first come, first
+ * served. Also returns -ETIMEDOUT, and -ECANCELED when the caller's own scope is cancelled.
+ * WEFT_NOW only tries (Go: errgroup's TryGo).
+ */
+WEFT_API int weft_scope_go_until(weft_scope *s, int (*fn)(void *), void *arg, int64_t deadline);
+
+/**
+ * weft_scope_set_limit - no more than @n goroutines of the scope at the same time
+ * @n: 0 lets none start, < 0 is no limit, as at first
+ *
+ * Panics while the scope has goroutines. (Go: errgroup's SetLimit.)
+ */
+WEFT_API void weft_scope_set_limit(weft_scope *s, int64_t n);
+
+/**
  * weft_scope_cancel - cancel the scope and all below it, before it returns
  * @cause: a negative errno, kept for weft_scope_cause(); 0 is -ECANCELED. The first
- *         cancel wins
+ *         cancel wins. > 0 is a panic
+ *
+ * However many goroutines and scopes that are, nobody else is held up by it for long.
  */
 WEFT_API void weft_scope_cancel(weft_scope *s, int cause);
 

@@ -40,6 +40,7 @@ enum wf_wait_reason {
 	WAIT_SEM,
 	WAIT_ONCE,
 	WAIT_SCOPE,
+	WAIT_SCOPE_GO,
 	WAIT_LOOKUP,
 	WAIT_GOEXIT,		/* main after weft_goexit */
 	WAIT_REASON_MAX
@@ -98,7 +99,7 @@ struct g {
 
 	struct weft_scope *scope;	/* c  NULL = root */
 	struct g *scope_next;		/* s */
-	struct g *scope_prev;		/* s */
+	struct g **scope_at;		/* s  what points at it on its list */
 
 	char *name;			/* c  or NULL; freed at the end */
 	struct wf_stack *stack;		/* o  NULL before the first run, and for main and bound

@@ -25,6 +25,7 @@ static const char *const names[WAIT_REASON_MAX] = {
 	[WAIT_SEM] = "semacquire",
 	[WAIT_ONCE] = "sync.Once.Do",
 	[WAIT_SCOPE] = "scope wait",
+	[WAIT_SCOPE_GO] = "scope go",
 	[WAIT_LOOKUP] = "name lookup",
 	[WAIT_GOEXIT] = "goexit",
 };

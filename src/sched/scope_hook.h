@@ -11,7 +11,7 @@
 /*
  * The first member of struct weft_scope.
  *
- *   C1  cancelled: seq_cst store in cancel_locked -> seq_cst load in wf_scope_is_cancelled
+ *   C1  cancelled: seq_cst store in wf_scope_mark_locked -> seq_cst load in wf_scope_is_cancelled
  *       One half of a store-and-look on both sides: the canceller marks the scope and then
  *       looks at each goroutine's ticket, a goroutine that parks publishes its ticket and
  *       then looks at the mark. In the single order of seq_cst one of the two sees the

@@ -1,17 +1,39 @@
 /*
- * The tree of scopes, and cancelling: README.md, "Cancelling". Knows nothing of how goroutines
- * start and end, only which ones may be waiting.
+ * The tree of scopes, and cancelling: README.md, "Cancelling", whose steps are cited here. Knows
+ * nothing of how goroutines start and end, only which ones may be waiting.
  */
 #include "scope/scope.h"
 
 #include "base/assert.h"
 #include "base/compiler.h"
 #include "chan/chan.h"
+#include "sched/panic.h"
 #include "sched/self.h"
 
 #include <errno.h>
 
+/* What is done in one go, under a lock and inside the runtime: about 0.1 ms. */
+#define BATCH 1000
+
 /* ---- The tree ---- */
+
+static void
+list_put(struct weft_scope **list, struct weft_scope *s)
+{
+	s->next = *list;
+	if (s->next != NULL)
+		s->next->at = &s->next;
+	s->at = list;
+	*list = s;
+}
+
+static void
+list_remove(struct weft_scope *s)
+{
+	*s->at = s->next;
+	if (s->next != NULL)
+		s->next->at = s->at;
+}
 
 void
 wf_scope_link(struct weft_scope *s)
@@ -20,10 +42,7 @@ wf_scope_link(struct weft_scope *s)
 
 	wf_lock(&parent->lock);
 	if (scope_is_live_locked(parent)) {
-		s->next = parent->children;
-		if (s->next != NULL)
-			s->next->prev = s;
-		parent->children = s;
+		list_put(&parent->children, s);
 		s->is_linked = true;
 	} else {
 		/* Nobody else knows s yet: no need of its lock. */
@@ -43,93 +62,168 @@ wf_scope_unlink(struct weft_scope *s)
 		return;
 	wf_lock(&parent->lock);
 	if (s->is_linked) {
-		if (s->prev != NULL)
-			s->prev->next = s->next;
-		else
-			parent->children = s->next;
-		if (s->next != NULL)
-			s->next->prev = s->prev;
+		list_remove(s);
 		s->is_linked = false;
 	}
 	wf_unlock(&parent->lock);
 }
 
-/* ---- Cancelling ---- */
+/* ---- Cancelling one scope ---- */
 
-/* K1-K4 for one scope, locked. False if it was cancelled before, and so all below it. */
-static bool
-cancel_one_locked(struct weft_scope *s, int err, int cause, struct gqueue *ready)
+void
+wf_scope_mark_locked(struct weft_scope *s, int err, int cause)
 {
-	struct g *g;
-
 	if (!scope_is_live_locked(s))
-		return false;
+		return;
 	s->err = err;
 	s->cause = cause;
 	wf_store_seqcst(&s->base.cancelled, SCOPE_CANCELLING);		/* K1, C1 */
-	for (g = s->goroutines; g != NULL; g = g->scope_next)
-		wf_cancel_wait(g, ready);				/* K2 */
 	WF_POINT("scope.cancelling");
-	if (s->done != NULL)
-		wf_chan_close_collect(s->done, ready);			/* K3 */
-	wf_store_seqcst(&s->base.cancelled, SCOPE_SETTLED);		/* K4, C2 */
-	return true;
+	if (s->done != NULL)						/* K2 */
+		(void)wf_chan_close_take(s->done, &s->done_taken, &s->done_taken);
+	wf_store_seqcst(&s->base.cancelled, SCOPE_SETTLED);		/* K3, C2 */
 }
 
-void
-wf_scope_cancel_locked(struct weft_scope *top, int err, int cause, struct gqueue *ready)
+/* K4, locked: ends at most n waits of s, which is marked. Returns how many may be ended yet. */
+static unsigned
+end_waits_locked(struct weft_scope *s, unsigned n, struct gqueue *ready)
 {
-	struct weft_scope *s = top;
-	struct weft_scope *next;
+	struct waiter *w;
+	struct g *g;
 
-	for (;;) {
-		/* s and all scopes from top to it are locked. */
-		next = cancel_one_locked(s, err, cause, ready) ? s->children : NULL;
-		while (next == NULL) {
-			struct weft_scope *left = s;
-
-			if (left == top) {
-				wf_unlock(&top->lock);
-				return;
-			}
-			/* Its parent's lock, which we have, keeps left from being freed. */
-			next = left->next;
-			s = left->parent;
-			wf_unlock(&left->lock);
-		}
-		s = next;
-		wf_lock(&s->lock);
+	for (; n > 0 && (g = s->goroutines) != NULL; n--) {
+		wf_scope_list_remove(g);
+		wf_scope_list_put(&s->told, g);
+		wf_cancel_wait(g, ready);
 	}
+	for (; n > 0 && (w = waitq_take(&s->starters)) != NULL; n--)
+		if (wf_claim(w, 0))	/* told by n = 0 */
+			gqueue_put(ready, w->g);
+	for (; n > 0 && s->done_taken.head != NULL; n--)
+		wf_taken_release(&s->done_taken, 0, 1, ready);
+	return n;
 }
 
-void
+/* ---- The walk ---- */
+
+/* One canceller on its way through a tree. It holds a reference to where it is, and no lock. */
+struct walk {
+	struct weft_scope *top;
+	struct weft_scope *at;
+	bool is_timer;		/* under the lock of a heap: no timer may be disarmed */
+};
+
+static struct weft_scope *
+ref(struct weft_scope *s)
+{
+	/* Relaxed: whoever takes one more has one, or the lock that keeps s where it is. */
+	wf_add_relaxed(&s->refs, 1u);
+	return s;
+}
+
+/* K6. All below k->at is cancelled: back to its parent. */
+static void
+ascend(struct walk *k)
+{
+	struct weft_scope *s = k->at;
+	struct weft_scope *parent = ref(s->parent);
+
+	wf_lock(&parent->lock);
+	if (s->is_linked) {
+		list_remove(s);
+		list_put(&parent->walked, s);
+	}
+	wf_unlock(&parent->lock);
+	if (!k->is_timer)
+		(void)wf_timer_disarm(&s->timer);			/* K7 */
+	wf_scope_unref(s);
+	k->at = parent;
+}
+
+/* K4-K7. Does a batch of work; true: there is no more. */
+static bool
+walk_some(struct walk *k, struct gqueue *ready)
+{
+	unsigned n = BATCH;
+
+	for (; n > 0; n--) {
+		struct weft_scope *s = k->at, *child = NULL;
+
+		wf_lock(&s->lock);
+		if (s != k->top)
+			wf_scope_mark_locked(s, s->parent->err, s->parent->cause);
+		n = end_waits_locked(s, n, ready);			/* K4 */
+		if (n > 0 && s->children != NULL)
+			child = ref(s->children);			/* K5 */
+		wf_unlock(&s->lock);
+		if (n == 0)
+			return false;
+		if (child != NULL) {
+			wf_scope_unref(s);
+			k->at = child;
+			WF_POINT("scope.descending");
+		} else if (s == k->top) {
+			return true;
+		} else {
+			ascend(k);
+		}
+	}
+	return false;
+}
+
+WF_PARKS void
+wf_scope_finish_cancel(struct weft_scope *s)
+{
+	struct walk k = {s, ref(s), false};
+	bool is_over;
+
+	do {
+		struct gqueue ready = {0};
+
+		is_over = walk_some(&k, &ready);
+		wf_ready_all(&ready);					/* K8 */
+		if (!is_over) {
+			WF_POINT("scope.batch");
+			wf_leave();
+			wf_enter();
+		}
+	} while (!is_over);
+	wf_scope_unref(k.at);
+	(void)wf_timer_disarm(&s->timer);				/* K7 */
+}
+
+WF_PARKS void
 wf_scope_cancel(struct weft_scope *s, int err, int cause)
 {
-	struct gqueue ready = {0};
-
 	wf_lock(&s->lock);
-	wf_scope_cancel_locked(s, err, cause, &ready);
-	wf_timer_disarm(&s->timer);
-	if (ready.head != NULL)
-		wf_ready_all(&ready);
+	wf_scope_mark_locked(s, err, cause);
+	wf_unlock(&s->lock);
+	wf_scope_finish_cancel(s);
 }
 
+/* K9: a batch, and again at the next look at the heap, until there is no more. */
 int64_t
 wf_scope_expire(struct wf_timer *t, int64_t now, struct gqueue *ready)
 {
 	struct weft_scope *s = wf_container_of(t, struct weft_scope, timer);
+	struct walk k = {s, ref(s), true};
+	bool is_over;
 
-	(void)now;
 	wf_lock(&s->lock);
-	wf_scope_cancel_locked(s, -ETIMEDOUT, -ETIMEDOUT, ready);
-	return INT64_MAX;
+	wf_scope_mark_locked(s, -ETIMEDOUT, -ETIMEDOUT);
+	wf_unlock(&s->lock);
+	is_over = walk_some(&k, ready);
+	wf_scope_unref(k.at);
+	return is_over ? INT64_MAX : now + 1;
 }
 
-void
+WF_API_PARKS void
 weft_scope_cancel(weft_scope *s, int cause)
 {
 	wf_enter();
 	wf_scope_need(s, "weft_scope_cancel");
+	if (wf_unlikely(cause > 0))
+		wf_panic("weft_scope_cancel: cause is %d, must be a negative errno or 0", cause);
 	/* Go: a nil cause means the error itself. */
 	wf_scope_cancel(s, -ECANCELED, cause != 0 ? cause : -ECANCELED);
 	wf_leave();

@@ -20,6 +20,22 @@ struct call {
 
 /* ---- Coming and going ---- */
 
+/* G5, under the lock: starters that wait go as far as the limit lets them. Each has its place. */
+static void
+admit_starters_locked(struct weft_scope *s, struct gqueue *ready)
+{
+	struct waiter *w;
+
+	while (s->ngoroutines < s->limit && scope_is_live_locked(s)
+	    && (w = waitq_take(&s->starters)) != NULL) {
+		if (!wf_claim(w, 0))
+			continue;
+		s->ngoroutines++;
+		w->n = 1;
+		gqueue_put(ready, w->g);
+	}
+}
+
 /* G4. One goroutine less, under the lock. After the unlock that follows, s may be freed. */
 static void
 one_less_locked(struct weft_scope *s, struct gqueue *ready)
@@ -27,7 +43,9 @@ one_less_locked(struct weft_scope *s, struct gqueue *ready)
 	struct waiter *w;
 
 	WF_CHECK(s->ngoroutines > 0);
-	if (--s->ngoroutines > 0)
+	s->ngoroutines--;
+	admit_starters_locked(s, ready);
+	if (s->ngoroutines > 0)
 		return;
 	while ((w = waitq_take(&s->waiters)) != NULL) {
 		if (!wf_claim(w, 0))
@@ -43,11 +61,7 @@ static void
 join(struct g *g, struct weft_scope *s)
 {
 	wf_lock(&s->lock);
-	g->scope_prev = NULL;
-	g->scope_next = s->goroutines;
-	if (g->scope_next != NULL)
-		g->scope_next->scope_prev = g;
-	s->goroutines = g;
+	wf_scope_list_put(&s->goroutines, g);
 	wf_unlock(&s->lock);
 }
 
@@ -59,13 +73,7 @@ wf_scope_leave(struct g *g)
 
 	WF_POINT("scope.leaving");
 	wf_lock(&s->lock);
-	if (g->scope_prev != NULL)
-		g->scope_prev->scope_next = g->scope_next;
-	else
-		s->goroutines = g->scope_next;
-	if (g->scope_next != NULL)
-		g->scope_next->scope_prev = g->scope_prev;
-	g->scope_next = g->scope_prev = NULL;
+	wf_scope_list_remove(g);
 	g->scope = NULL;
 	one_less_locked(s, &ready);
 	wf_unlock(&s->lock);
@@ -74,18 +82,15 @@ wf_scope_leave(struct g *g)
 }
 
 /* G3. A goroutine's function has failed. The first to do so speaks for all. */
-static void
+static WF_PARKS void
 fail(struct weft_scope *s, int result)
 {
-	struct gqueue ready = {0};
-
 	wf_lock(&s->lock);
 	if (s->result == 0)
 		s->result = result;
-	wf_scope_cancel_locked(s, -ECANCELED, result, &ready);
-	wf_timer_disarm(&s->timer);
-	if (ready.head != NULL)
-		wf_ready_all(&ready);
+	wf_scope_mark_locked(s, -ECANCELED, result);
+	wf_unlock(&s->lock);
+	wf_scope_finish_cancel(s);
 }
 
 /* The goroutine's function. Its end, by whatever way, is wf_scope_leave(), which the core calls. */
@@ -108,8 +113,41 @@ run(void *arg)
 	wf_leave();
 }
 
-int
-weft_scope_go(weft_scope *s, int (*fn)(void *), void *arg)
+/* G1: a place among the goroutines of s. 0, or why there is none. */
+static WF_PARKS int
+take_place(struct weft_scope *s, int64_t deadline)
+{
+	bool is_live, has_place;
+	struct waiter w;
+	int r;
+
+	wf_lock(&s->lock);
+	is_live = scope_is_live_locked(s);
+	has_place = is_live && s->ngoroutines < s->limit && s->starters.head == NULL;
+	if (has_place)
+		s->ngoroutines++;
+	r = is_live ? 0 : -ECANCELED;
+	if (is_live && !has_place)
+		r = wf_park_check(deadline, /* cancellable */ true);
+	if (has_place || r < 0) {
+		wf_unlock(&s->lock);
+		return r;
+	}
+	wf_waiter_init(&w, deadline, /* cancellable */ true);
+	waitq_put(&s->starters, &w);
+	r = wf_park_unlock(&s->lock, WAIT_SCOPE_GO, deadline, /* cancellable */ true);
+	if (r < 0) {
+		wf_lock(&s->lock);
+		waitq_remove(&s->starters, &w);
+		wf_unlock(&s->lock);
+		return r;
+	}
+	/* Told, because a cancelled scope may be gone. */
+	return w.n != 0 ? 0 : -ECANCELED;
+}
+
+static WF_PARKS int
+start(weft_scope *s, int (*fn)(void *), void *arg, int64_t deadline, uintptr_t caller_pc)
 {
 	struct call call = {fn, arg};
 	struct wf_go_args args = {
@@ -117,35 +155,70 @@ weft_scope_go(weft_scope *s, int (*fn)(void *), void *arg)
 		.scope = s,
 		.copy = &call,
 		.copy_size = sizeof(call),
-		.caller_pc = (uintptr_t)__builtin_return_address(0),
+		.caller_pc = caller_pc,
 	};
 	struct gqueue ready = {0};
 	int r;
 
-	wf_enter();
-	wf_scope_need(s, "weft_scope_go");
 	if (fn == NULL)
 		wf_fatal("go of nil func value");
-
-	wf_lock(&s->lock);						/* G1 */
-	if (!scope_is_live_locked(s)) {
-		wf_unlock(&s->lock);
-		wf_leave();
-		return -ECANCELED;
-	}
-	s->ngoroutines++;
-	wf_unlock(&s->lock);
-
+	r = take_place(s, deadline);					/* G1 */
+	if (r < 0)
+		return r;
 	r = wf_go(&args);
 	if (r < 0) {
 		wf_lock(&s->lock);
 		one_less_locked(s, &ready);
 		wf_unlock(&s->lock);
-		if (ready.head != NULL)
-			wf_ready_all(&ready);
+		wf_ready_all(&ready);
 	}
+	return r;
+}
+
+WF_API_PARKS int
+weft_scope_go(weft_scope *s, int (*fn)(void *), void *arg)
+{
+	int r;
+
+	wf_enter();
+	wf_scope_need(s, "weft_scope_go");
+	r = start(s, fn, arg, WEFT_FOREVER, (uintptr_t)__builtin_return_address(0));
 	wf_leave();
 	return r;
+}
+
+WF_API_PARKS int
+weft_scope_go_until(weft_scope *s, int (*fn)(void *), void *arg, int64_t deadline)
+{
+	int r;
+
+	wf_enter();
+	wf_scope_need(s, "weft_scope_go_until");
+	r = start(s, fn, arg, deadline, (uintptr_t)__builtin_return_address(0));
+	wf_leave();
+	return r;
+}
+
+WF_API_PARKS void
+weft_scope_set_limit(weft_scope *s, int64_t n)
+{
+	struct gqueue ready = {0};
+	uint64_t active;
+
+	wf_enter();
+	wf_scope_need(s, "weft_scope_set_limit");
+	wf_lock(&s->lock);
+	active = s->ngoroutines;
+	if (active == 0) {
+		s->limit = n < 0 ? UINT64_MAX : (uint64_t)n;
+		admit_starters_locked(s, &ready);
+	}
+	wf_unlock(&s->lock);
+	if (active != 0)
+		wf_panic("weft_scope_set_limit: modify limit while %llu goroutines in the scope "
+		    "are still active", (unsigned long long)active);
+	wf_ready_all(&ready);
+	wf_leave();
 }
 
 /* ---- Waiting ---- */

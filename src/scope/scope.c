@@ -22,7 +22,17 @@ wf_scope_need(const struct weft_scope *s, const char *function)
 
 /* ---- Life ---- */
 
-weft_scope *
+/* The parent may be cancelled just now, and its canceller have come by before there was a timer to
+ * take back (K7). */
+static void
+arm(struct weft_scope *s, int64_t deadline)
+{
+	wf_timer_arm(&s->timer, deadline);
+	if (wf_unlikely(wf_scope_is_cancelled(s)))
+		(void)wf_timer_disarm(&s->timer);
+}
+
+WF_API_PARKS weft_scope *
 weft_scope_new(weft_scope *parent, int64_t deadline)
 {
 	struct weft_scope *s = calloc(1, sizeof(*s));
@@ -36,6 +46,7 @@ weft_scope_new(weft_scope *parent, int64_t deadline)
 	s->parent = parent;
 	s->deadline = parent != NULL ? wf_min(deadline, parent->deadline) : deadline;
 	s->timer.fire = wf_scope_expire;
+	s->limit = UINT64_MAX;
 	if (parent != NULL) {
 		/* Relaxed: whoever passes the parent keeps it alive meanwhile. */
 		wf_add_relaxed(&parent->refs, 1u);
@@ -46,15 +57,14 @@ weft_scope_new(weft_scope *parent, int64_t deadline)
 		if (deadline <= wf_os_now())
 			wf_scope_cancel(s, -ETIMEDOUT, -ETIMEDOUT);
 		else if (!wf_scope_is_cancelled(s))
-			wf_timer_arm(&s->timer, deadline);
+			arm(s, deadline);
 	}
 	wf_leave();
 	return s;
 }
 
-/* One reference less to s; its last takes the one that s has to its parent along. */
-static void
-unref(struct weft_scope *s)
+void
+wf_scope_unref(struct weft_scope *s)
 {
 	while (s != NULL) {
 		struct weft_scope *parent = s->parent;
@@ -63,6 +73,7 @@ unref(struct weft_scope *s)
 		if (wf_sub_acqrel(&s->refs, 1u) != 1)			/* C3 */
 			return;
 		wf_scope_values_free(s);
+		weft_chan_unref(s->done);
 		free(s);
 		s = parent;
 	}
@@ -81,8 +92,7 @@ weft_scope_free(weft_scope *s)
 	wf_scope_wait(s, WEFT_FOREVER, /* cancellable */ false);	/* F2 */
 	wf_scope_unlink(s);						/* F3 */
 	wf_leave();
-	weft_chan_unref(s->done);
-	unref(s);
+	wf_scope_unref(s);
 }
 
 /* ---- Questions ---- */
@@ -151,10 +161,10 @@ weft_scope_done(weft_scope *s)
 	wf_enter();
 	wf_lock(&s->lock);
 	if (s->done == NULL) {
-		struct gqueue nobody = {0};
+		struct waitq nobody = {0};
 
 		if (!scope_is_live_locked(s))
-			wf_chan_close_collect(spare, &nobody);
+			(void)wf_chan_close_take(spare, &nobody, &nobody);
 		s->done = spare;
 		spare = NULL;
 	}

@@ -23,7 +23,7 @@
  */
 enum scope_state {
 	SCOPE_LIVE,
-	SCOPE_CANCELLING,	/* waits end from here on; only its canceller has the lock */
+	SCOPE_CANCELLING,	/* waits end from here on; its canceller has the lock */
 	SCOPE_SETTLED,		/* err and cause are final, done is closed */
 };
 
@@ -45,17 +45,23 @@ struct weft_scope {
 	bool is_linked;			/* p  stands among its parent's children */
 
 	struct weft_scope *parent;	/* c  or NULL: the root */
-	struct weft_scope *children;	/* l  newest first */
-	struct weft_scope *next, *prev;	/* p  siblings */
+	struct weft_scope *children;	/* l  newest first; once cancelled, those to walk yet */
+	struct weft_scope *walked;	/* l  children that are cancelled with all below them */
+	struct weft_scope *next;	/* p  sibling */
+	struct weft_scope **at;		/* p  what points at it on its list */
 
-	struct g *goroutines;		/* l  those that have begun: their waits can be cancelled */
-	uint64_t ngoroutines;		/* l  started and not ended; more than are on the list */
+	struct g *goroutines;		/* l  those that have begun; once cancelled, the same */
+	struct g *told;			/* l  those whose wait, if any, a cancellation has ended */
+	uint64_t ngoroutines;		/* l  started and not ended; more than are on the lists */
+	uint64_t limit;			/* l  of ngoroutines; UINT64_MAX: none */
+	struct waitq starters;		/* l  for ngoroutines to be below limit */
 	struct waitq waiters;		/* l  for ngoroutines to be 0 */
 	int result;			/* l  the first non-zero one of a goroutine */
 
 	int err;			/* l  until settled, then constant */
 	int cause;			/* l  the same */
 	weft_chan *done;		/* l  or NULL: nobody has asked for it yet */
+	struct waitq done_taken;	/* l  who waited on done when it was closed: the same */
 
 	int64_t deadline;		/* c  its own or an ancestor's, whichever is earlier */
 	struct wf_timer timer;		/* x  armed in weft_scope_new() for its own deadline */
@@ -78,6 +84,28 @@ scope_is_live_locked(const struct weft_scope *s)
 	return wf_load_relaxed(&s->base.cancelled) == SCOPE_LIVE;	/* written under our lock */
 }
 
+/* ---- Lists of goroutines, under the lock ---- */
+
+static inline void
+wf_scope_list_put(struct g **list, struct g *g)
+{
+	g->scope_next = *list;
+	if (g->scope_next != NULL)
+		g->scope_next->scope_at = &g->scope_next;
+	g->scope_at = list;
+	*list = g;
+}
+
+static inline void
+wf_scope_list_remove(struct g *g)
+{
+	*g->scope_at = g->scope_next;
+	if (g->scope_next != NULL)
+		g->scope_next->scope_at = g->scope_at;
+	g->scope_next = NULL;
+	g->scope_at = NULL;
+}
+
 /* Panics for the root where a scope is needed. Inside the runtime. */
 void wf_scope_need(const struct weft_scope *s, const char *function);
 
@@ -87,17 +115,23 @@ void wf_scope_need(const struct weft_scope *s, const char *function);
 void wf_scope_link(struct weft_scope *s);
 void wf_scope_unlink(struct weft_scope *s);
 
-/*
- * Cancels s and all below, with the lock of s held, which it drops. Goroutines to wake are
- * appended to ready. May be called under the lock of a timer heap.
- */
-void wf_scope_cancel_locked(struct weft_scope *s, int err, int cause, struct gqueue *ready);
+/* K1-K3 for s alone, unless it is cancelled already. Under the lock of s, and any others above. */
+void wf_scope_mark_locked(struct weft_scope *s, int err, int cause);
 
-/* The same without the lock; wakes, and takes the scope's own timer back. */
-void wf_scope_cancel(struct weft_scope *s, int err, int cause);
+/* K4-K9, for s, which is marked. When it returns all waits in s and below have been ended. No lock
+ * may be held. */
+WF_PARKS void wf_scope_finish_cancel(struct weft_scope *s);
+
+/* Both. */
+WF_PARKS void wf_scope_cancel(struct weft_scope *s, int err, int cause);
 
 /* struct wf_timer.fire of a scope's deadline. */
 int64_t wf_scope_expire(struct wf_timer *t, int64_t now, struct gqueue *ready);
+
+/* ---- scope.c ---- */
+
+/* One reference less; the last frees s. The reference of s to its parent goes with it. */
+void wf_scope_unref(struct weft_scope *s);
 
 /* ---- group.c ---- */
 

@@ -177,3 +177,21 @@ TEST(a_foreign_thread_can_cancel)
 	expect_cancelled(s, -EINTR);
 	weft_scope_free(s);
 }
+
+static void
+cancel_with(void *cause)
+{
+	weft_scope *s = scope_make(NULL);
+
+	weft_scope_cancel(s, (int)(intptr_t)cause);
+}
+
+/* errno itself instead of its negative would be told to everybody below as a success. */
+TEST(a_positive_cause_panics)
+{
+	char msg[128] = "";
+
+	EXPECT_EQ(weft_try(cancel_with, (void *)(intptr_t)EIO, msg, sizeof(msg)), 1);
+	EXPECT_STR(msg, "weft_scope_cancel: cause is 5, must be a negative errno or 0");
+	EXPECT_EQ(weft_try(cancel_with, (void *)(intptr_t)-EIO, msg, sizeof(msg)), 0);
+}

@@ -10,6 +10,7 @@ struct waits {
 	weft_chan *full;	/* nobody receives */
 	weft_mutex mutex;
 	weft_cond cond;
+	weft_event event;
 	weft_waitgroup group;
 	weft_sem sem;
 	weft_scope *busy;
@@ -58,6 +59,26 @@ static int
 wait_select_none(struct waits *w)
 {
 	return weft_select(NULL, 0, w->deadline);
+}
+
+static int
+wait_event(struct waits *w)
+{
+	return weft_event_wait(&w->event, w->deadline);
+}
+
+static int
+wait_select_event(struct waits *w)
+{
+	weft_case cases[] = { WEFT_RECV(w->empty, NULL), WEFT_WAIT(&w->event) };
+
+	return weft_select(cases, 2, w->deadline);
+}
+
+static int
+wait_place(struct waits *w)
+{
+	return weft_scope_go_until(w->busy, wait_for_close, NULL, w->deadline);
 }
 
 static int
@@ -112,7 +133,7 @@ wait_poll(struct waits *w)
 
 static const wait_fn all_waits[] = { wait_recv, wait_send, wait_recv_nil, wait_send_nil,
 	wait_select, wait_select_none, wait_sleep, wait_cond, wait_group, wait_sem, wait_scope,
-	wait_read, wait_poll };
+	wait_event, wait_select_event, wait_place, wait_read, wait_poll };
 
 struct one_wait {
 	struct waits *w;
@@ -151,6 +172,7 @@ waits_end(int64_t deadline, bool settle)
 	weft_waitgroup_add(&w.group, 1);
 	weft_sem_init(&w.sem, 1);
 	w.busy = scope_make(NULL);
+	weft_scope_set_limit(w.busy, 1);
 	scope_go(w.busy, wait_for_close, gate);
 	EXPECT_EQ(pipe(w.pipe), 0);
 
@@ -173,6 +195,7 @@ waits_end(int64_t deadline, bool settle)
 	EXPECT_EQ(weft_chan_recv(w.full, NULL, WEFT_NOW), 1);
 	EXPECT_EQ(weft_chan_recv(w.full, NULL, WEFT_NOW), -ETIMEDOUT);
 	EXPECT(weft_sem_tryacquire(&w.sem, 1));
+	EXPECT(weft_event_set(&w.event));
 	EXPECT(weft_mutex_trylock(&w.mutex));
 	weft_mutex_unlock(&w.mutex);
 	weft_waitgroup_done(&w.group);

@@ -1,5 +1,6 @@
 /*
- * The windows of scope/README.md, held open: the middle of K1-K4, and the way into G4.
+ * The windows of scope/README.md, held open: the middle of K1-K3, a walk between batches and on its
+ * way down, and the way into G4.
  */
 #include "scope/scope.h"
 
@@ -201,4 +202,95 @@ TEST(free_waits_for_a_goroutine_on_its_way_out)
 	hold_release("scope.leaving");
 	EXPECT_EQ(pthread_join(thread, NULL), 0);
 	EXPECT_EQ(atomic_load(&l.ended), 1);
+}
+
+/* ---- Between two batches of a walk (K4, K8) ---- */
+
+enum { CROWD = 2500 };		/* more than two batches */
+
+static _Atomic int crowd_waits, crowd_ended;
+
+static int
+wait_in_crowd(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&crowd_waits, 1);
+	EXPECT_EQ(weft_chan_recv(NULL, NULL, WEFT_FOREVER), -ECANCELED);
+	atomic_fetch_add(&crowd_ended, 1);
+	return 0;
+}
+
+/*
+ * A canceller that has done a part of a crowd and stands still there, preempted say, keeps nobody
+ * from the scope; and a second one finishes what it has left, or its promise would be broken.
+ */
+TEST(a_canceller_between_batches_keeps_nobody_out)
+{
+	struct look l = { .s = scope_make(NULL) };
+	weft_scope *below = scope_make(l.s);
+	pthread_t canceller;
+
+	weft_gomaxprocs(4);
+	for (int i = 0; i < CROWD; i++)
+		EXPECT_EQ(weft_scope_go(i % 2 != 0 ? l.s : below, wait_in_crowd, NULL), 0);
+	while (atomic_load(&crowd_waits) < CROWD)
+		weft_yield();
+	hold_at("scope.batch");
+	EXPECT_EQ(pthread_create(&canceller, NULL, cancel_it, &l), 0);
+	hold_await("scope.batch");
+	EXPECT_EQ(weft_scope_err(l.s), -ECANCELED);
+	EXPECT_EQ(weft_scope_err(below), 0);
+	EXPECT_EQ(weft_scope_set(l.s, &l, NULL), 0);
+	EXPECT_EQ(weft_scope_go(l.s, return_at_once, NULL), -ECANCELED);
+	/* Those of the first batch run; those of the next ones still wait. */
+	while (atomic_load(&crowd_ended) < 1000)
+		weft_yield();
+	pause_ms(5);
+	EXPECT_EQ(atomic_load(&crowd_ended), 1000);
+	weft_scope_cancel(l.s, -EPIPE);
+	EXPECT_EQ(weft_scope_err(below), -ECANCELED);
+	EXPECT_EQ(weft_scope_cause(below), -EIO);
+	EXPECT_EQ(weft_scope_wait(below, WEFT_FOREVER), 0);
+	EXPECT_EQ(weft_scope_wait(l.s, WEFT_FOREVER), 0);
+	EXPECT_EQ(atomic_load(&crowd_ended), CROWD);
+	hold_release("scope.batch");
+	EXPECT_EQ(pthread_join(canceller, NULL), 0);
+	weft_scope_free(below);
+	weft_scope_free(l.s);
+}
+
+/* ---- On the way down (K5) ---- */
+
+/* A child that is freed when a canceller has just set out for it: the walk must not meet freed
+ * memory, and must find its way back. */
+TEST(a_child_is_freed_while_a_canceller_is_on_its_way_there)
+{
+	struct look l = { .s = scope_make(NULL) };
+	weft_scope *child = scope_make(l.s), *grandchild = scope_make(child);
+	weft_scope *other = scope_make(l.s);
+	pthread_t canceller;
+
+	hold_at("scope.descending");
+	EXPECT_EQ(pthread_create(&canceller, NULL, cancel_it, &l), 0);
+	hold_await("scope.descending");
+	weft_scope_free(other);
+	weft_scope_free(grandchild);
+	weft_scope_free(child);
+	hold_release("scope.descending");
+	EXPECT_EQ(pthread_join(canceller, NULL), 0);
+	weft_scope_free(l.s);
+}
+
+/* The timer of a scope below goes with the cancellation: a server with long deadlines and short
+ * requests would else keep a heap full of dead ones. (K7) */
+TEST(a_cancellation_takes_the_timers_below_back)
+{
+	weft_scope *s = scope_make(NULL);
+	weft_scope *below = weft_scope_new(s, weft_in(INT64_C(3600000000000)));
+
+	EXPECT(wf_load_relaxed(&below->timer.home) != NULL);
+	weft_scope_cancel(s, -EIO);
+	EXPECT(wf_load_relaxed(&below->timer.home) == NULL);
+	weft_scope_free(below);
+	weft_scope_free(s);
 }
