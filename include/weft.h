@@ -19,6 +19,7 @@
 #include <weft/panic.h>
 #include <weft/io.h>
 #include <weft/process.h>
+#include <weft/signal.h>
 #include <weft/debug.h>
 
 #endif /* WEFT_H */

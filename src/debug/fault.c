@@ -207,6 +207,12 @@ on_signal(int sig, siginfo_t *info, void *uctx)
 	wf_os_exit(2);
 }
 
+bool
+wf_crash_owns(const struct sigaction *sa)
+{
+	return (sa->sa_flags & SA_SIGINFO) && sa->sa_sigaction == on_signal;
+}
+
 /*
  * Has the program no use of its own for sig? An ignored SIGQUIT is free, as in Go: shells ignore it
  * for what a script starts with &, and nobody meant to go without the dump.

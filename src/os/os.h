@@ -108,6 +108,9 @@ typedef void (*wf_os_sigfn)(int, siginfo_t *, void *);
 /* Installs fn with SA_ONSTACK|SA_SIGINFO|SA_RESTART|SA_NODEFER (so that a fault in a handler is
  * handled too); the one before goes to ret_old if not NULL. */
 int wf_os_sigaction(int sig, wf_os_sigfn fn, struct sigaction *ret_old);
+/* The same, but fn is not entered again for sig while it runs: for signals that come in storms. */
+int wf_os_sigaction_deferred(int sig, wf_os_sigfn fn);
+int wf_os_sigaction_ignore(int sig);
 int wf_os_sigaction_get(int sig, struct sigaction *ret);
 int wf_os_sigaction_restore(int sig, const struct sigaction *old);
 /*
@@ -119,6 +122,10 @@ void wf_os_sigaltstack_free(void *stack, size_t bytes);
 /* What a handler's third argument says of the interrupted code: its registers in DWARF's order
  * (at most n; 0 where not known) go to v, its pc is returned. */
 uintptr_t wf_os_sigregs(const void *uctx, uintptr_t *v, size_t n);
+/* Adds one to an eventfd. For handlers: whatever they interrupt finds its errno unchanged. */
+void wf_os_eventfd_ring(int fd);
+/* Sends sig to this process. */
+void wf_os_kill_self(int sig);
 /* Delivers sig to the calling thread with its default action. */
 void wf_os_raise_default(int sig);
 __attribute__((noreturn)) void wf_os_pause_forever(void);

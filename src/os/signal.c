@@ -11,16 +11,38 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-int
-wf_os_sigaction(int sig, wf_os_sigfn fn, struct sigaction *ret_old)
+static int
+install(int sig, wf_os_sigfn fn, int flags, struct sigaction *ret_old)
 {
 	struct sigaction sa;
 
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = fn;
-	sa.sa_flags = SA_ONSTACK | SA_SIGINFO | SA_RESTART | SA_NODEFER;
+	sa.sa_flags = SA_ONSTACK | SA_SIGINFO | SA_RESTART | flags;
 	sigemptyset(&sa.sa_mask);
 	return sigaction(sig, &sa, ret_old) == 0 ? 0 : -errno;
+}
+
+int
+wf_os_sigaction(int sig, wf_os_sigfn fn, struct sigaction *ret_old)
+{
+	return install(sig, fn, SA_NODEFER, ret_old);
+}
+
+int
+wf_os_sigaction_deferred(int sig, wf_os_sigfn fn)
+{
+	return install(sig, fn, 0, NULL);
+}
+
+int
+wf_os_sigaction_ignore(int sig)
+{
+	struct sigaction sa;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = SIG_IGN;
+	return sigaction(sig, &sa, NULL) == 0 ? 0 : -errno;
 }
 
 int
@@ -102,6 +124,24 @@ wf_os_sigregs(const void *uctx, uintptr_t *v, size_t n)
 		v[32] = (uintptr_t)u->uc_mcontext.pc;
 	return (uintptr_t)u->uc_mcontext.pc;
 #endif
+}
+
+void
+wf_os_eventfd_ring(int fd)
+{
+	static const uint64_t one = 1;
+	int error = errno;
+
+	/* Fails only when it is rung already. */
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		continue;
+	errno = error;
+}
+
+void
+wf_os_kill_self(int sig)
+{
+	(void)kill(getpid(), sig);
 }
 
 void

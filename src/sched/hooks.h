@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include "base/compiler.h"
 
+struct sigaction;
+
 /* WEFT_DEBUG, parsed. Zero is what an empty variable gives. Constant after boot. */
 struct wf_debug {
 	int64_t schedtrace_ms;	/* print a line every so often; 0 = never */
@@ -24,6 +26,9 @@ void wf_debug_parse(const char *text, struct wf_debug *ret);
 
 /* Installs the handlers of fatal signals. Once, at boot; d lives on. */
 void wf_crash_init(const struct wf_debug *d);
+
+/* Is it one of those handlers? */
+bool wf_crash_owns(const struct sigaction *sa);
 
 /* The lines of WEFT_DEBUG=schedtrace, to stderr. Under sched.lock. */
 void wf_schedtrace_print(int64_t ms_since_start, bool detail);
