@@ -30,6 +30,17 @@ WEFT_API void weft_dump(int fd);
  */
 WEFT_API int weft_dump_blocked(int fd, int64_t ns);
 
+/**
+ * weft_set_crash_output - write the report of a crash to @fd as well
+ *
+ * What a panic that nobody recovers, a fatal error, or a signal that ends the process says on
+ * stderr goes to @fd too, from now on; @fd is duplicated, and may be closed. -1 ends that. Go:
+ * debug.SetCrashOutput.
+ *
+ * Returns 0 or a negative errno: -EBADF, -EMFILE.
+ */
+WEFT_API int weft_set_crash_output(int fd);
+
 /** weft_version - WEFT_VERSION of the library that runs. */
 WEFT_API const char *weft_version(void);
 

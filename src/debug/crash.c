@@ -7,6 +7,7 @@
  */
 #include "debug/crash.h"
 
+#include <weft/debug.h>
 #include "base/assert.h"
 #include "os/os.h"
 
@@ -28,6 +29,27 @@ static struct {
 	bool wants_core;	/* constant after boot */
 } crash;
 
+/* A duplicate of what weft_set_crash_output() was given; -1: nothing. Nothing else hangs on it. */
+static _Atomic int crash_output = -1;
+
+/* A line to all that get the report. */
+static void
+say(const char *text, size_t n)
+{
+	int copy = wf_load_relaxed(&crash_output);
+
+	(void)wf_os_write(STDERR, text, n);
+	if (copy >= 0)
+		(void)wf_os_write(copy, text, n);
+}
+
+static void
+open_dump(struct dump *d)
+{
+	wf_dump_init(d, STDERR);
+	d->out.copy_fd = wf_load_relaxed(&crash_output);
+}
+
 /* A crash in the report of a crash: less and less is tried. */
 static WF_NORETURN void
 crash_again(void)
@@ -42,18 +64,18 @@ crash_again(void)
 
 	crash.depth++;
 	if (crash.depth == 2) {
-		(void)wf_os_write(STDERR, first, sizeof(first) - 1);
+		say(first, sizeof(first) - 1);
 		wf_ctx_here(&here);
 		g = wf_dump_current(here.sp);
 		is_known = wf_dump_bounds(g, here.sp, &lo, &hi);
-		wf_dump_init(d, STDERR);
+		open_dump(d);
 		wf_unwind_ctx(&d->u, &here, lo, hi, is_known);
 		wf_dump_stack(d, HIDE_NOTHING, 0, false);
 		wf_dump_fini(d);
 		wf_os_exit(3);
 	}
 	if (crash.depth == 3) {
-		(void)wf_os_write(STDERR, second, sizeof(second) - 1);
+		say(second, sizeof(second) - 1);
 		wf_os_exit(4);
 	}
 	wf_os_exit(5);
@@ -66,7 +88,7 @@ wf_crash_begin(void)
 
 	if (wf_cas_relaxed(&crash.reporter, &none, tid)) {		/* K1 */
 		crash.depth = 1;
-		wf_dump_init(&crash.dump, STDERR);
+		open_dump(&crash.dump);
 		return &crash.dump;
 	}
 	if (none == tid)
@@ -171,4 +193,17 @@ wf_crash_init(const struct wf_debug *d)
 	crash.wants_core = d->crash;
 	(void)atexit(wait_for_report);
 	wf_fault_init();
+}
+
+int
+weft_set_crash_output(int fd)
+{
+	int copy = fd < 0 ? -1 : wf_os_dup(fd), old;
+
+	if (fd >= 0 && copy < 0)
+		return copy;
+	old = wf_xchg_relaxed(&crash_output, copy);
+	if (old >= 0)
+		(void)wf_os_close(old);
+	return 0;
 }

@@ -18,23 +18,33 @@ wf_out_init(struct wf_out *o, int fd)
 	o->fd = fd;
 	o->n = 0;
 	o->is_broken = false;
+	o->copy_fd = -1;
+}
+
+/* False: it can't be had out. */
+static bool
+write_all(int fd, const char *buf, size_t n)
+{
+	while (n > 0) {
+		ssize_t r = wf_os_write(fd, buf, n);
+
+		if (r == -EAGAIN && wf_os_poll_wait(fd, POLLOUT, STUCK_MS) > 0)
+			continue;
+		if (r <= 0)
+			return false;
+		buf += r;
+		n -= (size_t)r;
+	}
+	return true;
 }
 
 void
 wf_out_flush(struct wf_out *o)
 {
-	size_t done = 0;
-
-	while (done < o->n && !o->is_broken) {
-		ssize_t r = wf_os_write(o->fd, o->buf + done, o->n - done);
-
-		if (r > 0)
-			done += (size_t)r;
-		else if (r == -EAGAIN)
-			o->is_broken = wf_os_poll_wait(o->fd, POLLOUT, STUCK_MS) <= 0;
-		else
-			o->is_broken = true;
-	}
+	if (!o->is_broken)
+		o->is_broken = !write_all(o->fd, o->buf, o->n);
+	if (o->copy_fd >= 0 && !write_all(o->copy_fd, o->buf, o->n))
+		o->copy_fd = -1;
 	o->n = 0;
 }
 

@@ -10,6 +10,7 @@ struct wf_out {			/* owned by one thread at a time */
 	int fd;
 	size_t n;		/* bytes in buf, not yet written */
 	bool is_broken;		/* a write failed: what follows is dropped */
+	int copy_fd;		/* gets all of it too; -1: none */
 	char buf[2048];
 };
 

@@ -259,6 +259,14 @@ wf_os_pipe_size(int fd, int bytes)
 }
 
 int
+wf_os_dup(int fd)
+{
+	int r = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	return r >= 0 ? r : -errno;
+}
+
+int
 wf_os_close(int fd)
 {
 	/* Linux has given the number back even when it reports a signal: never again. */
@@ -274,9 +282,7 @@ wf_os_above_stdio(int fd)
 
 	if (fd > STDERR_FILENO)
 		return fd;
-	r = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	if (r < 0)
-		r = -errno;
+	r = wf_os_dup(fd);
 	(void)close(fd);
 	return r;
 }

@@ -181,6 +181,8 @@ int wf_os_pipe(int ret[2]);
 /* How much it holds from now on, or -errno (-EPERM: more than the user may have). */
 int wf_os_pipe_size(int fd, int bytes);
 int wf_os_close(int fd);
+/* Another number for the same open file, close-on-exec. */
+int wf_os_dup(int fd);
 /*
  * fd, or if it has the number of a standard stream, because the program has closed that, a copy of
  * it that has not, and fd is closed. Close-on-exec.

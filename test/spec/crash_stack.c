@@ -135,6 +135,7 @@ TEST(frames_of_every_size_on_a_small_stack)
 	every_size("WEFT_STACK=64K");
 }
 
+/* SCENARIOS 108: both ends are shown. */
 TEST(deep_stacks_are_elided_in_the_middle)
 {
 	static const char *const env[] = {"WEFT_STACK=4M", NULL};

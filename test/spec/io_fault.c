@@ -374,6 +374,7 @@ first_use(void *unused)
 		EXPECT_EQ(pthread_join(t[i], NULL), 0);
 }
 
+/* SCENARIOS 307. */
 TEST(the_first_use_of_all_may_be_from_many_threads)
 {
 	for (int i = 0; i < 20; i++) {

@@ -87,6 +87,7 @@ leave_with_a_try_in_a_defer(void *arg)
 	weft_goexit();
 }
 
+/* SCENARIOS 105: recover in a deferred call returns nothing. */
 TEST(a_deferred_call_of_goexit_finds_no_panic)
 {
 	run(leave_with_a_try_in_a_defer);

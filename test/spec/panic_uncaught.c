@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,7 +246,7 @@ named(void *arg)
 	weft_sleep(WEFT_FOREVER);
 }
 
-/* Header as scripts expect it, whatever the name holds. SCENARIOS 114. */
+/* Header as scripts expect it, whatever the name holds. SCENARIOS 114, 115. */
 TEST(name_and_parent)
 {
 	struct child_result r = child_run(named, NULL);
@@ -255,6 +256,46 @@ TEST(name_and_parent)
 	EXPECT(head != NULL);
 	EXPECT(strstr(head, " \"the ?mill??\" [running]:\n") != NULL);
 	EXPECT_CONTAINS(r.err, "\ncreated by named in goroutine 1\n\t/");
+	child_result_free(&r);
+}
+
+/* SCENARIOS 117: a supervisor gets the report by a pipe of its own, whatever became of stderr. */
+static void
+panic_with_a_copy(void *arg)
+{
+	int fds[2];
+
+	(void)arg;
+	EXPECT_EQ(weft_set_crash_output(99999), -EBADF);
+	EXPECT_EQ(pipe(fds), 0);
+	EXPECT_EQ(weft_set_crash_output(fds[1]), 0);	/* replaced by the next */
+	EXPECT_EQ(weft_set_crash_output(1), 0);
+	close(fds[1]);
+	EXPECT_EQ(read(fds[0], fds, 1), 0);		/* and its duplicate is closed */
+	weft_panic("heard twice");
+}
+
+static void
+panic_without_a_copy(void *arg)
+{
+	(void)arg;
+	EXPECT_EQ(weft_set_crash_output(1), 0);
+	EXPECT_EQ(weft_set_crash_output(-1), 0);
+	weft_panic("heard once");
+}
+
+TEST(the_report_goes_to_a_descriptor_too)
+{
+	struct child_result r = child_run(panic_with_a_copy, NULL);
+
+	EXPECT_EQ(r.status, 2);
+	EXPECT_CONTAINS(r.out, "panic: heard twice\n\ngoroutine 1 [running]:");
+	EXPECT_CONTAINS(r.out, "panic_with_a_copy(...)");
+	EXPECT_STR(r.out, r.err);
+	child_result_free(&r);
+	r = child_run(panic_without_a_copy, NULL);
+	EXPECT_CONTAINS(r.err, "panic: heard once");
+	EXPECT_STR(r.out, "");
 	child_result_free(&r);
 }
 

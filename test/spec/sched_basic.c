@@ -223,8 +223,8 @@ vm(const char *what)
 }
 
 /*
- * Memory of finished goroutines goes back to the system: a burst must not be paid for ever
- * (W17).
+ * SCENARIOS 75: memory of finished goroutines goes back to the system: a burst must not be paid for
+ * ever (W17).
  */
 TEST(memory_of_a_burst_is_given_back)
 {

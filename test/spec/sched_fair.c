@@ -2,6 +2,8 @@
  * Fairness and promptness: timers beside floods, new work beside sleeping threads, locked and
  * ordinary goroutines together, signals, and a deadlock detector that keeps quiet. Numbers are
  * those of SCENARIOS. Bounds are wide: they tell starvation from a busy machine, no more.
+ *
+ * ctest: timeout=180
  */
 #define _GNU_SOURCE
 #include <weft.h>
@@ -121,7 +123,7 @@ lock_and_block(void *arg)
 
 TEST(many_goroutines_lock_threads_at_once)
 {
-	for (int round = 0; round < 10; round++) {
+	for (int round = 0; round < 100 / test_scale(); round++) {
 		atomic_store(&count, 0);
 		for (int i = 0; i < 20; i++)
 			weft_go(lock_and_block, NULL);
@@ -355,7 +357,7 @@ reset_timers(void *arg)
 
 TEST(resets_do_not_starve_a_ticker)
 {
-	int n = 2000 / test_scale() / test_scale();
+	int n = 4000 / test_scale() / test_scale();
 	weft_timer *tick;
 	int64_t v;
 
@@ -370,41 +372,76 @@ TEST(resets_do_not_starve_a_ticker)
 }
 
 /*
- * SCENARIOS 98, 302; catalogue 23: random waits of every kind, timers and poller among them,
- * with as few goroutines as possible, so that the program is nearly dead all the time. The
+ * SCENARIOS 98, 302; catalogue 23: a million random waits of every kind, timers and poller among
+ * them, with as few goroutines as possible, so that the program is nearly dead all the time. The
  * deadlock detector must keep quiet.
  */
 struct steps {
 	uint64_t seed;
 	int fd;
 	weft_chan *c;
+	weft_mutex *mutex;
 };
+
+static void
+yield_once(void *arg)
+{
+	(void)arg;
+	weft_yield();
+}
+
+static void
+random_wait(struct steps *s)
+{
+	char c;
+
+	switch (test_rand(&s->seed) % 5) {
+	case 0:
+		weft_sleep((int64_t)(test_rand(&s->seed) % 20000));
+		break;
+	case 1:
+		(void)weft_read(s->fd, &c, 1, weft_in((int64_t)(test_rand(&s->seed) % 20000)));
+		break;
+	case 2:
+		(void)weft_write(s->fd, "x", 1, weft_in(MS));
+		break;
+	case 3:
+		(void)weft_chan_recv(s->c, &c, weft_in((int64_t)(test_rand(&s->seed) % 20000)));
+		break;
+	default:
+		(void)weft_chan_send(s->c, "y", WEFT_NOW);
+		weft_yield();
+		break;
+	}
+}
 
 static void
 random_steps(void *arg)
 {
 	struct steps *s = arg;
-	char c;
+	weft_waitgroup some = { 0 };
 
-	for (long i = 0; i < 20000 / test_scale(); i++)
-		switch (test_rand(&s->seed) % 5) {
-		case 0:
+	for (long i = 0; i < 250000 / test_scale() / test_scale(); i++)
+		switch (test_rand(&s->seed) % 64) {
+		case 60:
+			weft_lock_thread();
 			weft_sleep((int64_t)(test_rand(&s->seed) % 20000));
+			weft_unlock_thread();
 			break;
-		case 1:
-			(void)weft_read(s->fd, &c, 1,
-			    weft_in((int64_t)(test_rand(&s->seed) % 20000)));
+		case 61:
+			(void)weft_waitgroup_go(&some, yield_once, NULL);
+			EXPECT_EQ(weft_waitgroup_wait(&some, WEFT_FOREVER), 0);
 			break;
-		case 2:
-			(void)weft_write(s->fd, "x", 1, weft_in(MS));
+		case 62:
+			weft_mutex_lock(s->mutex);
+			weft_yield();
+			weft_mutex_unlock(s->mutex);
 			break;
-		case 3:
-			(void)weft_chan_recv(s->c, &c,
-			    weft_in((int64_t)(test_rand(&s->seed) % 20000)));
+		case 63:
+			usleep((useconds_t)(test_rand(&s->seed) % 100));
 			break;
 		default:
-			(void)weft_chan_send(s->c, "y", WEFT_NOW);
-			weft_yield();
+			random_wait(s);
 			break;
 		}
 	atomic_fetch_add(&count, 1);
@@ -414,12 +451,13 @@ TEST(the_deadlock_detector_keeps_quiet)
 {
 	uint64_t seed = test_seed();
 	weft_chan *c = weft_chan_new(1, 1);
+	weft_mutex mutex = { 0 };
 	struct steps a, b;
 	int fds[2];
 
 	EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	a = (struct steps){ test_rand(&seed), fds[0], c };
-	b = (struct steps){ test_rand(&seed), fds[1], c };
+	a = (struct steps){ test_rand(&seed), fds[0], c, &mutex };
+	b = (struct steps){ test_rand(&seed), fds[1], c, &mutex };
 	for (int procs = 1; procs <= 2; procs++) {
 		weft_waitgroup done = { 0 };
 

@@ -133,7 +133,7 @@ TEST(raw_blocking_calls_stop_nobody)
 	EXPECT_EQ(flock(fd, LOCK_EX), 0);
 	pthread_mutex_lock(&foreign_mutex);
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 25; i++) {
 		weft_go(in_usleep, NULL);
 		weft_go(in_read, NULL);
 		weft_go(in_flock, NULL);
@@ -143,10 +143,10 @@ TEST(raw_blocking_calls_stop_nobody)
 	EXPECT_EQ(atomic_load(&count), 0);
 
 	atomic_store(&stop, true);
-	EXPECT_EQ(write(pipe_fds[1], "xyz", 3), 3);
+	EXPECT_EQ(write(pipe_fds[1], "twenty-five bytes go here", 25), 25);
 	close(fd);
 	pthread_mutex_unlock(&foreign_mutex);
-	wait_for(12);
+	wait_for(100);
 	unlink(lock_path);
 }
 
@@ -570,6 +570,36 @@ TEST(an_idle_process_does_nothing)
 	/* The watcher's own sleep is one switch. */
 	if (n > 3)
 		FAIL("%ld switches in 1.5 s of idleness", n);
+}
+
+/*
+ * SCENARIOS 94: exec in the midst of detaches. In Go a signal that is on its way to preempt a
+ * thread once killed the new program; weft sends none, and leaves no mask or timer behind.
+ */
+static void
+exec_amid_detaches(void *arg)
+{
+	static long n[4];
+	char name[] = "true", *argv[] = { name, NULL };
+
+	(void)arg;
+	weft_gomaxprocs(2);
+	for (int i = 0; i < 4; i++)
+		weft_go(hog, &n[i]);
+	weft_sleep(5 * MS);
+	execv("/bin/true", argv);
+	_exit(9);
+}
+
+TEST(exec_amid_detaches_is_clean)
+{
+	for (int i = 0; i < 20; i++) {
+		struct child_result r = child_run(exec_amid_detaches, NULL);
+
+		EXPECT_EQ(r.signal, 0);
+		EXPECT_EQ(r.status, 0);
+		child_result_free(&r);
+	}
 }
 
 /*

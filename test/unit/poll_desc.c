@@ -90,7 +90,7 @@ TEST(too_many_operations_panic)
 	child_result_free(&r);
 }
 
-/* A stale event, of the descriptor that had the number before, changes nothing. */
+/* SCENARIOS 305. A stale event, of the descriptor that had the number before, changes nothing. */
 TEST(events_of_another_generation_are_dropped)
 {
 	struct gqueue ready = {0};

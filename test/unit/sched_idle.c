@@ -2,6 +2,8 @@
  * The idle protocol (src/sched/README.md, "Going idle, and being woken"): we do not hope to hit its
  * windows, we stop a thread inside each and bring work just then. A wake-up lost there shows in
  * programs as a hang, or as one core doing the work of two.
+ *
+ * ctest: timeout=240
  */
 #include <weft.h>
 #include "sched/sched.h"
@@ -148,7 +150,7 @@ TEST(two_submitters_and_one_idle_p_lose_nothing)
 
 /*
  * SCENARIOS 301: one goroutine at a time, from outside, to a system that is about to sleep each
- * time; as often as time allows.
+ * time; a million times in all.
  */
 static void *
 storm(void *arg)
@@ -172,7 +174,7 @@ storm(void *arg)
 
 TEST(a_storm_of_single_submissions_loses_no_wake)
 {
-	int n = 5000 / test_scale();
+	int n = 250000 / test_scale() / test_scale();
 
 	for (int procs = 1; procs <= 4; procs++) {
 		pthread_t t;
