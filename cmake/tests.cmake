@@ -23,6 +23,12 @@ add_library(weft_testlib STATIC ${PROJECT_SOURCE_DIR}/test/lib/test_main.c
 target_link_libraries(weft_testlib PUBLIC weft_internal)
 target_include_directories(weft_testlib PUBLIC ${PROJECT_SOURCE_DIR}/test/lib)
 
+# Runs a program with io_uring for all I/O, or with io_uring refused as in a container.
+add_executable(test_poller ${PROJECT_SOURCE_DIR}/test/lib/poller.c)
+set_target_properties(test_poller PROPERTIES OUTPUT_NAME poller
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test)
+target_link_libraries(test_poller PRIVATE weft_flags)
+
 function(weft_set_test name file tier seconds)
 	set(serial FALSE)
 	file(STRINGS ${file} marks REGEX "ctest: " LIMIT_INPUT 4096)
@@ -61,6 +67,15 @@ foreach(tier ${tiers})
 			string(REGEX REPLACE "^TEST\\(([a-z0-9_]+)\\).*" "\\1" test ${line})
 			add_test(NAME ${tier}.${base}.${test} COMMAND ${target} ${test})
 			weft_set_test(${tier}.${base}.${test} ${file} ${tier} 60)
+			# What does I/O does it with each poller.
+			if(base MATCHES "^(io|poll)_" AND NOT CMAKE_CROSSCOMPILING)
+				foreach(poller uring refused)
+					set(name ${tier}.${base}.${test}@${poller})
+					add_test(NAME ${name} COMMAND test_poller ${poller}
+					    $<TARGET_FILE:${target}> ${test})
+					weft_set_test(${name} ${file} ${tier} 60)
+				endforeach()
+			endif()
 			if(marks MATCHES "nomembarrier")
 				set(again ${tier}.${base}.${test}.nomembarrier)
 				add_test(NAME ${again} COMMAND ${target} ${test})
@@ -91,4 +106,9 @@ foreach(script ${scripts})
 	    ${PROJECT_SOURCE_DIR}/test/${script})
 	add_test(NAME sh.${name} COMMAND bash ${PROJECT_SOURCE_DIR}/test/${script})
 	weft_set_test(sh.${name} ${PROJECT_SOURCE_DIR}/test/${script} sh 120)
+	if(name MATCHES "^httpd\\.")
+		add_test(NAME sh.${name}@uring
+		    COMMAND test_poller uring bash ${PROJECT_SOURCE_DIR}/test/${script})
+		weft_set_test(sh.${name}@uring ${PROJECT_SOURCE_DIR}/test/${script} sh 120)
+	endif()
 endforeach()

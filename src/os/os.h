@@ -19,6 +19,8 @@
 #include <stdint.h>
 
 struct addrinfo;
+struct io_uring_cqe;
+struct io_uring_sqe;
 struct pollfd;
 
 /* ---- clock.c ---- */
@@ -58,7 +60,8 @@ int wf_os_thread_state(int tid);
  * privilege).
  */
 int wf_os_thread_nice(int tid, int delta);
-/* How many threads this process has, or -errno. */
+/* How many threads this process has, or -errno; those of the kernel's own that serve its
+ * io_uring(7) are not counted. */
 int wf_os_thread_count(void);
 void wf_os_thread_yield(void);
 /* Calls fn(arg) on the thread that ends, when one that called this ends. arg is not NULL. */
@@ -273,5 +276,36 @@ int wf_os_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data);
 /* timeout_ns: < 0 waits for ever, 0 not at all. Count, 0, or -errno (-EINTR too). */
 int wf_os_epoll_wait(int epfd, struct epoll_event *ev, int n, int64_t timeout_ns);
 int wf_os_eventfd(void);
+
+/* ---- uring.c ---- */
+
+/* A ring and where its parts are. Entries of both are powers of two. */
+struct wf_os_uring {
+	int fd;				/* close-on-exec; readable when there are completions */
+	uint32_t sq_entries, cq_entries;
+	_Atomic uint32_t *sq_head;	/* written by the kernel, as sq_flags and cq_tail */
+	_Atomic uint32_t *sq_tail;
+	_Atomic uint32_t *sq_flags;
+	_Atomic uint32_t *cq_head;
+	_Atomic uint32_t *cq_tail;
+	struct io_uring_sqe *sqes;	/* the i-th request is sqes[i % sq_entries] */
+	struct io_uring_cqe *cqes;
+	void *ring;
+	size_t ring_bytes, sqes_bytes;
+};
+
+/* Children do not inherit its memory. 0, -ENOSYS, -EPERM (seccomp, sysctl), -EOPNOTSUPP (a kernel
+ * before 5.12), -ENOMEM, -EMFILE, ... */
+int wf_os_uring_open(struct wf_os_uring *u, uint32_t sq_entries, uint32_t cq_entries);
+void wf_os_uring_close(struct wf_os_uring *u);
+/* Was there ever a ring? */
+bool wf_os_uring_is_used(void);
+/* Does the kernel know all these IORING_OP_? */
+bool wf_os_uring_knows(const struct wf_os_uring *u, const uint8_t *ops, size_t n);
+/* Hands over the next n requests. How many were taken, or -errno: none. Blocks for no request. */
+int wf_os_uring_submit(const struct wf_os_uring *u, uint32_t n);
+/* Waits until there are completions. timeout_ns: < 0 for ever; 0 not at all, only moves those over
+ * that had no room in the ring. 0, -ETIME, -EINTR, -EBUSY, ... */
+int wf_os_uring_wait(const struct wf_os_uring *u, int64_t timeout_ns);
 
 #endif /* WEFT_OS_OS_H */

@@ -7,6 +7,7 @@
 
 #include "base/atomic.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/membarrier.h>
@@ -143,6 +144,26 @@ wf_os_thread_nice(int tid, int delta)
 	return setpriority(PRIO_PROCESS, (id_t)tid, old + delta) == 0 ? 0 : -errno;
 }
 
+/* The kernel's threads that serve our rings, "iou-wrk-..." (io_uring(7)); 0 if it can't be told. */
+static int
+count_ring_workers(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	const struct dirent *e;
+	char path[64], name[32];
+	int n = 0;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", e->d_name);
+		if (e->d_name[0] != '.' && wf_os_read_file(path, name, sizeof(name)) > 0 &&
+		    strncmp(name, "iou-", 4) == 0)
+			n++;
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	return n;
+}
+
 int
 wf_os_thread_count(void)
 {
@@ -153,7 +174,9 @@ wf_os_thread_count(void)
 	if (n < 0)
 		return (int)n;
 	p = strstr(buf, "\nThreads:");
-	return p == NULL ? -EIO : atoi(p + 9);
+	if (p == NULL)
+		return -EIO;
+	return atoi(p + 9) - (wf_os_uring_is_used() ? count_ring_workers() : 0);
 }
 
 void

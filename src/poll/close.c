@@ -29,9 +29,11 @@ wf_pd_claim_all(struct waitq *q, int result, struct gqueue *ready)
 static uint32_t
 forget_locked(struct pd *pd, struct gqueue *ready)
 {
+	const struct poll_backend *b = wf_poll_backend();
 	uint32_t n = 0;
 
-	wf_poll_backend->forget_locked(pd);
+	if (b != NULL)
+		b->forget_locked(pd);
 	pd->gen++;
 	pd->socket_id = 0;
 	for (int dir = PD_READ; dir <= PD_WRITE; dir++) {

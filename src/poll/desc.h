@@ -9,6 +9,7 @@
 #define WEFT_POLL_DESC_H
 
 #include "base/atomic.h"
+#include "poll/ring.h"
 #include "sched/lock.h"
 #include "sched/park.h"
 
@@ -94,11 +95,17 @@ pd_number(const struct pd *pd)
 
 /*
  * One wait for readiness, for the backend to keep what it likes in. On the waiter's stack, from
- * before the park until disarm() has returned (backend.h).
+ * before the park until disarm() has returned (backend.h). Under pd->lock.
  */
 struct pd_arm {
+	struct ring_op op;
 	struct pd *pd;
-	struct waiter *w;
+	struct waiter *w;	/* who waits, on pd->wait[dir] */
+	enum pd_use dir;
+	uint32_t events;	/* what it waits for */
+	struct waiter *leaver;	/* who waits for the end of the request */
+	bool is_done;		/* the request has ended ... */
+	int32_t res;		/* ... and this is what came */
 };
 
 /* How many descriptor numbers there may be: the table is two levels of this many in all. */

@@ -5,12 +5,14 @@
 #include "poll/backend.h"
 
 #include "os/os.h"
+#include "poll/ring.h"
 
 #include <errno.h>
 
 #define EVENTS ((uint32_t)EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | (uint32_t)EPOLLET)
-#define WAKE_DATA UINT64_MAX	/* no descriptor has this number */
-#define BATCH 128		/* as Go; 1.5 KB of stack */
+#define WAKE_DATA UINT64_MAX		/* no descriptor has this number */
+#define RING_DATA (UINT64_MAX - 1)	/* nor this */
+#define BATCH 128			/* as Go; 1.5 KB of stack */
 
 static int epoll_fd;		/* constant once it is open */
 static int wake_fd;		/* constant once it is open */
@@ -55,10 +57,11 @@ add_locked(struct pd *pd)
 
 /* All events of the descriptor, for all who wait, until it is closed: arm has nothing to keep. */
 static int
-arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, uint32_t events)
+arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, enum pd_use dir, uint32_t events)
 {
 	(void)arm;
 	(void)w;
+	(void)dir;
 	(void)events;
 	return pd->is_registered ? 0 : add_locked(pd);
 }
@@ -105,14 +108,22 @@ wait_epoll(int64_t timeout_ns, struct gqueue *q)
 
 		if (data == WAKE_DATA)
 			is_kicked = true;
-		else
+		else if (data != RING_DATA)
 			wf_pd_event(wf_pd_find((int)(uint32_t)data), (uint32_t)(data >> 32),
 			    ev[i].events, q);
 	}
+	wf_ring_reap(q);	/* told or not: it costs two loads */
 	if (!is_kicked || timeout_ns == 0)
 		return false;
 	(void)wf_os_read(wake_fd, &count, sizeof(count));
 	return true;
+}
+
+/* Edge-triggered: whoever is told first takes all there is. */
+static int
+watch_ring(int fd)
+{
+	return wf_os_epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, EPOLLIN | (uint32_t)EPOLLET, RING_DATA);
 }
 
 const struct poll_backend wf_poll_epoll = {
@@ -123,4 +134,5 @@ const struct poll_backend wf_poll_epoll = {
     .forget_locked = forget_locked,
     .wait = wait_epoll,
     .kick = kick,
+    .watch_ring = watch_ring,
 };

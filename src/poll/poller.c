@@ -7,8 +7,8 @@
  *       everything the waker did before, and looks for work after.
  *   W2  nwaiters: release in wf_poll_done -> acquire in wf_poll_nwaiters
  *       Who sees a waiter gone sees that it was made runnable.
- *   W3  is_on: release in turn_on -> acquire in its readers
- *       Who sees that the poller is on sees its backend, and what that has made.
+ *   W3  backend: release in turn_on -> acquire in its readers
+ *       Who sees which backend it is sees what that has made.
  *   W4  look_list: release in push -> acquire exchange in wf_poll_revalidate
  *       Who takes the list sees its links.
  */
@@ -17,12 +17,14 @@
 #include "base/assert.h"
 #include "os/os.h"
 #include "poll/backend.h"
+#include "poll/ring.h"
+#include "sched/settings.h"
 
 #define OFF_SLEEP_NS 10000000	/* without a backend: time to try again */
 
-const struct poll_backend *wf_poll_backend = &wf_poll_epoll;
-static _Atomic bool is_on;			/* W3 */
-static struct wf_lock on_lock;			/* of turning on */
+static _Atomic(const struct poll_backend *) backend;	/* W3; NULL: not chosen */
+static struct wf_lock on_lock;			/* of choosing, and of watching the ring */
+static _Atomic bool watches_ring;		/* W3 likewise */
 
 static _Atomic uint32_t wake_pending;		/* W1 */
 static _Atomic int nwaiters;			/* W2 */
@@ -32,27 +34,53 @@ static struct wf_lock woken_lock;
 static struct gqueue woken;			/* under woken_lock: by wf_poll_revalidate() */
 static _Atomic uint32_t nwoken;			/* a hint: woken.n. Written under woken_lock */
 
+const struct poll_backend *
+wf_poll_backend(void)
+{
+	return wf_load_acquire(&backend);				/* W3 */
+}
+
 int
 wf_poll_turn_on(void)
 {
+	const struct poll_backend *b = &wf_poll_epoll;
 	int r = 0;
 
-	if (wf_likely(wf_load_acquire(&is_on)))				/* W3 */
+	if (wf_likely(wf_poll_backend() != NULL))
 		return 0;
 	wf_lock(&on_lock);
-	if (!wf_load_relaxed(&is_on)) {	/* the lock orders it */
-		r = wf_poll_backend->open();
+	if (wf_load_relaxed(&backend) == NULL) {	/* the lock orders it */
+		if (wf_settings()->poller == WF_POLLER_URING && wf_ring_on())
+			b = &wf_poll_uring;
+		r = b->open();
 		if (r >= 0)
-			wf_store_release(&is_on, true);			/* W3 */
+			wf_store_release(&backend, b);			/* W3 */
 	}
 	wf_unlock(&on_lock);
 	return r;
 }
 
 bool
+wf_poll_has_ring(void)
+{
+	bool has;
+
+	if (wf_likely(wf_load_acquire(&watches_ring)))			/* W3 */
+		return true;
+	if (wf_poll_turn_on() < 0 || !wf_ring_on())
+		return false;
+	wf_lock(&on_lock);
+	has = wf_load_relaxed(&watches_ring) || wf_poll_backend()->watch_ring == NULL ||
+	    wf_poll_backend()->watch_ring(wf_ring_fd()) == 0;
+	wf_store_release(&watches_ring, has);				/* W3 */
+	wf_unlock(&on_lock);
+	return has;
+}
+
+bool
 wf_poll_is_on(void)
 {
-	return wf_load_acquire(&is_on);					/* W3 */
+	return wf_poll_backend() != NULL;
 }
 
 int
@@ -80,9 +108,15 @@ push_look(struct pd *pd)
 }
 
 void
-wf_poll_count_locked(struct pd *pd)
+wf_poll_count(void)
 {
 	(void)wf_add_acqrel(&nwaiters, 1);
+}
+
+void
+wf_poll_count_locked(struct pd *pd)
+{
+	wf_poll_count();
 	pd->nwaits++;
 	if (!pd->on_look) {
 		pd->on_look = true;
@@ -100,7 +134,7 @@ wf_poll_wake(void)
 	if (wf_poll_turn_on() < 0)	/* and nobody sleeps long without a backend */
 		return;
 	if (wf_xchg_acqrel(&wake_pending, 1u) == 0)			/* W1 */
-		wf_poll_backend->kick();
+		wf_poll_backend()->kick();
 }
 
 static void
@@ -132,7 +166,7 @@ wf_poll_wait(int64_t timeout_ns, struct gqueue *q)
 		wait_off(timeout_ns);
 		return;
 	}
-	if (wf_poll_backend->wait(timeout_ns, q))
+	if (wf_poll_backend()->wait(timeout_ns, q))
 		(void)wf_xchg_acqrel(&wake_pending, 0u);		/* W1 */
 	take_woken(q);
 }

@@ -9,35 +9,88 @@
 
 #include <errno.h>
 
-#define IS_OWNER 1u	/* waiter.index: it owns the direction; polls have 0 */
+#define IS_OWNER 1u		/* waiter.index: it owns the direction; polls have 0 */
+#define NAP_NS 1000000		/* where nothing tells when to ask again */
 
-/* What changes a direction. */
+/* What changes a direction. Those of poll(2) have the same values. */
 static const uint32_t dir_events[2] = {
     EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR,
     EPOLLOUT | EPOLLHUP | EPOLLERR,
 };
 
-/* Under pd->lock: prepares a park of w until one of events comes. 0 or as wf_pd_wait(). */
-static int
-arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, uint32_t events)
+/* What a goroutine waits for. On its stack. */
+struct wait {
+	struct waiter w[2];	/* in the queue of each direction that it wants */
+	bool wants[2];
+	bool is_owner;		/* of the only direction that it wants */
+	uint32_t events;
+};
+
+/*
+ * One park, under the lock, which it releases. With naps it is over after NAP_NS, whatever comes.
+ * 0, -EAGAIN (nothing came that was asked for, or the backend can't just now: nap), -EBADF, ...
+ */
+WF_PARKS static int
+park_locked(struct pd *pd, struct wait *wt, int64_t deadline, bool naps)
+{
+	const struct poll_backend *b = wf_poll_backend();
+	enum pd_use first = wt->wants[PD_READ] ? PD_READ : PD_WRITE;
+	struct pd_arm arm;
+	int64_t until = naps ? wf_min(deadline, wf_os_now() + NAP_NS) : deadline;
+	int r = naps ? 0 : b->arm_locked(pd, &arm, &wt->w[first], first, wt->events);	/* R4 */
+
+	if (r < 0) {
+		wf_unlock(&pd->lock);
+		return r;
+	}
+	for (int dir = PD_READ; dir <= PD_WRITE; dir++) {
+		wf_waiter_init(&wt->w[dir], until, true);
+		wt->w[dir].index = wt->is_owner ? IS_OWNER : 0;
+		if (!wt->is_owner)
+			wt->w[dir].solo = false;	/* it may be on two queues */
+		if (wt->wants[dir])
+			waitq_put(&pd->wait[dir], &wt->w[dir]);
+	}
+	wf_poll_count_locked(pd);
+	r = wf_park_unlock(&pd->lock, WAIT_IO, until, true);
+	if (!wt->is_owner || (r != 0 && r != -EBADF)) {	/* who wakes an owner takes it off */
+		wf_lock(&pd->lock);
+		for (int dir = PD_READ; dir <= PD_WRITE; dir++)
+			(void)waitq_remove(&pd->wait[dir], &wt->w[dir]);
+		wf_unlock(&pd->lock);
+	}
+	if (r != 0 && r != -EBADF)	/* else who woke us counts us down */
+		wf_poll_done(1);
+	if (naps)
+		return r == -ETIMEDOUT && until != deadline ? 0 : r;
+	return b->disarm != NULL && !b->disarm(&arm) && r == 0 ? -EAGAIN : r;
+}
+
+/* Parks until it is time to ask again. Under the lock, which it releases. As wf_pd_wait(). */
+WF_PARKS static int
+wait_locked(struct pd *pd, struct wait *wt, int64_t deadline)
 {
 	int r = wf_poll_turn_on();
 
-	return r < 0 ? r : wf_poll_backend->arm_locked(pd, arm, w, events);
-}
-
-WF_PARKS static void
-disarm(struct pd_arm *arm)
-{
-	if (wf_poll_backend->disarm != NULL)
-		wf_poll_backend->disarm(arm);
+	if (r < 0) {
+		wf_unlock(&pd->lock);
+		return r;
+	}
+	r = park_locked(pd, wt, deadline, /* naps */ false);
+	if (wf_likely(r != -EAGAIN))
+		return r;
+	wf_lock(&pd->lock);
+	if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {	/* as in wf_pd_wait() */
+		wf_unlock(&pd->lock);
+		return -EBADF;
+	}
+	return park_locked(pd, wt, deadline, /* naps */ true);
 }
 
 int
 wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 {
-	struct pd_arm arm;
-	struct waiter w;
+	struct wait wt;
 	int r;
 
 	/* Before all else: what may not wait should not cost a registration. */
@@ -55,70 +108,23 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 		wf_unlock(&pd->lock);
 		return 0;
 	}
-	wf_waiter_init(&w, deadline, true);
-	w.index = IS_OWNER;
-	r = arm_locked(pd, &arm, &w, dir_events[dir]);			/* R4 */
-	if (r < 0) {
-		wf_unlock(&pd->lock);
-		return r;
-	}
-	waitq_put(&pd->wait[dir], &w);
-	wf_poll_count_locked(pd);
-	r = wf_park_unlock(&pd->lock, WAIT_IO, deadline, true);
-	if (r != 0 && r != -EBADF) {	/* else who woke us took us off, and counts us down */
-		wf_lock(&pd->lock);
-		(void)waitq_remove(&pd->wait[dir], &w);
-		wf_unlock(&pd->lock);
-		wf_poll_done(1);
-	}
-	disarm(&arm);
-	return r;
-}
-
-/* One wait of a poll, under the lock, which it releases. 0: to look again. */
-WF_PARKS static int
-poll_park_locked(struct pd *pd, short events, int64_t deadline)
-{
-	/* Those of poll(2) have the same values. */
-	bool wants[2] = {
-	    (events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP)) != 0,
-	    (events & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)) != 0,
-	};
-	struct pd_arm arm;
-	struct waiter w[2];
-	int r;
-
-	if (!wants[PD_READ] && !wants[PD_WRITE])
-		wants[PD_READ] = true;	/* errors and hang-ups wake both directions */
-	for (int dir = PD_READ; dir <= PD_WRITE; dir++) {
-		wf_waiter_init(&w[dir], deadline, true);
-		w[dir].solo = false;	/* it may be on two queues */
-	}
-	r = arm_locked(pd, &arm, &w[wants[PD_READ] ? PD_READ : PD_WRITE], (uint16_t)events);
-	if (r < 0) {
-		wf_unlock(&pd->lock);
-		return r;
-	}
-	for (int dir = PD_READ; dir <= PD_WRITE; dir++)
-		if (wants[dir])
-			waitq_put(&pd->wait[dir], &w[dir]);
-	wf_poll_count_locked(pd);
-	r = wf_park_unlock(&pd->lock, WAIT_IO, deadline, true);
-	wf_lock(&pd->lock);
-	for (int dir = PD_READ; dir <= PD_WRITE; dir++)
-		(void)waitq_remove(&pd->wait[dir], &w[dir]);
-	wf_unlock(&pd->lock);
-	if (r != 0 && r != -EBADF)
-		wf_poll_done(1);
-	disarm(&arm);
-	return r;
+	wt.wants[PD_READ] = dir == PD_READ;
+	wt.wants[PD_WRITE] = dir == PD_WRITE;
+	wt.is_owner = true;
+	wt.events = dir_events[dir];
+	return wait_locked(pd, &wt, deadline);
 }
 
 int
 wf_pd_poll(struct pd *pd, short events, int64_t deadline)
 {
+	struct wait wt = {.events = (uint16_t)events};
 	int r;
 
+	wt.wants[PD_WRITE] = (events & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)) != 0;
+	/* Errors and hang-ups wake both directions. */
+	wt.wants[PD_READ] = !wt.wants[PD_WRITE] ||
+	    (events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP)) != 0;
 	do {
 		wf_lock(&pd->lock);
 		if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {	/* as in wf_pd_wait() */
@@ -132,7 +138,7 @@ wf_pd_poll(struct pd *pd, short events, int64_t deadline)
 			wf_unlock(&pd->lock);
 			return r;
 		}
-		r = poll_park_locked(pd, events, deadline);
+		r = wait_locked(pd, &wt, deadline);
 	} while (r == 0);
 	return r;
 }
@@ -176,7 +182,7 @@ check_locked(struct pd *pd, struct gqueue *ready)
 	if (r == 0 && id != 0 && id == pd->socket_id)
 		return;
 	if (r == 0)
-		r = wf_poll_backend->renew_locked(pd);
+		r = wf_poll_backend()->renew_locked(pd);
 	if (r >= 0)
 		pd->socket_id = id;
 	if (r == 0)

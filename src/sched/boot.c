@@ -35,25 +35,63 @@ complain(const char *name, const char *value, const char *wanted)
 	(void)wf_os_write(2, line, wf_min((size_t)n, sizeof(line) - 1));
 }
 
+/* A variable that counts something, cut to max; 0 when it is not set or means nothing. */
+static uint32_t
+count_from_env(const char *name, long max, const char *wanted)
+{
+	const char *s = wf_os_getenv(name);
+	char *end;
+	long n;
+
+	if (s == NULL || *s == '\0')
+		return 0;
+	n = strtol(s, &end, 10);
+	if (*end == '\0' && n > 0)
+		return (uint32_t)wf_min(n, max);
+	complain(name, s, wanted);
+	return 0;
+}
+
 /* The number of Ps that the environment asks for, or 0. */
 static uint32_t
 procs_from_env(void)
 {
-	static const char *const names[] = { "WEFT_MAXPROCS", "GOMAXPROCS" };
+	static const char wanted[] = "a number of processors, 1 to 1024";
+	uint32_t n = count_from_env("WEFT_MAXPROCS", PROCS_MAX, wanted);
 
-	for (size_t i = 0; i < wf_countof(names); i++) {
-		const char *s = wf_os_getenv(names[i]);
-		char *end;
-		long n;
+	return n != 0 ? n : count_from_env("GOMAXPROCS", PROCS_MAX, wanted);
+}
 
-		if (s == NULL || *s == '\0')
-			continue;
-		n = strtol(s, &end, 10);
-		if (*end == '\0' && n > 0)
-			return (uint32_t)wf_min(n, (long)PROCS_MAX);
-		complain(names[i], s, "a number of processors, 1 to 1024");
-	}
-	return 0;
+static enum wf_poller
+poller_from_env(void)
+{
+	const char *s = wf_os_getenv("WEFT_POLLER");
+
+	if (s == NULL || *s == '\0')
+		return WF_POLLER_DEFAULT;
+	if (strcmp(s, "epoll") == 0)
+		return WF_POLLER_EPOLL;
+	if (strcmp(s, "uring") == 0)
+		return WF_POLLER_URING;
+	complain("WEFT_POLLER", s, "epoll or uring");
+	return WF_POLLER_DEFAULT;
+}
+
+/* What others are configured by. */
+static void
+configure(struct wf_settings *c)
+{
+	uint32_t n = count_from_env("WEFT_FILE_THREADS", THREADS_MAX, "a number of threads");
+
+	c->poller = poller_from_env();
+	c->tells_poller = wf_sched.debug.poller;
+	c->file_threads = n != 0 ? n : FILE_THREADS;
+}
+
+const struct wf_settings *
+wf_settings(void)
+{
+	return &wf_sched.settings;
 }
 
 /* WEFT_STACK: a number of bytes, or with K or M; 0 when it is not set or means nothing. */
@@ -171,6 +209,7 @@ boot(void)
 	wf_store_relaxed(&wf_sched.goid_gen, 1);
 	wf_sched.max_threads = THREADS_MAX;
 	wf_debug_parse(wf_os_getenv("WEFT_DEBUG"), &wf_sched.debug);
+	configure(&wf_sched.settings);
 	wf_sched.has_membarrier = !wf_sched.debug.nomembarrier && wf_os_membarrier_init() == 0;
 	wf_stack_init(wf_sched.debug.guard, stack_from_env());
 

@@ -17,6 +17,7 @@ struct wf_debug {
 	int64_t schedtrace_ms;	/* print a line every so often; 0 = never */
 	bool nomembarrier;	/* act as on a kernel without membarrier(2) */
 	bool scheddetail;	/* with it: every P, M and G too */
+	bool poller;		/* say which poller is used, and why */
 	bool crash;		/* die of SIGABRT or of the signal, for a core file */
 	char guard[12];		/* stack guards: "", "madvise", "mprotect", "canary" */
 };

@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/rand.h"
+#include "sched/settings.h"
 #include "sched/g.h"
 #include "sched/go.h"
 #include "sched/hooks.h"
@@ -29,6 +30,7 @@
 
 #define PROCS_MAX 1024u
 #define THREADS_MAX 10000
+#define FILE_THREADS 64u	/* WEFT_FILE_THREADS: what disks can use, and far below the limit */
 #define STACK_CACHE 16u		/* warm stacks a P keeps */
 #define G_CACHE 64u		/* dead goroutines a P keeps; moves them by half */
 #define GOID_BATCH 16u
@@ -239,6 +241,7 @@ struct sched {
 	bool main_exited;			/* s  main called weft_goexit */
 	struct g *main_g;			/* c */
 	struct wf_debug debug;			/* c  WEFT_DEBUG */
+	struct wf_settings settings;		/* c */
 };
 
 extern struct sched wf_sched;

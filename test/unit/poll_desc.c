@@ -1,7 +1,7 @@
 /*
  * The record of a descriptor by itself: its table, its counts, its limits.
  */
-#include "poll/desc.h"
+#include "poll/backend.h"
 
 #include <weft.h>
 
@@ -94,7 +94,7 @@ TEST(too_many_operations_panic)
 TEST(events_of_another_generation_are_dropped)
 {
 	struct gqueue ready = {0};
-	int fd[2], waiters;
+	int fd[2];
 	struct pd *pd;
 	char c;
 
@@ -102,7 +102,7 @@ TEST(events_of_another_generation_are_dropped)
 	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(200000000)), -ETIMEDOUT);
 	pd = record(fd[0]);
 	(void)wf_enter();
-	EXPECT(pd->is_registered);
+	pd->is_registered = true;	/* whatever the backend: as after an ADD */
 	wf_store_relaxed(&pd->ready[PD_READ], 0);
 	wf_pd_event(pd, pd->gen + 1, EPOLLIN, &ready);
 	EXPECT_EQ(wf_load_relaxed(&pd->ready[PD_READ]), 0);
@@ -112,9 +112,11 @@ TEST(events_of_another_generation_are_dropped)
 	wf_pd_event(pd, pd->gen, EPOLLHUP, &ready);
 	EXPECT_EQ(wf_load_relaxed(&pd->ready[PD_WRITE]), 1);
 	EXPECT_EQ(ready.n, 0);
-	waiters = wf_poll_nwaiters();
+	pd->is_registered = wf_poll_backend() == &wf_poll_epoll;
 	wf_leave();
-	EXPECT_EQ(waiters, 0);
+	/* Who was woken is counted down a little after that. */
+	while (wf_poll_nwaiters() != 0)
+		EXPECT_EQ(weft_sleep(1000000), 0);
 	/* What was ready and is not any more costs one look, not a wrong result. */
 	EXPECT_EQ(weft_read(fd[0], &c, 1, weft_in(200000000)), -ETIMEDOUT);
 	EXPECT_EQ(weft_close(fd[0]), 0);

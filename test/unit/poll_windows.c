@@ -66,6 +66,22 @@ pair(int fd[2])
 	EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 }
 
+/* Until a reader waits for data of fd. */
+static void
+await_reader(int fd)
+{
+	bool waits;
+
+	do {
+		struct pd *pd = wf_pd_find(fd);
+
+		EXPECT_EQ(weft_sleep(MS), 0);
+		wf_lock(&pd->lock);
+		waits = pd->wait[PD_READ].head != NULL;
+		wf_unlock(&pd->lock);
+	} while (!waits);
+}
+
 /* Registered already, so that edges come. */
 static void
 registered_pair(int fd[2])
@@ -156,7 +172,7 @@ TEST(the_next_owner_of_a_number_never_gets_the_error_of_the_last)
 	EXPECT_EQ(rd.c, 'x');
 	/* And it can be waited for and closed like any. */
 	start(&rd, read_thread, next[0]);
-	weft_sleep(5 * MS);
+	await_reader(next[0]);
 	EXPECT_EQ(weft_close(next[0]), 0);
 	finish(&rd, -EBADF);
 }
@@ -193,14 +209,14 @@ TEST(a_turn_given_up_while_the_next_is_on_its_way_is_not_lost)
 
 	registered_pair(fd);
 	start(&first, read_thread, fd[0]);
-	weft_sleep(5 * MS);
+	await_reader(fd[0]);
 	hold_at("pd.behind");
 	start(&second, read_thread, fd[0]);
 	hold_await("pd.behind");
 	EXPECT_EQ(write(fd[1], "1", 1), 1);
 	finish(&first, 1); /* its O7 finds nobody in line, and one counted */
 	start(&third, read_thread, fd[0]);
-	weft_sleep(5 * MS);
+	await_reader(fd[0]);
 	EXPECT_EQ(write(fd[1], "3", 1), 1);
 	finish(&third, 1); /* it took the free turn, and left it again */
 	hold_release("pd.behind");
@@ -217,7 +233,7 @@ TEST(who_is_on_its_way_to_the_line_leaves_when_it_is_closed)
 
 	registered_pair(fd);
 	start(&first, read_thread, fd[0]);
-	weft_sleep(5 * MS);
+	await_reader(fd[0]);
 	hold_at("pd.behind");
 	start(&second, read_thread, fd[0]);
 	hold_await("pd.behind");

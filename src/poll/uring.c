@@ -1,0 +1,156 @@
+/*
+ * The backend over io_uring(7): a request of its own for each wait. README.md, "Readiness by the
+ * ring" (U5, U7). Nothing stays with the kernel when nobody waits.
+ */
+#include "poll/backend.h"
+
+#include "base/assert.h"
+#include "os/os.h"
+#include "poll/ring.h"
+#include "sched/poll.h"
+
+#include <errno.h>
+#include <linux/io_uring.h>
+
+static void
+kicked(struct ring_op *op, int32_t res, struct gqueue *ready);
+
+static struct ring_op kick_op = {.done = kicked};
+static _Atomic bool has_kick;	/* U7: a kick was taken out of the ring */
+
+static void
+kicked(struct ring_op *op, int32_t res, struct gqueue *ready)
+{
+	(void)op;
+	(void)res;
+	(void)ready;
+	wf_store_seqcst(&has_kick, true);				/* U7 */
+}
+
+static int
+open_uring(void)
+{
+	return wf_ring_on() ? 0 : -EMFILE;
+}
+
+/* The request of a wait has ended: there are events, or it is to be asked again. */
+static void
+arm_done(struct ring_op *op, int32_t res, struct gqueue *ready)
+{
+	struct pd_arm *arm = wf_container_of(op, struct pd_arm, op);
+	struct pd *pd = arm->pd;
+
+	wf_lock(&pd->lock);
+	arm->is_done = true;
+	arm->res = res;
+	if (waitq_remove(&pd->wait[arm->dir], arm->w)) {
+		if (wf_claim(arm->w, 0))
+			gqueue_put(ready, arm->w->g);
+	} else if (arm->leaver != NULL && wf_claim(arm->leaver, 0)) {
+		gqueue_put(ready, arm->leaver->g);
+	}
+	wf_unlock(&pd->lock);	/* from here on arm may be gone; pd never is */
+}
+
+static int
+arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, enum pd_use dir, uint32_t events)
+{
+	struct io_uring_sqe sqe = {.opcode = IORING_OP_POLL_ADD, .fd = pd_number(pd)};
+
+	/*
+	 * Urgent data is not for a plain read, and a poll that finds it would end at once again
+	 * and again. Errors and hang-ups can't be left out: see disarm().
+	 */
+	events &= dir == PD_READ && (events & EPOLLIN) ? ~(uint32_t)EPOLLPRI : UINT32_MAX;
+	sqe.poll32_events = events;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	sqe.poll32_events = events << 16 | events >> 16;	/* as io_uring_enter(2) wants it */
+#endif
+	*arm = (struct pd_arm){.op.done = arm_done, .pd = pd, .w = w, .dir = dir,
+	    .events = events & ~(uint32_t)(EPOLLERR | EPOLLHUP | EPOLLRDHUP)};
+	return wf_ring_submit(&sqe, &arm->op);
+}
+
+/*
+ * U5: the request must not outlive the wait; it holds on to the open file, too. The kernel also
+ * reports errors and hang-ups that nobody asked for; they last, so a writer to a peer that has
+ * half closed would be told so without end while it waits for room.
+ */
+static bool
+disarm(struct pd_arm *arm)
+{
+	const struct io_uring_sqe sqe = {
+	    .opcode = IORING_OP_POLL_REMOVE, .fd = -1, .addr = (uintptr_t)&arm->op};
+	struct pd *pd = arm->pd;
+	struct waiter w;
+
+	wf_lock(&pd->lock);
+	if (!arm->is_done) {
+		wf_unlock(&pd->lock);
+		WF_POINT("uring.disarm");
+		while (wf_ring_submit(&sqe, NULL) < 0)
+			wf_os_thread_yield();	/* out of memory: it would never end by itself */
+		wf_lock(&pd->lock);
+	}
+	if (!arm->is_done) {
+		wf_poll_count();
+		wf_waiter_init(&w, WEFT_FOREVER, false);
+		arm->leaver = &w;
+		(void)wf_park_unlock(&pd->lock, WAIT_IO, WEFT_FOREVER, false);
+	} else {
+		wf_unlock(&pd->lock);
+	}
+	return arm->res < 0 || ((uint32_t)arm->res & arm->events);
+}
+
+/* What a request polls is the open file of its beginning: the waiters shall begin new ones. */
+static int
+renew_locked(struct pd *pd)
+{
+	(void)pd;
+	return 1;
+}
+
+static void
+forget_locked(struct pd *pd)
+{
+	(void)pd;
+}
+
+static void
+kick(void)
+{
+	static const struct io_uring_sqe sqe = {.opcode = IORING_OP_NOP, .fd = -1};
+
+	while (wf_ring_submit(&sqe, &kick_op) < 0)
+		wf_os_thread_yield();	/* out of memory: without it somebody may sleep for ever */
+}
+
+static bool
+wait_uring(int64_t timeout_ns, struct gqueue *q)
+{
+	bool is_kicked;
+
+	wf_ring_wait(timeout_ns);
+	wf_ring_reap(q);
+	if (!wf_load_relaxed(&has_kick))	/* missed now: whoever took it sees it */
+		return false;
+	is_kicked = wf_xchg_seqcst(&has_kick, false);			/* U7 */
+	if (is_kicked && timeout_ns == 0) {
+		/* Meant for the one that waits, who may have come in between: put it back. */
+		kick();
+		is_kicked = false;
+	}
+	return is_kicked;
+}
+
+const struct poll_backend wf_poll_uring = {
+    .name = "io_uring",
+    .open = open_uring,
+    .arm_locked = arm_locked,
+    .disarm = disarm,
+    .renew_locked = renew_locked,
+    .forget_locked = forget_locked,
+    .wait = wait_uring,
+    .kick = kick,
+};
