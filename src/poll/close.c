@@ -100,8 +100,9 @@ wf_pd_close(struct pd *pd)
 	wf_blocking_end();
 
 	WF_POINT("pd.closed");
-	(void)wf_and_acqrel(&pd->refs, ~(PD_CLOSING | PD_FINAL));	/* K6, P1 */
+	/* Both under one hold: the next closer must not be taken for one that waits for us. */
 	wf_lock(&pd->lock);
+	(void)wf_and_acqrel(&pd->refs, ~(PD_CLOSING | PD_FINAL));	/* K6, P1 */
 	(void)wf_pd_claim_all(&pd->closing, 0, &ready);
 	wf_unlock(&pd->lock);
 	wf_ready_all(&ready);

@@ -119,7 +119,7 @@ wait_final(struct pd *pd)
 	struct waiter w;
 
 	wf_lock(&pd->lock);
-	if (!(wf_load_relaxed(&pd->refs) & PD_FINAL)) {	/* K6 needs the lock after it cleared it */
+	if (!(wf_load_relaxed(&pd->refs) & PD_FINAL)) {	/* K6 needs the lock */
 		wf_unlock(&pd->lock);
 		return;
 	}
