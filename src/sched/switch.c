@@ -30,8 +30,14 @@ commit_park(struct commit *pending)
 
 	WF_POINT("park.left");
 	wf_store_relaxed(&g->status, G_WAITING);
-	/* seq_cst: the other half is wf_cancel_wait, which marks and then reads (W6). */
-	wf_store_seqcst(&g->wait, c.ticket);
+	/*
+	 * seq_cst: the other half is wf_cancel_wait, which marks and then reads (W6). A solo wait
+	 * can't be cancelled, and its wakers come by way of the object's lock.
+	 */
+	if (c.complex)
+		wf_store_seqcst(&g->wait, c.ticket);
+	else
+		wf_store_release(&g->wait, c.ticket);
 	if (c.unlock != NULL)
 		c.unlock(c.arg);
 	else if (c.arg != NULL)
