@@ -8,6 +8,7 @@
 #include "sched/stack.h"
 
 #include "base/assert.h"
+#include "base/valgrind.h"
 #include "os/os.h"
 #include "sched/lock.h"
 #include "sched/sched.h"
@@ -193,13 +194,14 @@ grow_locked(struct stack_class *c)
 	return true;
 }
 
-/* Makes an overflow of s fault; once per slot, guards survive being purged. */
+/* Makes an overflow of s fault; once per slot, as guards survive being purged. */
 static void
 guard(struct wf_stack *s)
 {
 	void *g = (void *)(s->lo - WF_GUARD_BYTES);
 
 	s->is_guarded = true;
+	s->valgrind_id = wf_valgrind_stack(s->lo, s->hi);
 	if (guard_mode == GUARD_MADVISE && wf_os_guard_install(g, WF_GUARD_BYTES) == 0)
 		return;
 	if (guard_mode != GUARD_CANARY && wf_sub_relaxed(&mprotect_budget, 1) > 0 &&
@@ -322,8 +324,11 @@ put_clean(struct stack_class *c, struct wf_stack *s)
 	wf_lock(&c->lock);
 	clean_put_locked(c, s);
 	if (a->n_clean == a->n && c->n_clean_arenas > 1) {
-		for (uint32_t i = 0; i < a->n; i++)
+		for (uint32_t i = 0; i < a->n; i++) {
 			clean_remove_locked(c, &a->slots[i]);
+			if (a->slots[i].is_guarded)
+				wf_valgrind_forget(a->slots[i].valgrind_id);
+		}
 		gone = true;
 	}
 	wf_unlock(&c->lock);

@@ -26,6 +26,7 @@ struct wf_stack {
 	struct arena *arena;		/* constant */
 	struct wf_stack *next;		/* owner: list link */
 	struct wf_stack *prev;		/* owner: list link */
+	uint32_t valgrind_id;		/* owner: once is_guarded */
 	bool is_guarded;		/* owner: guard installed, or canary written */
 	bool has_canary;		/* owner: no guard could be had */
 };
