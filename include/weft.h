@@ -14,6 +14,7 @@
 #include <weft/chan.h>
 #include <weft/event.h>
 #include <weft/sync.h>
+#include <weft/flight.h>
 #include <weft/scope.h>
 #include <weft/time.h>
 #include <weft/panic.h>

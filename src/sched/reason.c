@@ -24,6 +24,7 @@ static const char *const names[WAIT_REASON_MAX] = {
 	[WAIT_WAITGROUP] = "sync.WaitGroup.Wait",
 	[WAIT_SEM] = "semacquire",
 	[WAIT_ONCE] = "sync.Once.Do",
+	[WAIT_FLIGHT] = "flight wait",
 	[WAIT_SCOPE] = "scope wait",
 	[WAIT_SCOPE_GO] = "scope go",
 	[WAIT_LOOKUP] = "name lookup",

@@ -1,5 +1,5 @@
 /*
- * A scope with a limit: a pool of workers. SCENARIOS 264.
+ * A scope with a limit: a pool of workers.
  */
 #include "child.h"
 #include "scope_util.h"
@@ -67,7 +67,7 @@ never_more(void)
 	}
 }
 
-/* More than that would be more connections, files, memory than the program has. (TestGoLimit) */
+/* SCENARIOS 264. More would be more files and memory than the program has. (TestGoLimit) */
 TEST(never_more_than_the_limit_run)
 {
 	on_1_2_4_procs(never_more);
@@ -82,7 +82,7 @@ wait_at_gate(void *arg)
 	return weft_chan_recv(p->gate, NULL, WEFT_FOREVER);
 }
 
-/* (TestTryGo) */
+/* SCENARIOS 264. (TestTryGo) */
 TEST(a_try_fails_at_the_limit)
 {
 	struct pool p = { .s = scope_make(NULL), .gate = chan_signal(0) };
@@ -138,6 +138,7 @@ zero_then_more(void)
 	weft_scope_free(p.s);
 }
 
+/* SCENARIOS 264. */
 TEST(a_limit_of_zero_blocks_all_until_it_is_raised)
 {
 	on_1_2_4_procs(zero_then_more);
@@ -201,7 +202,7 @@ change_limit(void *s)
 	weft_scope_set_limit(s, 5);
 }
 
-/* What is counted would no longer be what is limited. (Go: panics too.) */
+/* SCENARIOS 264. What is counted would no longer be what is limited. (Go: panics too.) */
 TEST(changing_the_limit_of_a_busy_scope_panics)
 {
 	struct pool p = { .s = scope_make(NULL), .gate = chan_signal(0) };
