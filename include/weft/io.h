@@ -89,6 +89,8 @@ WEFT_API int weft_close(int fd);
  * @address: "127.0.0.1:8080", "[::1]:0", ":80" (all addresses), "/path", "@abstract"
  * @backlog: <= 0 takes the system's maximum
  *
+ * What is accepted has keep-alive on, as dialled sockets have.
+ *
  * Returns the descriptor, -EINVAL (what cannot be parsed), -ENOENT (unknown name), or
  * what socket, bind or listen said.
  */
@@ -97,9 +99,26 @@ WEFT_API int weft_listen(const char *network, const char *address, int backlog);
 /**
  * weft_dial - a connected socket; as weft_listen(), also "udp", "udp4", "udp6"
  *
- * Names are resolved without stalling others; all addresses are tried.
+ * Names are resolved without stalling others. All addresses are tried: those of TCP by RFC
+ * 8305, both families by turns, the next one when the last has failed or after 250 ms, and the
+ * first that answers wins; others one after the other. TCP has keep-alive on, 15 s.
  */
 WEFT_API int weft_dial(const char *network, const char *address, int64_t deadline);
+
+typedef struct weft_dial_options {	/* zero = defaults; size-versioned by the first member */
+	size_t size;			/* sizeof(weft_dial_options) */
+	const struct sockaddr *local;	/* bind to it; other families are left out */
+	socklen_t local_len;
+	int64_t delay;			/* ns of head start; 0 = 250 ms; < 0 = in turn */
+	int64_t keepalive;		/* ns between probes of TCP; 0 = 15 s; < 0 = off */
+	/* Called with each socket before it is used: 0, or an error, which is its address's. */
+	int (*control)(int fd, void *arg);
+	void *control_arg;
+} weft_dial_options;
+
+/** weft_dial_with - weft_dial() with options; NULL = defaults. */
+WEFT_API int weft_dial_with(const weft_dial_options *o, const char *network, const char *address,
+    int64_t deadline);
 
 /**
  * weft_lookup - getaddrinfo(3) that parks

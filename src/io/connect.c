@@ -11,9 +11,8 @@
 #define BUSY_NS_MIN 200000	/* 0.2 ms, then twice as long each time, */
 #define BUSY_NS_MAX 10000000	/* to 10 ms */
 
-/* A connection is being made. Is it made? 0, -EAGAIN not yet, or why it was not. */
-static int
-outcome(int fd)
+int
+wf_io_connected(int fd)
 {
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(peer);
@@ -34,7 +33,7 @@ wait_connected(struct pd *pd, int64_t deadline)
 	int r;
 
 	/* Asked before the first wait: on this machine it is often done. */
-	while ((r = outcome(pd_number(pd))) == -EAGAIN) {
+	while ((r = wf_io_connected(pd_number(pd))) == -EAGAIN) {
 		r = wf_pd_wait(pd, PD_WRITE, deadline);
 		if (r < 0)
 			break;

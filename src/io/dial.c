@@ -1,20 +1,21 @@
 /*
- * weft_dial: addresses are tried one after the other, each with its share of the time. (Go also
- * starts the second family 300 ms after the first, RFC 8305. Here a dead first family costs its
- * share.)
+ * weft_dial: a name is one or more addresses, and any that works will do. TCP tries several at a
+ * time (race.c), unless that is turned off; else one after the other, each with its share of the
+ * time.
  */
-#include "io/io.h"
+#include "io/dial.h"
 
-#include "io/resolve.h"
+#include "io/io.h"
 #include "os/os.h"
 #include "sched/park.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #define SHARE_NS_MIN INT64_C(2000000000)	/* as Go: less than 2 s is no chance */
-#define SPURIOUS_TRIES 3			/* as Go: twice again */
-#define SELF_CONNECTED (-ELOOP)			/* inside this file */
+#define NS_PER_S INT64_C(1000000000)
 
 /*
  * Are both ends the same socket? A connection to a port of this machine that nobody listens on,
@@ -32,16 +33,62 @@ is_self_connected(int fd)
 	    memcmp(&ends[0], &ends[1], len[0]) == 0;
 }
 
-WF_PARKS static int
-dial_once(int type, const struct sockaddr *to, socklen_t len, int64_t deadline)
+void
+wf_io_keepalive(int fd, int64_t ns)
 {
-	int fd = wf_io_socket(to->sa_family, type), r;
+	int seconds = ns == 0 ? KEEPALIVE_S : (int)wf_min((ns + NS_PER_S - 1) / NS_PER_S, 32767);
+
+	/* All fail on what is not TCP, which is as well. */
+	if (wf_os_setsockopt_int(fd, SOL_SOCKET, SO_KEEPALIVE, ns >= 0) < 0 || ns < 0)
+		return;
+	(void)wf_os_setsockopt_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+	(void)wf_os_setsockopt_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+	(void)wf_os_setsockopt_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+}
+
+WF_PARKS int
+wf_dial_socket(const struct dial *d, int family)
+{
+	const weft_dial_options *o = d->o;
+	int fd, r = 0;
+
+	if (o->local != NULL && o->local->sa_family != family)
+		return -EAFNOSUPPORT;
+	fd = wf_io_socket(family, d->type);
+	if (fd < 0)
+		return fd;
+	if (d->type == SOCK_STREAM && family != AF_UNIX)
+		wf_io_keepalive(fd, o->keepalive);
+	if (o->control != NULL) {
+		wf_leave();	/* the user's code */
+		r = o->control(fd, o->control_arg);
+		(void)wf_enter();
+	}
+	if (r == 0 && o->local != NULL)
+		r = wf_os_bind(fd, o->local, o->local_len);
+	if (r == 0)
+		return fd;
+	(void)wf_io_close(fd);
+	return r;
+}
+
+int
+wf_dial_check(const struct dial *d, int fd, int family)
+{
+	return d->type == SOCK_STREAM && family != AF_UNIX && is_self_connected(fd) ? DIAL_SELF
+										    : 0;
+}
+
+WF_PARKS static int
+dial_once(const struct dial *d, const struct sockaddr *to, socklen_t len, int64_t deadline)
+{
+	int fd = wf_dial_socket(d, to->sa_family), r;
 
 	if (fd < 0)
 		return fd;
 	r = wf_io_connect(fd, to, len, deadline);
-	if (r == 0 && type == SOCK_STREAM && to->sa_family != AF_UNIX && is_self_connected(fd))
-		r = SELF_CONNECTED;
+	if (r == 0)
+		r = wf_dial_check(d, fd, to->sa_family);
 	if (r == 0)
 		return fd;
 	(void)wf_io_close(fd);
@@ -49,15 +96,14 @@ dial_once(int type, const struct sockaddr *to, socklen_t len, int64_t deadline)
 }
 
 WF_PARKS static int
-dial_address(int type, const struct sockaddr *to, socklen_t len, int64_t deadline)
+dial_address(const struct dial *d, const struct sockaddr *to, socklen_t len, int64_t deadline)
 {
 	int r, tries = 0;
 
-	/* A local port that the kernel picked and then could not have is also worth a new try. */
 	do
-		r = dial_once(type, to, len, deadline);
-	while ((r == SELF_CONNECTED || r == -EADDRNOTAVAIL) && ++tries < SPURIOUS_TRIES);
-	return r == SELF_CONNECTED ? -ECONNREFUSED : r;
+		r = dial_once(d, to, len, deadline);
+	while (dial_again(r, ++tries));
+	return r == DIAL_SELF ? -ECONNREFUSED : r;
 }
 
 /* What one of n addresses gets of the time that is left. */
@@ -73,40 +119,61 @@ share(int64_t deadline, int n)
 
 /* Any address that works; else why the first did not. */
 WF_PARKS static int
-dial_any(struct addr_list *l, int type, int64_t deadline)
+dial_in_turn(const struct dial *d, struct addr_list *l)
 {
 	int first = 0;
 
 	for (int i = 0; i < l->n; i++) {
 		socklen_t len;
 		const struct sockaddr *to = wf_addr_list_next(l, i, &len);
-		int fd = dial_address(type, to, len, share(deadline, l->n - i));
+		int fd = dial_address(d, to, len, share(d->deadline, l->n - i));
 
 		if (fd >= 0 || fd == -ECANCELED)
 			return fd;
 		if (first == 0)
 			first = fd;
-		if (i + 1 < l->n && deadline != WEFT_FOREVER && deadline <= wf_os_now())
+		if (i + 1 < l->n && d->deadline != WEFT_FOREVER && d->deadline <= wf_os_now())
 			break;
 	}
 	return first;
 }
 
-WF_API_PARKS int
-weft_dial(const char *network, const char *address, int64_t deadline)
+WF_PARKS static int
+dial(const struct addr_spec *s, const weft_dial_options *o, int64_t deadline)
 {
-	struct addr_spec s;
+	struct dial d = {.type = s->type, .o = o, .deadline = deadline};
 	struct addr_list l;
+	int r = wf_addr_list_init(&l, s, /* passive */ false, deadline);
+
+	if (r < 0)
+		return r;
+	r = l.n > 1 && d.type == SOCK_STREAM && o->delay >= 0 ? wf_dial_race(&d, &l)
+							      : dial_in_turn(&d, &l);
+	wf_addr_list_fini(&l);
+	return r;
+}
+
+WF_API_PARKS int
+weft_dial_with(const weft_dial_options *o, const char *network, const char *address,
+    int64_t deadline)
+{
+	weft_dial_options all = {.size = sizeof(all)};
+	struct addr_spec s;
 	int r = wf_addr_parse(network, address, &s);
 
 	if (r < 0)
 		return r;
+	/* Members that the caller's header did not have yet are zero. */
+	if (o != NULL)
+		memcpy(&all, o, wf_min(o->size, sizeof(all)));
 	(void)wf_enter();
-	r = wf_addr_list_init(&l, &s, /* passive */ false, deadline);
-	if (r == 0) {
-		r = dial_any(&l, s.type, deadline);
-		wf_addr_list_fini(&l);
-	}
+	r = dial(&s, &all, deadline);
 	wf_leave();
 	return r;
+}
+
+WF_API_PARKS int
+weft_dial(const char *network, const char *address, int64_t deadline)
+{
+	return weft_dial_with(NULL, network, address, deadline);
 }

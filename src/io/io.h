@@ -53,6 +53,20 @@ WF_PARKS int wf_io_close(int fd);
 WF_PARKS int wf_io_lookup(const char *host, const char *service, const struct addrinfo *hints,
     struct addrinfo **ret_res, int64_t deadline);
 
+/* A connection is being made. Is it made? 0, -EAGAIN not yet, or why it was not. */
+int wf_io_connected(int fd);
+
+/*
+ * Keep-alive as Go has it: after 15 s of silence, every 15 s, 9 times; or another time. < 0: off.
+ * What is accepted has it from its listener.
+ */
+#define KEEPALIVE_S 15
+#define KEEPALIVE_COUNT 9
+void wf_io_keepalive(int fd, int64_t ns);
+
+/* A copy of an answer of getaddrinfo(3), for freeaddrinfo(3), or NULL: no memory. */
+struct addrinfo *wf_addrinfo_copy(const struct addrinfo *a);
+
 /* A socket that the poller knows to be new: as wf_os_socket(). */
 int wf_io_socket(int family, int type);
 

@@ -39,6 +39,8 @@ listen_at(int family, const struct sockaddr *a, socklen_t len, bool both, int ba
 		r = wf_os_setsockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, both ? 0 : 1);
 	if (r == 0)
 		r = wf_os_bind(fd, a, len);
+	if (family != AF_UNIX)
+		wf_io_keepalive(fd, 0);
 	if (r == 0)	/* the kernel cuts it to net.core.somaxconn */
 		r = wf_os_listen(fd, backlog > 0 ? backlog : INT32_MAX);
 	if (r == 0)

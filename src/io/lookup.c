@@ -1,12 +1,13 @@
 /*
  * weft_lookup: getaddrinfo(3) blocks, for seconds if a name server is gone. So helper goroutines
  * call it, each with a thread of its own meanwhile, HELPERS_MAX at most; more lookups wait in
- * line. Helpers come when there is something to do and go when there is not. The caller parks and
- * may leave before the answer: then the helper throws it away.
+ * line. Helpers come when there is something to do and go when there is not. A question that
+ * is under way is not asked a second time (Go: singleflight): whoever has the same one waits
+ * for the same answer and gets a copy. Askers park, and may leave before the answer.
  *
- *	QUEUED --helper takes it--> RUNNING --answer--> DONE	the caller frees it
- *	   |                           |
- *	   +-- caller leaves: freed    +-- caller leaves --> ABANDONED	the helper frees it
+ *	QUEUED --helper takes it--> RUNNING --answer--> DONE	the last asker frees it,
+ *	   |							or the helper if there is none
+ *	   +-- the last asker leaves: freed
  */
 #define _GNU_SOURCE
 #include "io/io.h"
@@ -25,21 +26,26 @@
 #define HELPERS_MAX 64			/* Go: 500, of which no server answers all */
 #define HELPER_STACK (1024 * 1024)	/* resolver plug-ins (LDAP, mDNS) expect a thread's stack */
 
+#define BUCKETS 64
+
 enum lookup_state {
 	QUEUED,
 	RUNNING,
 	DONE,
-	ABANDONED,
 };
 
 /*
- * Life: made by the caller, freed as drawn above. All under lock but the question, which is
- * constant, and the answer, which is the helper's until DONE and then the caller's.
+ * Life: made by the first asker, freed as drawn above. All under lock but the question, which is
+ * constant, and the answer, which is the helper's until DONE, and then constant while there is
+ * more than one asker.
  */
 struct lookup {
-	struct lookup *next;
+	struct lookup *next;		/* in the queue */
+	struct lookup *bucket_next;	/* in its bucket, until DONE */
+	uint32_t hash;			/* constant */
 	enum lookup_state state;
-	struct waiter *waiter;		/* the caller, once it waits */
+	uint32_t askers;		/* those that have not left */
+	struct waitq waiters;		/* those of them that wait */
 	struct addrinfo hints;
 	const char *host;		/* text, or after it */
 	const char *service;		/* likewise, or NULL */
@@ -50,6 +56,7 @@ struct lookup {
 
 static struct wf_lock lock;
 static struct lookup *first, *last;	/* QUEUED ones; under lock */
+static struct lookup *buckets[BUCKETS];	/* QUEUED and RUNNING ones; under lock */
 static int nhelpers;			/* under lock */
 
 static int
@@ -109,6 +116,16 @@ lookup_here(const char *host, const char *service, const struct addrinfo *hints,
 	return ask(host, service, &h, ret_res);
 }
 
+static uint32_t
+hash_of(const char *host)
+{
+	uint32_t h = 2166136261u;	/* FNV-1a */
+
+	for (; *host != '\0'; host++)
+		h = (h ^ (unsigned char)*host) * 16777619u;
+	return h;
+}
+
 static struct lookup *
 lookup_new(const char *host, const char *service, const struct addrinfo *hints)
 {
@@ -120,6 +137,7 @@ lookup_new(const char *host, const char *service, const struct addrinfo *hints)
 		return NULL;
 	memcpy(l->text, host, host_bytes);
 	l->host = l->text;
+	l->hash = hash_of(host);
 	if (service != NULL)
 		l->service = memcpy(l->text + host_bytes, service, service_bytes);
 	/* Without hints glibc has defaults that hints of zero do not have. */
@@ -133,15 +151,52 @@ lookup_new(const char *host, const char *service, const struct addrinfo *hints)
 	return l;
 }
 
+static bool
+is_same(const struct lookup *a, const struct lookup *b)
+{
+	if (a->hash != b->hash || strcmp(a->host, b->host) != 0 ||
+	    a->hints.ai_flags != b->hints.ai_flags || a->hints.ai_family != b->hints.ai_family ||
+	    a->hints.ai_socktype != b->hints.ai_socktype ||
+	    a->hints.ai_protocol != b->hints.ai_protocol)
+		return false;
+	if (a->service == NULL || b->service == NULL)
+		return a->service == b->service;
+	return strcmp(a->service, b->service) == 0;
+}
+
+/* The same question, if it is under way. */
+static struct lookup *
+find_locked(const struct lookup *l)
+{
+	struct lookup *other = buckets[l->hash % BUCKETS];
+
+	while (other != NULL && !is_same(other, l))
+		other = other->bucket_next;
+	return other;
+}
+
 static void
 put_locked(struct lookup *l)
 {
+	l->bucket_next = buckets[l->hash % BUCKETS];
+	buckets[l->hash % BUCKETS] = l;
 	l->next = NULL;
 	if (first == NULL)
 		first = l;
 	else
 		last->next = l;
 	last = l;
+}
+
+/* Nobody else shall join it. */
+static void
+unlist_locked(struct lookup *l)
+{
+	struct lookup **at = &buckets[l->hash % BUCKETS];
+
+	while (*at != l)
+		at = &(*at)->bucket_next;
+	*at = l->bucket_next;
 }
 
 static void
@@ -160,30 +215,45 @@ remove_locked(struct lookup *l)
 		last = before;
 }
 
+static void
+lookup_free(struct lookup *l)
+{
+	if (l->answer != NULL)
+		wf_os_freeaddrinfo(l->answer);
+	free(l);
+}
+
+/* The answer is there, or there will be none. Under the lock. */
+static void
+finish_locked(struct lookup *l, struct gqueue *ready)
+{
+	struct waiter *w;
+
+	l->state = DONE;
+	unlist_locked(l);
+	while ((w = waitq_take(&l->waiters)) != NULL)
+		if (wf_claim(w, 0))
+			gqueue_put(ready, w->g);
+}
+
 /* Answers one question, under the lock, also when it returns. */
 WF_PARKS static void
 answer_locked(struct lookup *l)
 {
-	struct g *caller = NULL;
+	struct gqueue ready = {0};
+	bool unwanted;
 
 	remove_locked(l);
 	l->state = RUNNING;
 	wf_unlock(&lock);
 	l->result = ask(l->host, l->service, &l->hints, &l->answer);
 	wf_lock(&lock);
-	if (l->state == ABANDONED) {
-		wf_unlock(&lock);
-		if (l->result == 0)
-			wf_os_freeaddrinfo(l->answer);
-		free(l);
-	} else {
-		l->state = DONE;
-		if (l->waiter != NULL && wf_claim(l->waiter, 0))
-			caller = l->waiter->g;
-		wf_unlock(&lock);	/* from here on l may be gone */
-		if (caller != NULL)
-			wf_ready(caller);
-	}
+	finish_locked(l, &ready);
+	unwanted = l->askers == 0;
+	wf_unlock(&lock);	/* from here on l may be gone, unless it is ours */
+	if (unwanted)
+		lookup_free(l);
+	wf_ready_all(&ready);
 	wf_lock(&lock);
 }
 
@@ -200,9 +270,9 @@ help(void *unused)
 	wf_leave();
 }
 
-/* Puts l in line and sees to it that somebody comes for it. */
+/* Sees to it that somebody comes for l, which is in line. Under the lock, also afterwards. */
 static int
-submit(struct lookup *l)
+get_helper_locked(struct lookup *l)
 {
 	const struct wf_go_args args = {
 	    .fn = help,
@@ -210,62 +280,114 @@ submit(struct lookup *l)
 	    .stack_size = HELPER_STACK,
 	    .caller_pc = (uintptr_t)__builtin_return_address(0),
 	};
-	int r = 0;
+	int r;
 
-	wf_lock(&lock);
-	put_locked(l);
-	if (nhelpers == HELPERS_MAX) {
-		wf_unlock(&lock);
+	if (nhelpers == HELPERS_MAX)
 		return 0;
-	}
 	nhelpers++;
 	wf_unlock(&lock);
 	r = wf_go(&args);
+	wf_lock(&lock);
 	if (r == 0)
 		return 0;
-	wf_lock(&lock);
 	nhelpers--;
-	if (nhelpers > 0 || l->state != QUEUED)
-		r = 0;	/* another helper has it, or will */
-	else
-		remove_locked(l);
-	wf_unlock(&lock);
-	return r;
+	return nhelpers > 0 || l->state != QUEUED ? 0 : r;	/* another has it, or will */
 }
 
-/* Waits for the answer. True: it is there. False: *ret_r says why not, and l is gone. */
-WF_PARKS static bool
-await(struct lookup *l, int64_t deadline, int *ret_r)
+/* An asker leaves, with the answer or without. Under the lock, which it releases. */
+static void
+leave_locked(struct lookup *l)
+{
+	bool is_mine = --l->askers == 0 && l->state != RUNNING;
+
+	if (is_mine && l->state == QUEUED) {
+		remove_locked(l);
+		unlist_locked(l);
+	}
+	wf_unlock(&lock);
+	if (is_mine)
+		lookup_free(l);
+}
+
+/* Waits for the answer: 0, or why not. */
+WF_PARKS static int
+await(struct lookup *l, int64_t deadline)
 {
 	struct waiter w;
-	bool is_mine;
 	int r;
 
 	wf_lock(&lock);
 	if (l->state == DONE) {
 		wf_unlock(&lock);
-		return true;
+		return 0;
 	}
 	wf_waiter_init(&w, deadline, true);
-	l->waiter = &w;
+	waitq_put(&l->waiters, &w);
 	r = wf_park_unlock(&lock, WAIT_LOOKUP, deadline, true);
 	if (r == 0)
-		return true;
+		return 0;
 	wf_lock(&lock);
-	if (l->state == DONE) {	/* just in time after all */
-		wf_unlock(&lock);
-		return true;
-	}
-	is_mine = l->state == QUEUED;
-	if (is_mine)
-		remove_locked(l);
-	else
-		l->state = ABANDONED;
+	(void)waitq_remove(&l->waiters, &w);
+	if (l->state == DONE)	/* just in time after all */
+		r = 0;
 	wf_unlock(&lock);
-	if (is_mine)
+	return r;
+}
+
+/* What the caller of weft_lookup() gets: the answer itself if nobody else waits for it. */
+static int
+take_answer(struct lookup *l, struct addrinfo **ret_res)
+{
+	struct addrinfo *res = NULL;
+
+	if (l->result < 0)
+		return l->result;
+	wf_lock(&lock);
+	if (l->askers == 1) {	/* and no more can come */
+		res = l->answer;
+		l->answer = NULL;
+	}
+	wf_unlock(&lock);
+	if (res == NULL)
+		res = wf_addrinfo_copy(l->answer);
+	if (res == NULL)
+		return -ENOMEM;
+	*ret_res = res;
+	return 0;
+}
+
+/* Joins the same question if it is under way, else asks l. What is not needed is freed. */
+static int
+join(struct lookup *l, struct lookup **ret_joined)
+{
+	struct lookup *other;
+	int r = 0;
+
+	wf_lock(&lock);
+	other = find_locked(l);
+	if (other != NULL) {
+		other->askers++;
+	} else {
+		put_locked(l);
+		l->askers++;
+		r = get_helper_locked(l);
+	}
+	if (r < 0) {
+		struct gqueue ready = {0};
+
+		/* Others may have joined meanwhile. */
+		remove_locked(l);
+		l->result = r;
+		finish_locked(l, &ready);
+		leave_locked(l);
+		wf_ready_all(&ready);
+		return r;
+	}
+	wf_unlock(&lock);
+	if (other != NULL)
 		free(l);
-	*ret_r = r;
-	return false;
+	*ret_joined = other != NULL ? other : l;
+	return 0;
 }
 
 WF_PARKS int
@@ -283,17 +405,14 @@ wf_io_lookup(const char *host, const char *service, const struct addrinfo *hints
 	l = lookup_new(host, service, hints);
 	if (l == NULL)
 		return -ENOMEM;
-	r = submit(l);
-	if (r < 0) {
-		free(l);
+	r = join(l, &l);
+	if (r < 0)
 		return r;
-	}
-	if (!await(l, deadline, &r))
-		return r;
-	r = l->result;
+	r = await(l, deadline);
 	if (r == 0)
-		*ret_res = l->answer;
-	free(l);
+		r = take_answer(l, ret_res);
+	wf_lock(&lock);
+	leave_locked(l);
 	return r;
 }
 
