@@ -56,7 +56,8 @@ def main():
     with open(f"{SOURCE}/docs/from-go.md", encoding="utf-8") as file:
         page = file.read()
     sections = re.findall(r"^### (\d+)\. ([^\n]*)\n(.*?)(?=^##|\Z)", page, re.M | re.S)
-    go = (run("find-go", [f"{SOURCE}/tools/find-go"]) or "").strip()
+    go = subprocess.run([f"{SOURCE}/tools/find-go"], stdout=subprocess.PIPE, text=True,
+                        check=False).stdout.strip()
     good = [int(number) for number, _, _ in sections] == list(range(1, PROGRAMS + 1))
     if not good:
         print(f"not {PROGRAMS} sections, numbered from 1")
