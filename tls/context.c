@@ -170,14 +170,27 @@ set_up(weft_tls_context *c, SSL_CTX *ssl, char *why, size_t why_size)
 	return r < 0 ? r : load_certificate(c, ssl, why, why_size);
 }
 
+/*
+ * main() may return while goroutines are in the middle of TLS. At exit OpenSSL would free what they
+ * use, unless it is told not to, before anything else is asked of it.
+ */
+static void
+keep_openssl_at_exit(void *unused)
+{
+	(void)unused;
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+
 /* Reads files, so it is marked as a call that blocks; nothing in it waits through weft. */
 static int
 build(weft_tls_context *c, char *why, size_t why_size, SSL_CTX **ret_ssl)
 {
+	static weft_once once;
 	SSL_CTX *ssl;
 	int r = -ENOMEM;
 
 	wf_tls_say(why, why_size, "out of memory", 0);
+	weft_once_do(&once, keep_openssl_at_exit, NULL);
 	weft_syscall_enter();
 	ERR_clear_error();
 	ssl = SSL_CTX_new(TLS_method());

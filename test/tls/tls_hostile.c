@@ -3,6 +3,8 @@
  */
 #include "tls_util.h"
 
+#include "child.h"
+
 /* ---- keys that change ---- */
 
 /* New keys in the middle of a flow, asked for by either side, lose and repeat nothing. */
@@ -400,6 +402,54 @@ TEST(a_thousand_handshakes_at_once)
 	weft_tls_context_free(c.client);
 	weft_tls_context_free(c.server);
 	drop_certificates();
+}
+
+static void
+talk_for_ever(void *arg)
+{
+	weft_tls_context **c = arg;
+
+	for (;;) {
+		weft_tls *end[2];
+		char byte;
+
+		tls_pair(c[0], c[1], end);
+		for (int i = 0; i < 10; i++) {
+			weft_tls_write(end[0], "x", 1, WEFT_FOREVER);
+			weft_tls_read(end[1], &byte, 1, WEFT_FOREVER);
+		}
+		close_both(end);
+	}
+}
+
+static void
+end_in_the_middle(void *unused)
+{
+	static weft_tls_context *c[2];
+
+	(void)unused;
+	weft_gomaxprocs(4);
+	c[0] = client_that_trusts();
+	c[1] = server_with("good");
+	drop_certificates();
+	for (int i = 0; i < 8; i++)
+		weft_go(talk_for_ever, c);
+	weft_sleep(20 * MS);
+}
+
+/*
+ * main() returns, and goroutines are in the middle of TLS: the process ends with its own status.
+ * OpenSSL would free all it has at exit, under the feet of those.
+ */
+TEST(the_process_may_end_while_others_speak)
+{
+	for (int i = 0; i < 40 / test_scale(); i++) {
+		struct child_result r = child_run(end_in_the_middle, NULL);
+
+		if (r.status != 0)
+			FAIL("round %d: status %d, signal %d: %s", i, r.status, r.signal, r.err);
+		child_result_free(&r);
+	}
 }
 
 struct small {
