@@ -87,9 +87,15 @@ foreach(tier ${tiers})
 	endforeach()
 endforeach()
 
+# Programs that scripts of test/net run, several at a time.
+add_executable(test_net_crowd ${PROJECT_SOURCE_DIR}/test/net/crowd.c)
+set_target_properties(test_net_crowd PROPERTIES OUTPUT_NAME crowd
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/net)
+target_link_libraries(test_net_crowd PRIVATE weft_flags weft_static)
+
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/test
     ${PROJECT_SOURCE_DIR}/test/*.sh)
-list(FILTER scripts EXCLUDE REGEX "^lib/")
+list(FILTER scripts EXCLUDE REGEX "^(lib/|net/crowd\\.sh$)")
 if(CMAKE_CROSSCOMPILING)
 	set(scripts)
 elseif(WEFT_SANITIZE OR WEFT_COVERAGE)
