@@ -23,6 +23,8 @@ endif()
 # Landing pads only. Shadow stacks must not be claimed: our switch does not know them.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
 	target_compile_options(weft_flags INTERFACE -fcf-protection=branch)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+	target_compile_options(weft_flags INTERFACE -mbranch-protection=bti)
 endif()
 
 if(WEFT_SANITIZE STREQUAL "address")

@@ -173,8 +173,12 @@ wf_numcpu_from(const char *root, int affinity)
 	return wf_min(affinity, wf_max(limit, 2));
 }
 
+const struct wf_numcpu_view *wf_numcpu_view;
+
 int
 wf_numcpu(void)
 {
+	if (wf_unlikely(wf_numcpu_view != NULL))
+		return wf_numcpu_from(wf_numcpu_view->root, wf_numcpu_view->affinity);
 	return wf_numcpu_from("", wf_os_affinity_count());
 }

@@ -327,5 +327,11 @@ void wf_procs_follow_limit(void);
 /* ---- numcpu.c ---- */
 int wf_numcpu(void);
 int wf_numcpu_from(const char *root, int affinity);
+/* Instead of the system's: a test's directory and mask. Constant from before boot; NULL: none. */
+struct wf_numcpu_view {
+	const char *root;
+	int affinity;
+};
+extern const struct wf_numcpu_view *wf_numcpu_view;
 
 #endif /* WEFT_SCHED_SCHED_H */

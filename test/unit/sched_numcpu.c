@@ -2,10 +2,12 @@
  * How many processors: cgroup files of versions 1 and 2 in a directory made up for the purpose. A
  * program that thinks it has the whole machine is throttled for most of each period.
  */
+#include <weft.h>
 #include "sched/sched.h"
 
 #include "test.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,4 +139,68 @@ TEST(this_machine_has_processors)
 {
 	EXPECT(wf_numcpu() >= 1);
 	EXPECT_EQ(wf_numcpu() <= (int)sysconf(_SC_NPROCESSORS_ONLN), 1);
+}
+
+/*
+ * The limit is changed while the program runs, as operators do: within about a second there are as
+ * many Ps, under load, and nobody is lost. Until the program itself sets a number.
+ */
+static atomic_long n_done;
+
+static void
+sleep_and_yield(void *arg)
+{
+	const atomic_bool *stop = arg;
+
+	while (!atomic_load(stop)) {
+		weft_sleep(200000);
+		weft_yield();
+	}
+	atomic_fetch_add(&n_done, 1);
+}
+
+static void
+expect_procs(int n)
+{
+	for (int i = 0; weft_gomaxprocs(0) != n; i++) {
+		if (i > 1000)
+			FAIL("%d Ps, not %d", weft_gomaxprocs(0), n);
+		weft_sleep(10000000);
+	}
+}
+
+TEST(the_number_of_ps_follows_the_limit)
+{
+	static struct wf_numcpu_view view = { root, 16 };
+	static atomic_bool stop;
+
+	begin();
+	v2("/pod/app");
+	put("/sys/fs/cgroup/pod/cpu.max", "300000 100000\n");
+	put("/sys/fs/cgroup/pod/app/cpu.max", "max 100000\n");
+	unsetenv("WEFT_MAXPROCS");
+	unsetenv("GOMAXPROCS");
+	wf_numcpu_view = &view;
+	EXPECT_EQ(weft_gomaxprocs(0), 3);
+	EXPECT_EQ(weft_numcpu(), 3);
+	for (int i = 0; i < 100; i++)
+		EXPECT_EQ(weft_go(sleep_and_yield, &stop), 0);
+	put("/sys/fs/cgroup/pod/cpu.max", "800000 100000\n");
+	expect_procs(8);
+	put("/sys/fs/cgroup/pod/app/cpu.max", "150000 100000\n");
+	expect_procs(2);
+	put("/sys/fs/cgroup/pod/app/cpu.max", "max 100000\n");
+	put("/sys/fs/cgroup/pod/cpu.max", "max 100000\n");
+	expect_procs(16);
+	EXPECT_EQ(weft_gomaxprocs(5), 16);
+	put("/sys/fs/cgroup/pod/cpu.max", "300000 100000\n");
+	for (int i = 0; i < 25; i++) {
+		weft_sleep(100000000);
+		EXPECT_EQ(weft_gomaxprocs(0), 5);
+	}
+	EXPECT_EQ(weft_numcpu(), 3);
+	atomic_store(&stop, true);
+	while (atomic_load(&n_done) < 100)
+		weft_sleep(1000000);
+	end();
 }
