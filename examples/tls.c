@@ -110,7 +110,7 @@ ask(const char *address, weft_tls_context *c)
 {
 	char buf[16384], host[256];
 	const char *colon = strrchr(address, ':');
-	struct upload up = {0};
+	static struct upload up; /* the goroutine that sends may outlive this function */
 	int fd = weft_dial("tcp", address, weft_in(HANDSHAKE_LIMIT));
 	ssize_t n;
 	int r;
