@@ -127,15 +127,17 @@ static void
 cancel_then_sleep(void *arg)
 {
 	weft_scope *s = scope_until(NULL, weft_in(3600 * SECOND));
+	weft_scope *below = scope_until(s, weft_in(1800 * SECOND));
 
 	(void)arg;
 	weft_scope_cancel(s, -EIO);
+	EXPECT_EQ(weft_scope_err(below), -ECANCELED);
 	weft_chan_recv(NULL, NULL, WEFT_FOREVER);
 }
 
 /*
- * SCENARIOS 158: the timer goes with the cancel, not with the memory. Were it left, it would wake
- * an idle process for nothing, and this would be no deadlock.
+ * SCENARIOS 158: the timer goes with the cancel, not with the memory, and so do those below. Were
+ * one left, it would wake an idle process for nothing, and this would be no deadlock.
  */
 TEST(a_cancelled_scope_has_no_timer)
 {
