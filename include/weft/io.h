@@ -75,6 +75,21 @@ WEFT_API int weft_connect(int fd, const struct sockaddr *to, socklen_t len, int6
 /** weft_poll - wait for poll(2) @events; their revents (> 0). */
 WEFT_API int weft_poll(int fd, short events, int64_t deadline);
 
+#define WEFT_READS 1	/* what takes from a descriptor: reads, receives, accepts */
+#define WEFT_WRITES 2	/* what gives to it: writes, sends, connects */
+
+/**
+ * weft_set_deadline - a deadline of the descriptor, besides that of each call
+ * @which: WEFT_READS, WEFT_WRITES, or both
+ *
+ * From now on a wait in @which ends with -ETIMEDOUT at the earlier of both deadlines, also one
+ * under way: a past @deadline ends all of them at once. WEFT_FOREVER takes it away, and so does
+ * weft_close(). As ever, what can go at once goes (Go: fails). Not for weft_poll().
+ *
+ * Returns 0, -EBADF, -EINVAL, -ENOMEM. Any goroutine or thread. (Go: SetReadDeadline and kin.)
+ */
+WEFT_API int weft_set_deadline(int fd, int which, int64_t deadline);
+
 /**
  * weft_close - close @fd
  *

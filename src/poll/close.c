@@ -36,6 +36,7 @@ forget_locked(struct pd *pd, struct gqueue *ready)
 		b->forget_locked(pd);
 	pd->gen++;
 	pd->socket_id = 0;
+	wf_pd_until_clear_locked(pd);
 	for (int dir = PD_READ; dir <= PD_WRITE; dir++) {
 		n += wf_pd_claim_all(&pd->wait[dir], -EBADF, ready);
 		wf_store_relaxed(&pd->ready[dir], 0);	/* readers that matter come after, by P1 */

@@ -133,30 +133,34 @@ WF_PARKS static int
 take_turn(struct pd *pd, enum pd_use use, int64_t deadline)
 {
 	struct waiter w;
+	int64_t until;
 	int r;
 
-	if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {	/* O3; set before K2's lock */
-		leave_locked(pd, use, false);
-		return -EBADF;
-	}
-	if (pd->turn_is_free[use]) {					/* O4 */
-		pd->turn_is_free[use] = false;
-		wf_unlock(&pd->lock);
-		return 0;
-	}
-	r = wf_park_check(deadline, true);
-	if (r < 0) {
-		leave_locked(pd, use, false);
-		return r;
-	}
-	wf_waiter_init(&w, deadline, true);
-	waitq_put(&pd->turn[use], &w);					/* O5 */
-	r = wf_park_unlock(&pd->lock, WAIT_IO, deadline, true);
-	if (r < 0) {
+	do {
+		if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {	/* O3; set before K2's lock */
+			leave_locked(pd, use, false);
+			return -EBADF;
+		}
+		if (pd->turn_is_free[use]) {				/* O4 */
+			pd->turn_is_free[use] = false;
+			wf_unlock(&pd->lock);
+			return 0;
+		}
+		until = wf_pd_until(pd, use, deadline);			/* U1 */
+		r = wf_park_check(until, true);
+		if (r < 0) {
+			leave_locked(pd, use, false);
+			return r;
+		}
+		wf_waiter_init(&w, until, true);
+		waitq_put(&pd->turn[use], &w);				/* O5 */
+		r = wf_park_unlock(&pd->lock, WAIT_IO, until, true);
+		if (r == 0)
+			return 0;
 		wf_lock(&pd->lock);
-		(void)waitq_remove(&pd->turn[use], &w);
-		leave_locked(pd, use, false);
-	}
+	} while (r == -EAGAIN);						/* U3 */
+	(void)waitq_remove(&pd->turn[use], &w);
+	leave_locked(pd, use, false);
 	return r;
 }
 

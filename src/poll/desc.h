@@ -144,6 +144,15 @@ wf_pd_prepare(struct pd *pd, enum pd_use dir)
  */
 WF_PARKS int wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline);
 
+/*
+ * The descriptor's own deadline in a direction, which ends waits besides that of each call; moved
+ * at any time, WEFT_FOREVER takes it away. 0 or -ENOMEM.
+ */
+int wf_pd_until_set(struct pd *pd, enum pd_use dir, int64_t at);
+/* The earlier of that and deadline. Exact under pd->lock. */
+int64_t wf_pd_until(const struct pd *pd, enum pd_use dir, int64_t deadline);
+void wf_pd_until_clear_locked(const struct pd *pd);
+
 /* poll(2) for events, between wf_pd_enter(PD_OTHER) and leave: revents, or as wf_pd_wait(). */
 WF_PARKS int wf_pd_poll(struct pd *pd, short events, int64_t deadline);
 

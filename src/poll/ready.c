@@ -93,12 +93,15 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 	struct wait wt;
 	int r;
 
-	/* Before all else: what may not wait should not cost a registration. */
-	r = wf_park_check(deadline, true);
-	if (r < 0)
-		return r;
 	WF_POINT("pd.eagain");
 	wf_lock(&pd->lock);						/* R3 */
+	/* Before all else: what may not wait should not cost a registration. */
+	deadline = wf_pd_until(pd, dir, deadline);			/* U1 */
+	r = wf_park_check(deadline, true);
+	if (r < 0) {
+		wf_unlock(&pd->lock);
+		return r;
+	}
 	if (wf_load_relaxed(&pd->refs) & PD_CLOSING) {	/* K2 has had the lock, or will */
 		wf_unlock(&pd->lock);
 		return -EBADF;
