@@ -207,6 +207,73 @@ TEST(accept_says_emfile_and_works_again_later)
 	EXPECT_EQ(weft_close(listener), 0);
 }
 
+static int64_t
+cpu_ns(void)
+{
+	struct rusage u;
+
+	EXPECT_EQ(getrusage(RUSAGE_SELF, &u), 0);
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * SEC +
+	    (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
+}
+
+/*
+ * Catalogue 69. A server at its limit, with clients in the queue, which keeps on trying as its man
+ * page says: it uses no processor to speak of, and serves all when there are descriptors again.
+ */
+static _Atomic bool had_emfile;
+
+static void
+serve_at_the_limit(void *arg)
+{
+	int listener = *(int *)arg, fd;
+
+	while ((fd = weft_accept(listener, NULL, NULL, WEFT_FOREVER)) != -EBADF) {
+		if (fd == -EMFILE) {
+			had_emfile = true;
+			weft_sleep(5 * MS);
+			continue;
+		}
+		EXPECT(fd >= 0);
+		EXPECT_EQ(weft_write(fd, "s", 1, soon()), 1);
+		EXPECT_EQ(weft_close(fd), 0);
+	}
+}
+
+TEST(a_server_without_descriptors_burns_no_processor)
+{
+	enum { CLIENTS = 50 };
+	struct rlimit old, low;
+	weft_waitgroup wg = {0};
+	char address[32], c;
+	int listener = listen_local(address), client[CLIENTS], spare;
+	int64_t cpu;
+
+	for (int i = 0; i < CLIENTS; i++)
+		EXPECT((client[i] = weft_dial("tcp", address, soon())) >= 0);
+	EXPECT_EQ(weft_read(client[0], &c, 1, weft_in(1 * MS)), -ETIMEDOUT); /* the poller is on */
+	EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+	spare = dup(0);
+	EXPECT_EQ(close(spare), 0);
+	low = old;
+	low.rlim_cur = (rlim_t)spare;
+	EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+	EXPECT_EQ(weft_waitgroup_go(&wg, serve_at_the_limit, &listener), 0);
+	while (!had_emfile)
+		weft_sleep(1 * MS);
+	cpu = cpu_ns();
+	weft_sleep(500 * MS);
+	cpu = cpu_ns() - cpu;
+	EXPECT(cpu < 100 * MS * test_scale()); /* a loop without a pause would take 500 */
+	EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+	for (int i = 0; i < CLIENTS; i++) {
+		EXPECT_EQ(weft_read(client[i], &c, 1, soon()), 1);
+		EXPECT_EQ(weft_close(client[i]), 0);
+	}
+	EXPECT_EQ(weft_close(listener), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+}
+
 /*
  * Catalogue 70. accept(2) reports errors of the network that belong to a connection that never
  * was. A filter with a supervisor makes the kernel return each of them once.

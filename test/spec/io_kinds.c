@@ -6,10 +6,13 @@
 
 #include <poll.h>
 #include <pty.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 
 struct call {
 	int fd;
@@ -208,6 +211,42 @@ TEST(a_timerfd_is_waited_for)
 	EXPECT(weft_now() - start >= 20 * MS);
 	EXPECT_EQ(ticks, 1);
 	EXPECT_EQ(weft_close(fd), 0);
+}
+
+/* A signalfd is read, a pidfd becomes readable: neither is a stream of bytes. */
+TEST(signalfds_and_pidfds_are_waited_for)
+{
+	struct signalfd_siginfo info;
+	sigset_t usr1, old;
+	pid_t child;
+	int fd, gate[2];
+
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	EXPECT_EQ(sigprocmask(SIG_BLOCK, &usr1, &old), 0); /* before weft starts its threads */
+	fd = signalfd(-1, &usr1, SFD_CLOEXEC);
+	EXPECT_EQ(weft_read(fd, &info, sizeof(info), weft_in(5 * MS)), -ETIMEDOUT);
+	EXPECT_EQ(kill(getpid(), SIGUSR1), 0);
+	EXPECT_EQ(weft_read(fd, &info, sizeof(info), soon()), sizeof(info));
+	EXPECT_EQ(info.ssi_signo, SIGUSR1);
+	EXPECT_EQ(weft_close(fd), 0);
+
+	EXPECT_EQ(pipe2(gate, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		char c;
+
+		close(gate[1]);
+		_exit(read(gate[0], &c, 1) < 0);
+	}
+	fd = (int)syscall(SYS_pidfd_open, child, 0);
+	EXPECT(fd >= 0);
+	EXPECT_EQ(weft_poll(fd, POLLIN, weft_in(5 * MS)), -ETIMEDOUT);
+	EXPECT_EQ(close(gate[1]), 0);
+	EXPECT(weft_poll(fd, POLLIN, soon()) & POLLIN);
+	EXPECT_EQ(waitpid(child, NULL, WNOHANG), child);
+	EXPECT_EQ(weft_close(fd), 0);
+	EXPECT_EQ(close(gate[0]), 0);
 }
 
 /*
