@@ -4,7 +4,7 @@
 #define _GNU_SOURCE
 #include "os/os.h"
 #include "base/atomic.h"
-#include "base/valgrind.h"
+#include "os/valgrind.h"
 
 #include <errno.h>
 #include <sys/epoll.h>

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "os/os.h"
+#include "os/valgrind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,4 +73,26 @@ wf_os_faults(const void *p)
 	(void)close(fd[0]);
 	(void)close(fd[1]);
 	return faults;
+}
+
+uint32_t
+wf_os_stack_announce(uintptr_t lo, uintptr_t hi)
+{
+#ifdef WF_VALGRIND
+	return (uint32_t)VALGRIND_STACK_REGISTER(lo, hi - 1);
+#else
+	(void)lo;
+	(void)hi;
+	return 0;
+#endif
+}
+
+void
+wf_os_stack_forget(uint32_t id)
+{
+#ifdef WF_VALGRIND
+	VALGRIND_STACK_DEREGISTER(id);
+#else
+	(void)id;
+#endif
 }

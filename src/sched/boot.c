@@ -3,7 +3,6 @@
  */
 #include "sched/sched.h"
 
-#include "base/valgrind.h"
 #include "os/os.h"
 #include "sched/fiber.h"
 #include "sched/panic.h"
@@ -139,7 +138,7 @@ make_g0(struct m *m)
 	(void)wf_os_protect_none(base, WF_GUARD_BYTES);
 	m->g0_lo = (uintptr_t)base + WF_GUARD_BYTES;
 	m->g0_hi = (uintptr_t)base + WF_GUARD_BYTES + G0_STACK;
-	(void)wf_valgrind_stack(m->g0_lo, m->g0_hi);
+	(void)wf_os_stack_announce(m->g0_lo, m->g0_hi);
 	wf_ctx_init(&m->g0ctx, wf_g0_main, m->g0_hi);
 }
 

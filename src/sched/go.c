@@ -96,6 +96,20 @@ wf_go(const struct wf_go_args *a)
 	return 0;
 }
 
+/* Is the ring of the P about to overflow? */
+static inline bool
+is_crowded(const struct m *m)
+{
+	return m->p != NULL && runq_len_racy(&m->p->runq) >= RUNQ_CAP - 1;
+}
+
+WF_PARKS void
+wf_yield_if_crowded(void)
+{
+	if (is_crowded(wf_self()))
+		wf_yield();
+}
+
 WF_API_PARKS int
 weft_go(void (*fn)(void *), void *arg)
 {
@@ -104,10 +118,11 @@ weft_go(void (*fn)(void *), void *arg)
 		.arg = arg,
 		.caller_pc = (uintptr_t)__builtin_return_address(0),
 	};
-	int r;
+	struct m *m = wf_enter();
+	int r = wf_go(&a);
 
-	(void)wf_enter();
-	r = wf_go(&a);
+	if (wf_unlikely(is_crowded(m)))
+		wf_yield();
 	wf_leave();
 	return r;
 }
@@ -140,6 +155,7 @@ weft_go_with(const weft_go_options *o, void (*fn)(void *), void *arg)
 	}
 	(void)wf_enter();
 	r = wf_go(&a);
+	wf_yield_if_crowded();
 	wf_leave();
 	return r;
 }

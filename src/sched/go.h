@@ -23,6 +23,13 @@ struct g *wf_g_new(const struct wf_go_args *a);
 /* Starts a goroutine: 0, -ENOMEM. */
 int wf_go(const struct wf_go_args *a);
 
+/*
+ * After it, where the caller may park. Before the ring of its P overflows, the goroutine that fills
+ * it lets those in it run: they are in the cache still, and most will end and leave their memory to
+ * the next. (Go moves half of the ring to the global queue and goes on.)
+ */
+WF_PARKS void wf_yield_if_crowded(void);
+
 /* Calls each(g, arg) for every goroutine that is not dead, bound ones too. Others run on
  * meanwhile: each must expect g to change or die under its eyes (it stays readable). */
 void wf_g_each(void (*each)(struct g *g, void *arg), void *arg);

@@ -1,9 +1,9 @@
 /*
  * Waiting for the runtime's lock. See lock.h.
  *
- * Nearly all holders are gone within the first spin. One that is not has lost its CPU, in the middle
- * of some dozen instructions: first it is offered ours, then we sleep, a little longer each time, so
- * that it gets one even if its priority is lower. Nobody wakes us, so no sleep is long.
+ * Nearly all holders are gone within the first spin. One that is not has lost its CPU, in the
+ * middle of some dozen instructions: first it is offered ours, then we sleep, a little longer each
+ * time, so that it gets one even if its priority is lower. Nobody wakes us, so no sleep is long.
  */
 #include "sched/lock.h"
 

@@ -8,7 +8,6 @@
 #include "sched/stack.h"
 
 #include "base/assert.h"
-#include "base/valgrind.h"
 #include "os/os.h"
 #include "sched/lock.h"
 #include "sched/sched.h"
@@ -201,7 +200,7 @@ guard(struct wf_stack *s)
 	void *g = (void *)(s->lo - WF_GUARD_BYTES);
 
 	s->is_guarded = true;
-	s->valgrind_id = wf_valgrind_stack(s->lo, s->hi);
+	s->valgrind_id = wf_os_stack_announce(s->lo, s->hi);
 	if (guard_mode == GUARD_MADVISE && wf_os_guard_install(g, WF_GUARD_BYTES) == 0)
 		return;
 	if (guard_mode != GUARD_CANARY && wf_sub_relaxed(&mprotect_budget, 1) > 0 &&
@@ -327,7 +326,7 @@ put_clean(struct stack_class *c, struct wf_stack *s)
 		for (uint32_t i = 0; i < a->n; i++) {
 			clean_remove_locked(c, &a->slots[i]);
 			if (a->slots[i].is_guarded)
-				wf_valgrind_forget(a->slots[i].valgrind_id);
+				wf_os_stack_forget(a->slots[i].valgrind_id);
 		}
 		gone = true;
 	}

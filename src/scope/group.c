@@ -172,6 +172,7 @@ start(weft_scope *s, int (*fn)(void *), void *arg, int64_t deadline, uintptr_t c
 		wf_unlock(&s->lock);
 		wf_ready_all(&ready);
 	}
+	wf_yield_if_crowded();
 	return r;
 }
 

@@ -233,6 +233,7 @@ weft_waitgroup_go(weft_waitgroup *pub, void (*fn)(void *), void *arg)
 	if (fn == NULL)
 		wf_fatal("go of nil func value");
 	r = wf_go(&args);
+	wf_yield_if_crowded();
 	wf_leave();
 	if (r < 0)
 		add(j.wg, -1);
