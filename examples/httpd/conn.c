@@ -12,7 +12,6 @@
 #include "httpd.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,8 +59,7 @@ conn_flush(struct conn *c, bool more)
 		return 0;
 	deadline = weft_in(c->server->opt.write_ns);
 	while (done < w->out_len) {
-		ssize_t n = weft_send(c->fd, w->out + done, w->out_len - done, more ? MSG_MORE : 0,
-		    deadline);
+		ssize_t n = wire_send(c, w->out + done, w->out_len - done, more, deadline);
 
 		if (n < 0)
 			return (int)n;
@@ -79,7 +77,7 @@ read_first(struct conn *c, int64_t deadline)
 
 	if (!take_work(c))
 		return -ENOMEM;
-	n = weft_read(c->fd, c->work->in, HEAD_MAX, deadline);
+	n = wire_read(c, c->work->in, HEAD_MAX, deadline);
 	if (n > 0) {
 		c->work->in_start = 0;
 		c->work->in_end = (size_t)n;
@@ -114,7 +112,7 @@ conn_await(struct conn *c)
 	if (n == -ETIMEDOUT && hold < deadline) {
 		/* It will be a longer wait. Ten thousand of these should cost little. */
 		drop_work(c);
-		if (weft_poll(c->fd, POLLIN, deadline) > 0)
+		if (wire_await(c, deadline))
 			n = read_first(c, deadline);
 	}
 	atomic_store_explicit(&c->idle_since, 0, memory_order_relaxed);
@@ -144,7 +142,7 @@ read_more(struct conn *c, size_t limit, int64_t deadline)
 	/* Whoever waits for an answer before he goes on shall have it. */
 	if (conn_flush(c, /* more */ false) < 0)
 		return -EPIPE;
-	n = weft_read(c->fd, w->in + w->in_end, limit - w->in_end, deadline);
+	n = wire_read(c, w->in + w->in_end, limit - w->in_end, deadline);
 	if (n == -ETIMEDOUT)
 		return 408;
 	if (n <= 0)
@@ -233,10 +231,10 @@ linger(struct conn *c)
 	size_t dropped = 0;
 	ssize_t n;
 
-	if (sys_shutdown(c->fd, SHUT_WR) < 0)
+	if (wire_end(c) < 0)
 		return;
 	do {
-		n = weft_read(c->fd, c->work->in, IN_CAP, deadline);
+		n = wire_read(c, c->work->in, IN_CAP, deadline);
 		dropped += n > 0 ? (size_t)n : 0;
 	} while (n > 0 && dropped < LINGER_BYTES);
 }
@@ -246,12 +244,13 @@ conn_run(void *arg)
 {
 	struct conn *c = arg;
 
-	while (conn_await(c) && serve(c))
-		continue;
+	if (wire_open(c))
+		while (conn_await(c) && serve(c))
+			continue;
 	if (c->work && conn_flush(c, /* more */ false) == 0 && c->lingers)
 		linger(c);
 	server_remove(c->server, c);
-	weft_close(c->fd);
+	wire_close(c);
 	free(c->work);
 	weft_waitgroup_done(&c->server->conns_open);
 	free(c);

@@ -10,6 +10,7 @@
  *	main.c      options, start, signals
  *	server.c    listen, accept, refuse, the list of connections, stop
  *	conn.c      the loop of one connection, its buffers and its deadlines
+ *	wire.c      the bytes of a connection, plain or by TLS
  *	request.c   bytes -> struct request (by libhttp-parser)
  *	resource.c  path of a request -> open file
  *	precond.c   If-Match and friends, ranges: what of the file is wanted
@@ -33,6 +34,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <weft.h>
+#include <weft/tls.h>
 
 #define SECOND INT64_C(1000000000)
 #define MILLISECOND INT64_C(1000000)
@@ -56,6 +58,7 @@ struct options {
 	const char *root;	/* the directory served */
 	const char *bind;	/* address to listen on, numeric or a name */
 	const char *port;	/* "0": a free one */
+	const char *cert, *key;	/* PEM files: serve HTTPS; NULL: HTTP */
 	const char *log;	/* NULL: no access log; "-": standard output */
 	int max_conns;		/* connections at once; more get 503 */
 	int max_requests;	/* per connection */
@@ -82,6 +85,7 @@ struct server {
 	struct options opt;		/* c */
 	int root_fd;			/* c  where every path begins */
 	int listen_fd;			/* c */
+	weft_tls_context *tls;		/* c  NULL: plain HTTP */
 	weft_scope *accepting;		/* c  the acceptor is in it, alone */
 	int log_fd;			/* c  -1: no access log */
 	uint16_t port;			/* c */
@@ -259,6 +263,7 @@ struct conn {
 	struct server *server;
 	struct conn *next, **prev;	/* l */
 	int fd;				/* valid while on the list */
+	weft_tls *tls;			/* NULL: plain; else it owns fd */
 	_Atomic int64_t idle_since;	/* x  0: a request is being served */
 	struct work *work;		/* NULL while it has been idle for a while */
 	int nrequests;
@@ -273,6 +278,26 @@ void conn_run(void *arg);
 
 /* Sends what is in out[]. 0 or a negative errno. @more: a file follows at once. */
 int conn_flush(struct conn *c, bool more);
+
+/* ---- wire.c: with TLS or without; results are those of the weft calls ---- */
+
+/* Reads the certificate, if there is one. 0, or 1 after a message. */
+int wire_start(struct server *s);
+
+/* The handshake. False: there is nobody to talk to. */
+bool wire_open(struct conn *c);
+ssize_t wire_read(struct conn *c, void *buf, size_t n, int64_t deadline);
+ssize_t wire_send(struct conn *c, const void *buf, size_t n, bool more, int64_t deadline);
+
+/* As weft_sendfile(); what is in c->work->out must have been sent. */
+ssize_t wire_send_file(struct conn *c, int file, off_t *off, size_t n, int64_t deadline);
+
+/* Waits for something to read, while the connection needs no memory. */
+bool wire_await(struct conn *c, int64_t deadline);
+
+/* Tells the client that no more comes; it may be read from still. */
+int wire_end(struct conn *c);
+void wire_close(struct conn *c);
 
 /* ---- respond.c ---- */
 

@@ -19,12 +19,14 @@ static const char help[] =
 	"\n"
 	"  weft-httpd                          serve ./docs on 127.0.0.1, on a free port\n"
 	"  weft-httpd -p 8080 ~/public         serve ~/public on port 8080\n"
+	"  weft-httpd --tls cert.pem key.pem   serve ./docs over HTTPS\n"
 	"  weft-httpd -b :: -p 80 --log /srv   serve /srv to all the world, with a log\n"
 	"\n"
 	"  -b, --bind=ADDRESS          address to listen on (127.0.0.1)\n"
 	"  -p, --port=PORT             port to listen on (0: a free one)\n"
 	"  -r, --root=DIR              the directory to serve; the same as DIR\n"
 	"  -l, --log[=FILE]            write an access log to FILE (standard output)\n"
+	"      --tls=CERT KEY          serve HTTPS: certificate with its chain, key (PEM)\n"
 	"  -q, --quiet                 no status line, no messages but errors\n"
 	"      --max-conns=N           connections at once; more are answered 503 (20000)\n"
 	"      --max-requests=N        requests on one connection (100000)\n"
@@ -42,7 +44,8 @@ static const char help[] =
 	"Exit status: 0 stopped and nothing lost, 1 it failed, 2 wrong usage.\n";
 
 enum {
-	OPT_MAX_CONNS = 256,
+	OPT_TLS = 256,
+	OPT_MAX_CONNS,
 	OPT_MAX_REQUESTS,
 	OPT_IDLE,
 	OPT_REQUEST,
@@ -55,6 +58,7 @@ static const struct option long_options[] = {
 	{ "port", required_argument, NULL, 'p' },
 	{ "root", required_argument, NULL, 'r' },
 	{ "log", optional_argument, NULL, 'l' },
+	{ "tls", required_argument, NULL, OPT_TLS },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "max-conns", required_argument, NULL, OPT_MAX_CONNS },
 	{ "max-requests", required_argument, NULL, OPT_MAX_REQUESTS },
@@ -118,6 +122,13 @@ set_option(struct options *o, int opt, char **argv)
 	case 'q':
 		o->quiet = true;
 		break;
+	case OPT_TLS:
+		/* The key is the argument after the certificate. */
+		if (!argv[optind])
+			usage_error("--tls needs a certificate and a key: ", optarg);
+		o->cert = optarg;
+		o->key = argv[optind++];
+		break;
 	case OPT_MAX_CONNS:
 		o->max_conns = parse_int(optarg, 1, INT32_MAX, "not a number of connections: ");
 		break;
@@ -173,8 +184,9 @@ announce(const struct server *s)
 {
 	bool bare_v6 = strchr(s->opt.bind, ':') && s->opt.bind[0] != '[';
 
-	printf("weft-httpd: serving %s on http://%s%s%s:%u/\n", s->opt.root, bare_v6 ? "[" : "",
-	    s->opt.bind, bare_v6 ? "]" : "", s->port);
+	printf("weft-httpd: serving %s on %s://%s%s%s:%u/\n", s->opt.root,
+	    s->tls ? "https" : "http", bare_v6 ? "[" : "", s->opt.bind, bare_v6 ? "]" : "",
+	    s->port);
 	fflush(stdout);
 }
 

@@ -302,7 +302,7 @@ send_body(struct conn *c, const struct wanted *want)
 		int64_t piece = left < SEND_CHUNK ? left : SEND_CHUNK;
 
 		while (piece > 0) {
-			ssize_t n = weft_sendfile(c->fd, c->work->res.fd, &off, (size_t)piece,
+			ssize_t n = wire_send_file(c, c->work->res.fd, &off, (size_t)piece,
 			    deadline);
 
 			/* 0: the file has become shorter than the length we promised. */

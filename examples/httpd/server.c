@@ -130,7 +130,8 @@ turn_away(struct server *s, int fd, const char *why)
 {
 	atomic_fetch_add(&s->nrefused, 1);
 	relieve(s, why);
-	if (weft_go(refuse, (void *)(intptr_t)fd) < 0)
+	/* Without a handshake there are no words that a client of HTTPS would understand. */
+	if (s->tls || weft_go(refuse, (void *)(intptr_t)fd) < 0)
 		weft_close(fd);
 }
 
@@ -181,7 +182,10 @@ accept_short(struct server *s, int err)
 		fd = weft_accept(s->listen_fd, NULL, NULL, WEFT_NOW);
 		if (fd >= 0) {
 			atomic_fetch_add(&s->nrefused, 1);
-			refuse((void *)(intptr_t)fd);
+			if (s->tls)
+				weft_close(fd);
+			else
+				refuse((void *)(intptr_t)fd);
 		}
 	}
 	/* Somebody else may have been faster; then we try again the next time. */
@@ -293,7 +297,7 @@ server_start(struct server *s)
 {
 	int r;
 
-	if ((r = open_root(s)) || (r = open_log(s)) || (r = listen_on(s)))
+	if ((r = open_root(s)) || (r = open_log(s)) || (r = wire_start(s)) || (r = listen_on(s)))
 		return r;
 	r = sys_local_port(s->listen_fd, &s->port);
 	if (r < 0)

@@ -41,4 +41,6 @@ ninja -C "$work/without" -t targets all >"$work/targets"
 grep -q 'libweft\.so' "$work/targets" || wrong "no libweft without OpenSSL"
 ! grep -v '\.cmake:' "$work/targets" | grep -iE 'tls|ssl' ||
 	wrong "something of TLS is built without OpenSSL"
+"$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -I"$WEFT_SRC/include" \
+    "$WEFT_SRC/examples/httpd/wire.c" || wrong "weft-httpd needs OpenSSL"
 exit "$failed"

@@ -26,13 +26,13 @@ WAIT = 20 * SCALE           # seconds until whatever we wait for will not come a
 class Server:
     """A running weft-httpd. Ends with the with-block: stopped, and found to have ended well."""
 
-    def __init__(self, root, *args, prefix=(), quiet=True, expect=0):
+    def __init__(self, root, *args, prefix=(), quiet=True, expect=0, scheme="http"):
         self.expect = expect
         self.err = tempfile.TemporaryFile()
         command = [*prefix, PROGRAM, *(["--quiet"] if quiet else []), *args, root]
         self.proc = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.err)
         self.line = self.read_line()
-        head = f"weft-httpd: serving {root} on http://127.0.0.1:"
+        head = f"weft-httpd: serving {root} on {scheme}://127.0.0.1:"
         if not self.line.startswith(head) or not self.line.endswith("/\n"):
             self.proc.kill()
             raise AssertionError(f"not the line of a ready server: {self.line!r}; {self.stderr()}")

@@ -118,6 +118,10 @@ fetch() # SCHEME OPTION...
 	echo "a file came whole by $scheme"
 }
 fetch http
+if [ -e "$WEFT_BUILD/libweft-tls.so" ]; then
+	bash "$WEFT_SRC/test/tls/certificates" "$work"
+	fetch https --tls "$work/good.pem" "$work/good.key"
+fi
 
 lost=$("${in_near[@]}" nft list counter inet line lost | sed -n 's/.*packets \([0-9]*\).*/\1/p')
 echo "packets lost on the way to the server: $lost"
