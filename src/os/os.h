@@ -128,6 +128,10 @@ int wf_os_sigaction_restore(int sig, const struct sigaction *old);
  */
 void *wf_os_sigaltstack_new(size_t bytes);
 void wf_os_sigaltstack_free(void *stack, size_t bytes);
+/* How much larger than it was asked for such a stack is at most: the kernel's frame, and a page. */
+#define WF_OS_SIGALTSTACK_EXTRA ((size_t)256 << 10)
+/* Does the address lie in it? */
+bool wf_os_sigaltstack_has(const void *stack, size_t bytes, uintptr_t address);
 /* What a handler's third argument says of the interrupted code: its registers in DWARF's order
  * (at most n; 0 where not known) go to v, its pc is returned. */
 uintptr_t wf_os_sigregs(const void *uctx, uintptr_t *v, size_t n);

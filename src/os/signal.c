@@ -88,6 +88,12 @@ wf_os_sigaltstack_new(size_t bytes)
 	return ss.ss_sp;
 }
 
+bool
+wf_os_sigaltstack_has(const void *stack, size_t bytes, uintptr_t address)
+{
+	return stack != NULL && address - (uintptr_t)stack < altstack_bytes(bytes);
+}
+
 void
 wf_os_sigaltstack_free(void *stack, size_t bytes)
 {

@@ -168,6 +168,29 @@ leave(struct m *m, struct g *g)
 	}
 }
 
+static WF_COLD void
+die_in_handler(const struct m *m, uintptr_t here, enum wf_wait_reason reason)
+{
+	if (wf_os_sigaltstack_has(m->sigstack, SIGSTACK_BYTES, here))
+		wf_fatal("wait in a signal handler (%s); let the handler set a flag, or take the "
+		    "signal in a goroutine by weft_signal_notify()", wf_wait_reason_name(reason));
+}
+
+/*
+ * Is this a signal handler, on the signal stack that we gave the thread? Others would run on that
+ * stack while this one waits. A handler on a goroutine's own stack looks like any other call. A
+ * subtraction tells nearly all waits from those that are worth a closer look.
+ */
+static WF_ALWAYS_INLINE void
+check_not_in_handler(const struct m *m, enum wf_wait_reason reason)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	if (wf_unlikely(
+	    here - (uintptr_t)m->sigstack < SIGSTACK_BYTES + WF_OS_SIGALTSTACK_EXTRA))
+		die_in_handler(m, here, reason);
+}
+
 WF_PARKS int
 wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t deadline,
     bool cancellable)
@@ -180,6 +203,7 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 	uint8_t flags = wf_load_relaxed(&g->flags);
 	bool complex;
 
+	check_not_in_handler(m, reason);
 	cancellable = wf_can_cancel(g, cancellable);
 	complex = timed || cancellable;
 	wf_store_relaxed(&g->wait_reason, reason);
