@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""
+Compares what bench/results/*.tsv say with bench/goals.tsv.
+
+    bench/report/report.py RESULTS_DIR [--write]
+
+Prints a table: metric, weft, the one compared with (Go unless the title says otherwise), ratio,
+limit, goal. --write also puts it into docs/benchmarks.md, draws docs/benchmarks/*.svg, and keeps
+the figures as bench/reference.tsv.
+"""
+import glob
+import os
+import re
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import svg  # noqa: E402
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DOC = os.path.join(TOP, "docs/benchmarks.md")
+PLOTS = os.path.join(TOP, "docs/benchmarks")
+
+GROUPS = {
+    "sched": "Switching, starting, ending",
+    "chan": "Channels and select",
+    "sync": "Mutex and timers",
+    "memory": "Memory",
+    "server": "Servers",
+    "late": "Lateness, blocking calls, idling",
+}
+
+
+class Figure:
+    def __init__(self, cells):
+        self.metric, self.by, self.unit = cells[1:4]
+        self.median, self.low, self.high = map(float, cells[4:7])
+        self.runs, self.others = int(cells[7]), float(cells[8])
+        self.ratio = tuple(map(float, cells[9:12])) if len(cells) > 11 and cells[9] else None
+
+
+class Goal:
+    def __init__(self, cells):
+        self.metric, self.by, self.op, goal, self.limit, self.group, self.title = cells
+        self.goal = float(goal)
+
+    def is_met(self, ratio):
+        return ratio <= self.goal if self.op == "<=" else ratio >= self.goal
+
+
+def read_tables(paths):
+    """Comment lines, without repetition, and rows of cells."""
+    comments, rows = [], []
+    for path in paths:
+        for line in open(path):
+            line = line.rstrip("\n")
+            if not line.startswith("#"):
+                rows.append(line.split("\t"))
+            elif line not in comments:
+                comments.append(line)
+    return comments, rows
+
+
+def read_figures(rows):
+    figures = {}
+    for cells in rows:
+        figures.setdefault(cells[1], {})[cells[2]] = Figure(cells)
+    return figures
+
+
+def limit_of(goal, figures):
+    """A sum of products of numbers and limits; "@by" is a peer's value of the same metric."""
+    def value(name):
+        if re.fullmatch(r"[0-9.]+", name):
+            return float(name)
+        if name.startswith("@"):
+            return figures[goal.metric][name[1:]].median
+        return figures[name]["limit"].median
+
+    try:
+        total = 0.0
+        for term in goal.limit.split("+"):
+            product = 1.0
+            for factor in term.split("*"):
+                product *= value(factor.strip())
+            total += product
+        return total
+    except KeyError:
+        return None
+
+
+def ratio_text(r):
+    return " - ".join(f"{v:.3f}" if v < 0.1 else f"{v:.2f}" for v in r)
+
+
+def lines_of_table(goals, figures):
+    """(title, weft, other, ratio, limit, goal, verdict) as text, for those measured."""
+    for g in goals:
+        by = figures.get(g.metric, {})
+        weft, other = by.get("weft"), by.get(g.by)
+        if weft is None or other is None or other.ratio is None:
+            continue
+        limit = limit_of(g, figures)
+        yield (g.title, f"{svg.pretty(weft.median)} {weft.unit}", svg.pretty(other.median),
+               f"{ratio_text(other.ratio[:1])} ({ratio_text(other.ratio[1:])})",
+               "" if limit is None else svg.pretty(limit), f"{g.op} {g.goal:g}",
+               "met" if g.is_met(other.ratio[0]) else "missed")
+
+
+HEADS = ("metric", "weft", "go", "ratio", "limit", "goal", "")
+
+
+def print_table(lines):
+    rows = [HEADS, *lines]
+    widths = [max(len(r[i]) for r in rows) for i in range(len(HEADS))]
+    for row in rows:
+        print(row[0].ljust(widths[0]),
+              *(c.rjust(w) for c, w in zip(row[1:-1], widths[1:-1])), row[-1], sep="  ")
+    met = sum(row[-1] == "met" for row in lines)
+    print(f"\n{met} of {len(lines)} goals met")
+
+
+def markdown_table(lines):
+    out = ["| metric | weft | go | ratio | limit | goal | |",
+           "| --- | ---: | ---: | --- | ---: | --- | --- |"]
+    return "\n".join(out + ["| " + " | ".join(
+        row[:-1] + ("met" if row[-1] == "met" else "**missed**",)) + " |" for row in lines])
+
+
+def charts_of(group, goals, figures):
+    """One chart for each metric of the group, whatever it is compared with."""
+    seen = set()
+    for g in goals:
+        by = figures.get(g.metric, {})
+        if g.group != group or g.metric in seen or "weft" not in by:
+            continue
+        seen.add(g.metric)
+        limit = limit_of(g, figures)
+        others = sorted((f for b, f in by.items() if b not in ("weft", "go")),
+                        key=lambda f: f.median)
+        bars = [(b, by[b].median) for b in ("weft", "go") if b in by]
+        bars += [(f.by, f.median) for f in others]
+        if limit is not None and not g.limit.startswith("@"):
+            bars.append(("limit", limit))
+        better = "more is better" if g.op == ">=" else "less is better"
+        goal = by["go"].median * g.goal if g.by == "go" and "go" in by else None
+        yield {"title": g.title, "note": f"{by['weft'].unit}, {better}", "bars": bars, "goal": goal}
+
+
+def replace_part(text, name, body):
+    """What is between <!-- NAME --> and <!-- /NAME -->."""
+    pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+    if not pattern.search(text):
+        raise SystemExit(f"{DOC} has no part {name}")
+    return pattern.sub(lambda m: m[1] + body + "\n" + m[2], text)
+
+
+def write_report(results, comments, rows, goals, figures, lines):
+    os.makedirs(PLOTS, exist_ok=True)
+    plots = []
+    for group, title in GROUPS.items():
+        charts = list(charts_of(group, goals, figures))
+        if not charts:
+            continue
+        with open(os.path.join(PLOTS, group + ".svg"), "w") as f:
+            f.write(svg.draw(title, charts))
+        plots.append(f"### {title}\n\n![{title}](benchmarks/{group}.svg)\n")
+    with open(DOC) as f:
+        text = f.read()
+    machine = "\n".join("- " + c[2:] for c in comments if "\t" not in c)
+    text = replace_part(text, "machine", machine)
+    text = replace_part(text, "table", markdown_table(lines))
+    text = replace_part(text, "plots", "\n".join(plots))
+    costs = os.path.join(results, "costs.md")
+    if os.path.exists(costs):
+        with open(costs) as f:
+            text = replace_part(text, "costs", f.read().strip())
+    with open(DOC, "w") as f:
+        f.write(text)
+    with open(os.path.join(TOP, "bench/reference.tsv"), "w") as f:
+        f.write("\n".join(comments + ["\t".join(r) for r in rows]) + "\n")
+
+
+def main():
+    if len(sys.argv) < 2:
+        raise SystemExit(__doc__)
+    results = sys.argv[1]
+    comments, rows = read_tables(sorted(glob.glob(os.path.join(results, "*.tsv"))))
+    figures = read_figures(rows)
+    goals = [Goal(r) for r in read_tables([os.path.join(TOP, "bench/goals.tsv")])[1]]
+    lines = list(lines_of_table(goals, figures))
+    print_table(lines)
+    if "--write" in sys.argv[2:]:
+        write_report(results, comments, rows, goals, figures, lines)
+
+
+if __name__ == "__main__":
+    main()
