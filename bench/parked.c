@@ -47,7 +47,7 @@ mappings(void)
 }
 
 /*
- * Waits until memory has not shrunk by 1 MiB for 3 s (half a second when QUICK). Returns when it was
+ * Waits until memory has not shrunk by 1 MiB for 3 s (QUICK: 0.5 s). Returns when it was
  * last seen to shrink.
  */
 static int64_t

@@ -113,6 +113,7 @@ bench_child_main(const struct bench_case *cases, size_t n, const char *name, con
 {
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(cases[i].name, name) == 0 && strcmp(bench_by(&cases[i]), by) == 0) {
+			prctl(PR_SET_NAME, name);
 			cases[i].run(cases[i].arg);
 			/* Not exit(): goroutines of the case may still run. */
 			fflush(NULL);

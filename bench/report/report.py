@@ -5,8 +5,8 @@ Compares what bench/results/*.tsv say with bench/goals.tsv.
     bench/report/report.py RESULTS_DIR [--write]
 
 Prints a table: metric, weft, the one compared with (Go unless the title says otherwise), ratio,
-limit, goal. --write also puts it into docs/benchmarks.md, draws docs/benchmarks/*.svg, and keeps
-the figures as bench/reference.tsv.
+limit, goal. --write also puts it into docs/benchmarks.md and docs/models.md, draws
+docs/benchmarks/*.svg, and keeps the figures as bench/reference.tsv.
 """
 import glob
 import os
@@ -19,7 +19,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import svg  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DOC = os.path.join(TOP, "docs/benchmarks.md")
 PLOTS = os.path.join(TOP, "docs/benchmarks")
 
 GROUPS = {
@@ -148,38 +147,85 @@ def charts_of(group, goals, figures):
         yield {"title": g.title, "note": f"{by['weft'].unit}, {better}", "bars": bars, "goal": goal}
 
 
-def replace_part(text, name, body):
-    """What is between <!-- NAME --> and <!-- /NAME -->."""
-    pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
-    if not pattern.search(text):
-        raise SystemExit(f"{DOC} has no part {name}")
-    return pattern.sub(lambda m: m[1] + body + "\n" + m[2], text)
+class Page:
+    """A page whose parts between <!-- NAME --> and <!-- /NAME --> are generated."""
+
+    def __init__(self, path):
+        self.path = path
+        with open(path) as f:
+            self.text = f.read()
+
+    def replace(self, name, body):
+        pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+        if not pattern.search(self.text):
+            raise SystemExit(f"{self.path} has no part {name}")
+        self.text = pattern.sub(lambda m: m[1] + body + "\n" + m[2], self.text)
+
+    def save(self):
+        with open(self.path, "w") as f:
+            f.write(self.text)
 
 
-def write_report(results, comments, rows, goals, figures, lines):
-    os.makedirs(PLOTS, exist_ok=True)
+def draw_plot(name, title, charts):
+    with open(os.path.join(PLOTS, name + ".svg"), "w") as f:
+        f.write(svg.draw(title, charts))
+
+
+# Of bench/models.c, in the order of docs/models.md.
+MODELS = (
+    ("models_count_separate.wall", "count to 100,000 five times, a counter each: time"),
+    ("models_count_separate.switches", "the same: switches between threads"),
+    ("models_count_shared.wall", "count to 100,000 five times, one counter: time"),
+    ("models_count_shared.switches", "the same: switches between threads"),
+    ("models_wait.wall", "wait a second five times: time"),
+    ("models_wait.memory", "the same: memory"),
+    ("models_wait.threads", "the same: threads, of all processes"),
+    ("models_connections.requests", "10,000 connections: answers"),
+    ("models_connections.rtt_p50", "the same: an answer takes (median)"),
+    ("models_connections.rtt_p99", "the same: 99 of 100 take no longer than"),
+    ("models_connections.memory", "the same: memory"),
+    ("models_connections.processes", "the same: processes"),
+    ("models_connections.threads", "the same: threads, of all processes"),
+    ("models_connections.switches", "the same: switches between threads, until the end"),
+)
+
+
+def write_models(figures):
+    page = Page(os.path.join(TOP, "docs/models.md"))
+    rows = ["| | unit | processes | threads | goroutines |", "| --- | --- | ---: | ---: | ---: |"]
+    charts = []
+    for metric, title in MODELS:
+        by = figures.get(metric, {})
+        if not {"process", "thread", "weft"} <= by.keys():
+            return
+        values = [by[b].median for b in ("process", "thread", "weft")]
+        unit = by["weft"].unit
+        rows.append(f"| {title} | {unit} | " + " | ".join(map(svg.pretty, values)) + " |")
+        names = ("processes", "threads", "goroutines")
+        better = "more is better" if unit == "k/s" else "less is better"
+        charts.append({"title": title, "note": ", ".join(filter(None, [unit, better])),
+                       "bars": list(zip(names, values)), "goal": None})
+    page.replace("models", "\n".join(rows))
+    page.save()
+    draw_plot("models", "Processes, threads and goroutines", charts)
+
+
+def write_report(results, comments, goals, figures, lines):
     plots = []
     for group, title in GROUPS.items():
         charts = list(charts_of(group, goals, figures))
-        if not charts:
-            continue
-        with open(os.path.join(PLOTS, group + ".svg"), "w") as f:
-            f.write(svg.draw(title, charts))
-        plots.append(f"### {title}\n\n![{title}](benchmarks/{group}.svg)\n")
-    with open(DOC) as f:
-        text = f.read()
-    machine = "\n".join("- " + c[2:] for c in comments if "\t" not in c)
-    text = replace_part(text, "machine", machine)
-    text = replace_part(text, "table", markdown_table(lines))
-    text = replace_part(text, "plots", "\n".join(plots))
+        if charts:
+            draw_plot(group, title, charts)
+            plots.append(f"### {title}\n\n![{title}](benchmarks/{group}.svg)\n")
+    page = Page(os.path.join(TOP, "docs/benchmarks.md"))
+    page.replace("machine", "\n".join("- " + c[2:] for c in comments if "\t" not in c))
+    page.replace("table", markdown_table(lines))
+    page.replace("plots", "\n".join(plots))
     costs = os.path.join(results, "costs.md")
     if os.path.exists(costs):
         with open(costs) as f:
-            text = replace_part(text, "costs", f.read().strip())
-    with open(DOC, "w") as f:
-        f.write(text)
-    with open(os.path.join(TOP, "bench/reference.tsv"), "w") as f:
-        f.write("\n".join(comments + ["\t".join(r) for r in rows]) + "\n")
+            page.replace("costs", f.read().strip())
+    page.save()
 
 
 def main():
@@ -192,7 +238,11 @@ def main():
     lines = list(lines_of_table(goals, figures))
     print_table(lines)
     if "--write" in sys.argv[2:]:
-        write_report(results, comments, rows, goals, figures, lines)
+        os.makedirs(PLOTS, exist_ok=True)
+        write_report(results, comments, goals, figures, lines)
+        write_models(figures)
+        with open(os.path.join(TOP, "bench/reference.tsv"), "w") as f:
+            f.write("\n".join(comments + ["\t".join(r) for r in rows]) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from xml.sax.saxutils import escape
 WIDTH, LABEL, VALUE, LINE, GAP, HEAD = 760, 118, 92, 17, 20, 22
 BAR = WIDTH - LABEL - VALUE
 
+KINDS = {"weft": "weft", "goroutines": "weft", "go": "go", "limit": "limit"}
+
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f; }
   .title { font-weight: 600; }
@@ -35,14 +37,14 @@ def pretty(v):
 
 def scale_of(chart):
     """What the full width stands for: weft and Go in full, the others if they are not far more."""
-    near = max(v for by, v in chart["bars"] if by in ("weft", "go"))
-    near = max([near, chart["goal"] or 0])
+    near = [v for by, v in chart["bars"] if by in ("weft", "go")] or [v for _, v in chart["bars"]]
+    near = max([*near, chart["goal"] or 0])
     fitting = [v for _, v in chart["bars"] if v <= 1.6 * near]
     return max(fitting + [near]) or 1
 
 
 def bar(by, v, full, y):
-    kind = by if by in ("weft", "go", "limit") else "other"
+    kind = KINDS.get(by, "other")
     length = max(min(v / full, 1) * BAR, 1)
     parts = [f'<text class="by" x="{LABEL - 8}" y="{y + 12}">{escape(by)}</text>',
              f'<rect class="{kind}" x="{LABEL}" y="{y + 2}" width="{length:.1f}" '
