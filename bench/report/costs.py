@@ -6,7 +6,8 @@ per instruction, matched with objdump), system calls (strace -c), page faults an
 
     bench/report/costs.py BENCH_DIR [--functions] [CASE...]
 
-One processor, as in the _1p cases; the atomics of the program and of weft, not those of libc.
+One processor, as in the _1p cases, or as many as the case has, whose threads callgrind runs one at
+a time; the atomics of the program and of weft, not those of libc.
 --functions also lists where they are.
 """
 import collections
@@ -32,6 +33,12 @@ CASES = {
     "timer_1M_sleepers_1p": ("timer", 100_000),
     "skynet_1p": ("skynet", 111_111),
     "fib_1p": ("fib", 75_024),
+    "scaling_round_trip_2p": ("scaling", 200_000),
+    "scaling_round_trip_64p": ("scaling", 200_000),
+    "scaling_spawn_2p": ("scaling", 198_000),
+    "scaling_spawn_64p": ("scaling", 198_000),
+    "scaling_mutex_2p": ("scaling", 800_000),
+    "scaling_mutex_64p": ("scaling", 800_000),
 }
 
 

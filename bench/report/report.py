@@ -5,8 +5,8 @@ Compares what bench/results/*.tsv say with bench/goals.tsv.
     bench/report/report.py RESULTS_DIR [--write]
 
 Prints a table: metric, weft, the one compared with (Go unless the title says otherwise), ratio,
-limit, goal. --write also puts it into docs/benchmarks.md and docs/models.md, draws
-docs/benchmarks/*.svg, and keeps the figures as bench/reference.tsv.
+limit, goal. --write also puts it into docs/benchmarks.md, docs/models.md
+and docs/scaling.md, draws docs/benchmarks/*.svg, and keeps the figures as bench/reference.tsv.
 """
 import glob
 import os
@@ -210,6 +210,24 @@ def write_models(figures):
     draw_plot("models", "Processes, threads and goroutines", charts)
 
 
+def write_scaling(figures):
+    page = Page(os.path.join(TOP, "docs/scaling.md"))
+    counts = ("1", "2", "4", "16", "64")
+    rows = ["| ns, weft (Go) | " + " | ".join(n + "P" for n in counts) + " |",
+            "| --- |" + " ---: |" * len(counts)]
+    for name, title in (("round_trip", "a round trip"), ("spawn", "a goroutine, start to end"),
+                        ("mutex", "lock and unlock, 64 want it")):
+        cells = []
+        for n in counts:
+            by = figures.get(f"scaling_{name}_{n}p", {})
+            if not {"weft", "go"} <= by.keys():
+                return
+            cells.append(f"{svg.pretty(by['weft'].median)} ({svg.pretty(by['go'].median)})")
+        rows.append(f"| {title} | " + " | ".join(cells) + " |")
+    page.replace("scaling", "\n".join(rows))
+    page.save()
+
+
 def write_report(results, comments, goals, figures, lines):
     plots = []
     for group, title in GROUPS.items():
@@ -241,6 +259,7 @@ def main():
         os.makedirs(PLOTS, exist_ok=True)
         write_report(results, comments, goals, figures, lines)
         write_models(figures)
+        write_scaling(figures)
         with open(os.path.join(TOP, "bench/reference.tsv"), "w") as f:
             f.write("\n".join(comments + ["\t".join(r) for r in rows]) + "\n")
 

@@ -103,6 +103,16 @@ struct p {
 	_Alignas(WF_CACHELINE) struct timers timers;	/* x */
 };
 
+/*
+ * What a P writes on every switch is on no line that another P, a thief, or the monitor writes.
+ * docs/scaling.md builds on it.
+ */
+_Static_assert(sizeof(struct p) % WF_CACHELINE == 0, "two Ps must not share a line");
+_Static_assert(offsetof(struct p, schedtick) == WF_CACHELINE, "thieves read the line before");
+_Static_assert(offsetof(struct p, seen_tick) % WF_CACHELINE == 0, "the monitor writes it");
+_Static_assert(offsetof(struct p, runq) % WF_CACHELINE == 0, "thieves write its head");
+_Static_assert(offsetof(struct p, timers) % WF_CACHELINE == 0, "others arm and stop timers");
+
 /* What is to be done once a goroutine's stack has been left; see switch.c. */
 enum commit_kind {
 	COMMIT_NONE,
@@ -177,9 +187,8 @@ struct m {
 _Static_assert(offsetof(struct m, gate) == 0, "wf_gate() casts");
 
 struct sched {
-	struct wf_lock lock;
-
-	_Atomic uint32_t gomaxprocs;		/* w under lock */
+	/* Read by all, all the time; hardly ever written. */
+	_Alignas(WF_CACHELINE) _Atomic uint32_t gomaxprocs;		/* w under lock */
 	_Atomic uint32_t n_p;			/* Ps ever made: all_p[0..n_p) are valid.
 						 * Written under lock */
 	_Atomic(struct p *) all_p[PROCS_MAX];	/* c once set */
@@ -190,7 +199,8 @@ struct sched {
 	_Atomic uint32_t needspinning;		/* x  a hint */
 	struct p *idle_p;			/* s */
 
-	_Alignas(WF_CACHELINE) struct gqueue runq;	/* s  the global queue */
+	_Alignas(WF_CACHELINE) struct wf_lock lock;
+	struct gqueue runq;			/* s  the global queue */
 	_Atomic uint32_t runq_len;		/* w under lock: runq.n, for looks without the
 						 * lock */
 
