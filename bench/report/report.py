@@ -6,7 +6,8 @@ Compares what bench/results/*.tsv say with bench/goals.tsv.
 
 Prints a table: metric, weft, the one compared with (Go unless the title says otherwise), ratio,
 limit, goal. --write also puts it into docs/benchmarks.md, docs/models.md
-and docs/scaling.md, draws docs/benchmarks/*.svg, and keeps the figures as bench/reference.tsv.
+and docs/scaling.md, draws docs/benchmarks/*.svg, and keeps the figures
+as bench/reference.tsv.
 """
 import glob
 import os
@@ -49,16 +50,26 @@ class Goal:
 
 
 def read_tables(paths):
-    """Comment lines, without repetition, and rows of cells."""
-    comments, rows = [], []
+    """{comment: programs whose results have it}, and rows of cells."""
+    comments, rows = {}, []
     for path in paths:
+        program = os.path.splitext(os.path.basename(path))[0]
         for line in open(path):
             line = line.rstrip("\n")
-            if not line.startswith("#"):
+            if line.startswith("#"):
+                comments.setdefault(line, []).append(program)
+            else:
                 rows.append(line.split("\t"))
-            elif line not in comments:
-                comments.append(line)
     return comments, rows
+
+
+def machine_lines(comments):
+    """What is known of the run. Said of some programs only, if others ran at another time."""
+    everything = max(map(len, comments.values()))
+    for comment, programs in comments.items():
+        if "\t" not in comment:
+            some = "" if len(programs) == everything else f" ({', '.join(programs)})"
+            yield f"- {comment[2:]}{some}"
 
 
 def read_figures(rows):
@@ -236,7 +247,7 @@ def write_report(results, comments, goals, figures, lines):
             draw_plot(group, title, charts)
             plots.append(f"### {title}\n\n![{title}](benchmarks/{group}.svg)\n")
     page = Page(os.path.join(TOP, "docs/benchmarks.md"))
-    page.replace("machine", "\n".join("- " + c[2:] for c in comments if "\t" not in c))
+    page.replace("machine", "\n".join(machine_lines(comments)))
     page.replace("table", markdown_table(lines))
     page.replace("plots", "\n".join(plots))
     costs = os.path.join(results, "costs.md")
@@ -261,7 +272,9 @@ def main():
         write_models(figures)
         write_scaling(figures)
         with open(os.path.join(TOP, "bench/reference.tsv"), "w") as f:
-            f.write("\n".join(comments + ["\t".join(r) for r in rows]) + "\n")
+            heads = [c for c in comments if "\t" in c]
+            lines = ["# " + line[2:] for line in machine_lines(comments)] + heads
+            f.write("\n".join(lines + ["\t".join(r) for r in rows]) + "\n")
 
 
 if __name__ == "__main__":
