@@ -19,6 +19,13 @@ enum { N_HOGS = 4, MESSAGE = 64 };
 
 static int64_t end_at;
 
+/* How long the hogs are watched. */
+static int64_t
+span_ms(void)
+{
+	return bench_quick() ? 500 : 5000;
+}
+
 /* One counter for each hog, on a line of its own. */
 static struct { _Alignas(64) volatile unsigned long x; } counters[N_HOGS];
 
@@ -36,7 +43,7 @@ start_hogs(void)
 {
 	for (int i = 0; i < N_HOGS; i++)
 		BENCH_CHECK(weft_go(hog, (void *)(uintptr_t)&counters[i].x) == 0);
-	end_at = bench_now() + (bench_quick() ? 1000 : 5000) * MS;
+	end_at = bench_now() + span_ms() * MS;
 }
 
 /* What the hogs still get done: all of it, in millions of rounds a second. */
@@ -47,7 +54,7 @@ report_hogs(void)
 
 	for (int i = 0; i < N_HOGS; i++)
 		sum += (double)counters[i].x;
-	bench_value("hog_rounds", "M/s", sum / (bench_quick() ? 1 : 5) / 1e6);
+	bench_value("hog_rounds", "M/s", sum / (double)span_ms() / 1e3);
 }
 
 /* Sleeps 1 ms again and again; each sleep's lateness. */
@@ -165,7 +172,7 @@ echo(long has_hogs)
 	if (has_hogs)
 		start_hogs();
 	else
-		end_at = bench_now() + (bench_quick() ? 1000 : 5000) * MS;
+		end_at = bench_now() + span_ms() * MS;
 	BENCH_CHECK(pthread_create(&t, NULL, ask, &c) == 0);
 	tick_until_end("late");
 	pthread_join(t, NULL);
@@ -190,7 +197,7 @@ pthread_tick(long arg)
 	for (int i = 0; i < N_HOGS; i++)
 		BENCH_CHECK(pthread_create(&t, NULL, pthread_hog,
 		    (void *)(uintptr_t)&counters[i].x) == 0);
-	end_at = bench_now() + (bench_quick() ? 1000 : 5000) * MS;
+	end_at = bench_now() + span_ms() * MS;
 	while (bench_now() < end_at) {
 		struct timespec pause = {0, MS};
 		int64_t start = bench_now();

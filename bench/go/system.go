@@ -62,7 +62,7 @@ var counters [4]padded
 
 func hogSpan() time.Duration {
 	if isQuick() {
-		return time.Second
+		return 500 * time.Millisecond
 	}
 	return 5 * time.Second
 }
@@ -163,7 +163,7 @@ func switches() int64 {
 func idle() {
 	settle, span := 12*time.Second, 10*time.Second
 	if isQuick() {
-		settle, span = time.Second, 2*time.Second
+		settle, span = time.Second, time.Second
 	}
 	gate := make(chan struct{})
 	for range 10000 {
