@@ -87,7 +87,7 @@ handle(void *wait)
 
 TEST(a_wait_in_a_handler_says_so_and_ends)
 {
-#ifdef WF_TSAN
+#if defined(__SANITIZE_THREAD__)
 	SKIP("ThreadSanitizer calls handlers later, and on the stack at hand");
 #endif
 	for (int i = 0; i < WAITS; i++) {
