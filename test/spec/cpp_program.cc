@@ -54,6 +54,60 @@ TEST(exceptions_stay_in_their_goroutine)
 	weft_chan_unref(gate);
 }
 
+/*
+ * Between try and throw a goroutine may park, move to another thread, and throw there; so may what
+ * it has on its stack be destroyed there.
+ */
+struct counted {
+	counted() { alive++; }
+	~counted() { alive--; }
+	static std::atomic<int> alive;
+};
+std::atomic<int> counted::alive;
+
+static void
+park_then_throw(int depth)
+{
+	counted here;
+
+	weft_sleep(10000 * (depth % 3));
+	weft_yield();
+	if (depth == 0)
+		throw std::runtime_error("after a park");
+	park_then_throw(depth - 1);
+}
+
+static void
+throw_after_parks(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		bool was_caught = false;
+
+		try {
+			park_then_throw(i % 5);
+		} catch (const std::runtime_error &e) {
+			was_caught = std::string(e.what()) == "after a park";
+		}
+		weft_yield();
+		caught += was_caught;
+	}
+	weft_waitgroup_done(static_cast<weft_waitgroup *>(arg));
+}
+
+TEST(a_goroutine_may_park_between_try_and_throw)
+{
+	weft_waitgroup all = {};
+
+	weft_gomaxprocs(4);
+	caught = 0;
+	weft_waitgroup_add(&all, 20);
+	for (int i = 0; i < 20; i++)
+		EXPECT_EQ(weft_go(throw_after_parks, &all), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&all, WEFT_FOREVER), 0);
+	EXPECT_EQ(caught.load(), 20 * 20);
+	EXPECT_EQ(counted::alive.load(), 0);
+}
+
 TEST(macros_work_in_cpp)
 {
 	weft_chan *c = weft_chan_new(sizeof(int), 1);
