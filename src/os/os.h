@@ -87,15 +87,15 @@ void *wf_os_map(size_t bytes);
 void wf_os_unmap(void *p, size_t bytes);
 /* Any access to [p, p+bytes) faults from now on: cheap guards, or by mprotect. 0 or -errno. */
 int wf_os_guard_install(void *p, size_t bytes);
+int wf_os_protect_none(void *p, size_t bytes);
+/* Gives the pages back; they read as zero afterwards. Guards stay. */
+int wf_os_dontneed(void *p, size_t bytes);
 /*
  * Tells valgrind that lo to hi is a stack: else memcheck takes a switch there for one huge frame,
  * and calls what others have there uninitialised. Returns its id for wf_os_stack_forget().
  */
 uint32_t wf_os_stack_announce(uintptr_t lo, uintptr_t hi);
 void wf_os_stack_forget(uint32_t id);
-int wf_os_protect_none(void *p, size_t bytes);
-/* Gives the pages back; they read as zero afterwards. Guards stay. */
-int wf_os_dontneed(void *p, size_t bytes);
 /* No huge pages here: a stack should cost the pages it touches. */
 void wf_os_nohugepage(void *p, size_t bytes);
 size_t wf_os_page_size(void);

@@ -19,6 +19,7 @@
 #define POLL_STALE_NS 1000000		/* nobody asked the poller for so long: we do (Go: 10 ms) */
 #define REVALIDATE_NS 100000000
 #define SCAVENGE_NS 500000
+#define SCAVENGE_AGE_NS 1000000000	/* what was free for less is likely to be wanted again */
 #define LIMIT_NS 1000000000		/* cgroup limits are looked at once a second, as in Go */
 #define DOUBT_MIN_NS 1000000		/* whether the program is dead: looked at again after so */
 #define DOUBT_MAX_NS 10000000000	/* long, then twice as long, up to this */
@@ -31,7 +32,8 @@ static struct {
 	int64_t doubt_at;		/* when to look again whether the program is dead, ... */
 	int64_t doubt_ns;		/* ... and how long that was put off */
 	uint8_t doubt_seen;		/* sched.in_doubt when the nap was planned */
-	bool may_scavenge;
+	bool may_scavenge;		/* now; else when it is older, if anything is */
+	bool has_young;
 } mon;
 
 void
@@ -222,9 +224,10 @@ housekeeping(int64_t now)
 		wf_starved_feed(UINT32_MAX, true);
 	}
 	if (mon.may_scavenge) {
-		bool stacks = wf_stack_scavenge(SCAVENGE_NS), gs = wf_g_scavenge();
+		enum wf_scavenged r = wf_stack_scavenge(SCAVENGE_AGE_NS, SCAVENGE_NS);
 
-		mon.may_scavenge = stacks || gs;
+		mon.may_scavenge = r == SCAVENGED_SOME || wf_g_scavenge();
+		mon.has_young = r == SCAVENGED_OLD;
 	}
 	if (now - mon.last_limit >= LIMIT_NS) {
 		mon.last_limit = now;
@@ -262,7 +265,7 @@ next_nap(int64_t now, bool did_something)
 		ns = ROUND_WANTED_NS;
 	if (mon.may_scavenge || wf_poll_wants_look())	/* else a wait that just began is missed */
 		return wf_min(ns, mon.may_scavenge ? 1000000 : REVALIDATE_NS / 2);
-	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS &&
+	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS && !mon.has_young &&
 	    wf_load_seqcst(&wf_sched.n_starved) == 0) {
 		ns = INT64_MAX;
 		mon.doubt_seen = wf_load_seqcst(&wf_sched.in_doubt);

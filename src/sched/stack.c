@@ -253,6 +253,7 @@ wf_stack_put(struct wf_stack *s)
 {
 	struct stack_class *c = s->arena->class;
 
+	s->freed_at = wf_load_relaxed(&wf_sched.now_coarse);
 	wf_lock(&c->lock);
 	s->prev = NULL;
 	s->next = c->dirty_head;
@@ -287,16 +288,24 @@ wf_stack_is_guard(uintptr_t addr, struct g **ret_g)
 	return true;
 }
 
-/* Takes up to n of the oldest dirty stacks off c, as a list through next. */
+/*
+ * Takes up to n dirty stacks, the oldest and no younger than freed_by, off c, as a list through next.
+ * *ret_young: there are younger ones, more than need be kept.
+ */
 static struct wf_stack *
-take_old(struct stack_class *c, uint32_t n)
+take_old(struct stack_class *c, uint32_t n, int64_t freed_by, bool *ret_young)
 {
 	struct wf_stack *list = NULL;
 
+	*ret_young = false;
 	wf_lock(&c->lock);
 	while (n-- > 0 && c->n_dirty > KEEP_DIRTY) {
 		struct wf_stack *s = c->dirty_tail;
 
+		if (s->freed_at > freed_by) {
+			*ret_young = true;
+			break;
+		}
 		c->dirty_tail = s->prev;
 		if (s->prev != NULL)
 			s->prev->next = NULL;
@@ -339,9 +348,9 @@ put_clean(struct stack_class *c, struct wf_stack *s)
 
 /* Gives the pages of one batch back. Returns how many stacks it had. */
 static uint32_t
-purge_batch(struct stack_class *c)
+purge_batch(struct stack_class *c, int64_t freed_by, bool *ret_young)
 {
-	struct wf_stack *list = take_old(c, 64), *next;
+	struct wf_stack *list = take_old(c, 64, freed_by, ret_young), *next;
 	uint32_t n = 0;
 
 	for (struct wf_stack *s = list; s != NULL; s = next, n++) {
@@ -352,21 +361,21 @@ purge_batch(struct stack_class *c)
 	return n;
 }
 
-bool
-wf_stack_scavenge(int64_t budget_ns)
+enum wf_scavenged
+wf_stack_scavenge(int64_t min_age_ns, int64_t budget_ns)
 {
-	int64_t end = wf_os_now() + budget_ns;
-	bool more = false;
+	int64_t start = wf_os_now();
+	enum wf_scavenged r = SCAVENGED_ALL;
 
 	for (unsigned i = 0; i <= CLASSES; i++) {
 		struct stack_class *c = i < CLASSES ? &classes[i] : &default_class;
+		bool young;
 
-		while (purge_batch(c) > 0) {
-			if (wf_os_now() >= end) {
-				more = true;
-				break;
-			}
-		}
+		while (purge_batch(c, start - min_age_ns, &young) > 0)
+			if (wf_os_now() - start >= budget_ns)
+				return SCAVENGED_SOME;
+		if (young)
+			r = SCAVENGED_OLD;
 	}
-	return more;
+	return r;
 }

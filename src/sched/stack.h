@@ -26,6 +26,7 @@ struct wf_stack {
 	struct arena *arena;		/* constant */
 	struct wf_stack *next;		/* owner: list link */
 	struct wf_stack *prev;		/* owner: list link */
+	int64_t freed_at;		/* owner: coarse time; while free */
 	uint32_t valgrind_id;		/* owner: once is_guarded */
 	bool is_guarded;		/* owner: guard installed, or canary written */
 	bool has_canary;		/* owner: no guard could be had */
@@ -52,10 +53,16 @@ bool wf_stack_canary_ok(const struct wf_stack *s);
 /* Is addr in the guard of the stack of the goroutine that runs on this thread? Signal-safe. */
 bool wf_stack_is_guard(uintptr_t addr, struct g **ret_g);
 
+enum wf_scavenged {
+	SCAVENGED_ALL,
+	SCAVENGED_OLD,		/* what is left has not been free for long */
+	SCAVENGED_SOME,		/* the time was up */
+};
+
 /*
- * Returns memory of free stacks to the system, for about budget_ns. Returns whether there is
- * more to return. Called by the monitor only.
+ * Returns memory of stacks that have been free for min_age_ns to the system, for about budget_ns.
+ * Called by the monitor only.
  */
-bool wf_stack_scavenge(int64_t budget_ns);
+enum wf_scavenged wf_stack_scavenge(int64_t min_age_ns, int64_t budget_ns);
 
 #endif /* WEFT_SCHED_STACK_H */
