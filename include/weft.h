@@ -18,6 +18,7 @@
 #include <weft/scope.h>
 #include <weft/time.h>
 #include <weft/panic.h>
+#include <weft/file.h>
 #include <weft/io.h>
 #include <weft/process.h>
 #include <weft/signal.h>

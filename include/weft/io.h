@@ -3,8 +3,9 @@
  *
  * Each call tries first and waits only if the kernel says EAGAIN. Any descriptor
  * will do: sockets, pipes, terminals and whatever else epoll(7) takes wait in the
- * poller, blocking ones too; regular files are read by a call that weft knows to
- * block. Several goroutines may use one descriptor: they wait in line.
+ * poller, blocking ones too; of regular files what is in memory is read at once, and the
+ * rest without stalling others (weft/file.h). Several goroutines may use one descriptor:
+ * they wait in line.
  *
  * A signal never ends any of these (-EINTR is not returned). SIGPIPE is not raised:
  * a broken stream gives -EPIPE. Common results of all that wait: -ETIMEDOUT,

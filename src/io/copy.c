@@ -14,6 +14,7 @@
  */
 #include "io/io.h"
 
+#include "io/slot.h"
 #include "os/os.h"
 #include "sched/park.h"
 
@@ -63,7 +64,7 @@ write_out(struct copy *c, size_t n)
 
 	wf_io_write_init(&w, &v, 1);
 	r = wf_io_run(c->to, PD_WRITE, &w.op, c->deadline);
-	arrived(c, w.done);
+	arrived(c, w.at.done);
 	return r < 0 ? r : (ssize_t)n;
 }
 
@@ -105,9 +106,13 @@ try_range(struct io_op *op, struct pd *pd)
 	r = wf_pd_enter(from, PD_OTHER, WEFT_FOREVER);
 	if (r < 0)
 		return r;
-	wf_blocking_begin();
-	r = wf_os_copy_file_range(m->c->from, pd_number(pd), m->n);
-	wf_blocking_end();
+	r = wf_slot_acquire(op->deadline);
+	if (r == 0) {
+		wf_blocking_begin();
+		r = wf_os_copy_file_range(m->c->from, pd_number(pd), m->n);
+		wf_blocking_end();
+		wf_slot_release();
+	}
 	wf_pd_leave(from, PD_OTHER);
 	return r;
 }

@@ -1,56 +1,48 @@
 /*
- * weft_pread, weft_pwrite: what reads and writes files. Disks have no readiness to wait for, so
- * these calls are marked as blocking and cost a thread while the disk works.
+ * weft_pread, weft_pwrite.
  */
-#include "io/io.h"
+#include "io/disk.h"
 
-#include "os/os.h"
 #include "sched/self.h"
 
 #include <errno.h>
 
-struct positioned {
-	void *buf;
-	size_t n;
-	off_t off;
-	bool is_write;
-	size_t done;
-};
-
 WF_PARKS static ssize_t
-run_positioned(int fd, struct positioned *p)
+positioned(int fd, bool is_write, const struct iovec *v, off_t off, int64_t deadline)
 {
 	struct pd *pd;
+	size_t done = 0;
 	ssize_t r = wf_pd_get(fd, &pd);
 
 	if (r < 0)
 		return r;
-	/* No turn to wait for, so no deadline either: it goes at once. */
+	if (off < 0)
+		return -EINVAL;
+	/* No turn to wait for, so no deadline either. */
 	r = wf_pd_enter(pd, PD_OTHER, WEFT_FOREVER);
 	if (r < 0)
 		return r;
-	wf_blocking_begin();
-	if (!p->is_write) {
-		r = wf_os_pread(fd, p->buf, p->n, p->off);
+	if (!is_write) {
+		r = wf_io_disk_read(fd, v, 1, off, deadline);
 	} else {
 		do {
-			r = wf_os_pwrite(fd, (char *)p->buf + p->done, p->n - p->done,
-			    p->off + (off_t)p->done);
+			struct iovec left = {(char *)v->iov_base + done, v->iov_len - done};
+
+			r = wf_io_disk_write(fd, &left, 1, off + (off_t)done, deadline);
 			if (r > 0)
-				p->done += (size_t)r;
-		} while (r > 0 && p->done < p->n);
+				done += (size_t)r;
+		} while (r > 0 && done < v->iov_len);
 	}
-	wf_blocking_end();
 	wf_pd_leave(pd, PD_OTHER);
-	return p->done > 0 ? (ssize_t)p->done : r;
+	return done > 0 ? (ssize_t)done : r;
 }
 
 WF_PARKS ssize_t
-wf_io_pread(int fd, void *buf, size_t n, off_t off)
+wf_io_pread(int fd, void *buf, size_t n, off_t off, int64_t deadline)
 {
-	struct positioned p = {.buf = buf, .n = n, .off = off};
+	struct iovec v = {.iov_base = buf, .iov_len = n};
 
-	return run_positioned(fd, &p);
+	return positioned(fd, false, &v, off, deadline);
 }
 
 WF_API_PARKS ssize_t
@@ -58,9 +50,8 @@ weft_pread(int fd, void *buf, size_t n, off_t off, int64_t deadline)
 {
 	ssize_t r;
 
-	(void)deadline;
 	(void)wf_enter();
-	r = wf_io_pread(fd, buf, n, off);
+	r = wf_io_pread(fd, buf, n, off, deadline);
 	wf_leave();
 	return r;
 }
@@ -68,13 +59,11 @@ weft_pread(int fd, void *buf, size_t n, off_t off, int64_t deadline)
 WF_API_PARKS ssize_t
 weft_pwrite(int fd, const void *buf, size_t n, off_t off, int64_t deadline)
 {
-	struct positioned p = {
-	    .buf = (void *)(uintptr_t)buf, .n = n, .off = off, .is_write = true};
+	struct iovec v = {.iov_base = (void *)(uintptr_t)buf, .iov_len = n};
 	ssize_t r;
 
-	(void)deadline;
 	(void)wf_enter();
-	r = run_positioned(fd, &p);
+	r = positioned(fd, true, &v, off, deadline);
 	wf_leave();
 	return r;
 }

@@ -5,7 +5,7 @@
  *   pipes, eventfds, ...  preadv2(2) with RWF_NOWAIT, likewise
  *   terminals, inotify    neither: as it is if O_NONBLOCK, else poll(2) first and then a call that
  *                         blocks if somebody else was quicker
- *   regular files, disks  never wait for anybody: a call that blocks the thread a little
+ *   regular files, disks  always ready, and then the disk takes its time: disk.c
  *
  * O_NONBLOCK itself is never changed: it belongs to the open file, which other processes may
  * share. (A shell that finds its terminal non-blocking is a classic.)

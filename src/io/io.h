@@ -20,18 +20,29 @@
 struct io_op {
 	ssize_t (*try_fn)(struct io_op *op, struct pd *pd);
 	bool dontwait;		/* the user gave MSG_DONTWAIT: -EAGAIN is the result */
+	int64_t deadline;	/* of the whole call; filled in by wf_io_run() */
 };
 
 /* Does op on fd when its turn has come: its result, or -EBADF, -ETIMEDOUT, -ECANCELED, ... */
 WF_PARKS ssize_t wf_io_run(int fd, enum pd_use dir, struct io_op *op, int64_t deadline);
 
-/* Writes to be completed: v[0..n) without the first skip bytes of v[0]. */
-struct io_write {
-	struct io_op op;
+/* What is left to be read or written: v[0..n) without the first skip bytes of v[0]. */
+struct io_vec {
 	const struct iovec *v;
 	int n;
 	size_t skip;
 	size_t done;		/* bytes that went */
+};
+
+/* bytes more went. */
+void wf_io_advance(struct io_vec *at, size_t bytes);
+/* The next buffers, at most n_max of them and max bytes, in window. Returns how many. */
+int wf_io_window(const struct io_vec *at, struct iovec *window, size_t max, int n_max);
+
+/* Writes to be completed. */
+struct io_write {
+	struct io_op op;
+	struct io_vec at;
 };
 
 /* Makes w an operation that writes all of v, and what it came to into what is returned. */
@@ -47,7 +58,7 @@ WF_PARKS ssize_t wf_io_sendfile(
 
 /* As the public ones without weft_. */
 WF_PARKS ssize_t wf_io_read(int fd, void *buf, size_t n, int64_t deadline);
-WF_PARKS ssize_t wf_io_pread(int fd, void *buf, size_t n, off_t off);
+WF_PARKS ssize_t wf_io_pread(int fd, void *buf, size_t n, off_t off, int64_t deadline);
 WF_PARKS int wf_io_connect(int fd, const struct sockaddr *to, socklen_t len, int64_t deadline);
 WF_PARKS int wf_io_close(int fd);
 WF_PARKS int wf_io_lookup(const char *host, const char *service, const struct addrinfo *hints,

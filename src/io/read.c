@@ -3,6 +3,7 @@
  */
 #include "io/io.h"
 
+#include "io/disk.h"
 #include "io/how.h"
 #include "os/os.h"
 #include "sched/self.h"
@@ -77,6 +78,7 @@ try_read(struct io_op *op, struct pd *pd)
 		case PD_HOW_POLL:
 			return read_polled(rd, fd);
 		case PD_HOW_FILE:
+			return wf_io_disk_read(fd, rd->v, rd->n, -1, rd->op.deadline);
 		case PD_HOW_BLOCK:
 			return read_blocking(rd, fd);
 		default:

@@ -45,6 +45,7 @@ wf_io_run(int fd, enum pd_use dir, struct io_op *op, int64_t deadline)
 
 	if (r < 0)
 		return r;
+	op->deadline = deadline;
 	r = wf_pd_enter(pd, dir, op->dontwait ? WEFT_NOW : deadline);
 	if (r < 0)
 		return r == -ETIMEDOUT && op->dontwait ? -EAGAIN : r;

@@ -8,6 +8,7 @@
  */
 #include "io/io.h"
 
+#include "io/slot.h"
 #include "os/os.h"
 #include "sched/self.h"
 
@@ -37,9 +38,13 @@ send_piece(struct io_sendfile *sf, int out_fd)
 	r = wf_pd_enter(in, PD_OTHER, WEFT_FOREVER);
 	if (r < 0)
 		return r;
-	wf_blocking_begin();	/* the file may have to come from a disk */
-	r = wf_os_sendfile(out_fd, sf->in_fd, sf->off, wf_min(sf->left, CHUNK_MAX));
-	wf_blocking_end();
+	r = wf_slot_acquire(sf->op.deadline);
+	if (r == 0) {
+		wf_blocking_begin();	/* the file may have to come from a disk */
+		r = wf_os_sendfile(out_fd, sf->in_fd, sf->off, wf_min(sf->left, CHUNK_MAX));
+		wf_blocking_end();
+		wf_slot_release();
+	}
 	wf_pd_leave(in, PD_OTHER);
 	return r;
 }
@@ -84,14 +89,14 @@ copy(int out_fd, int in_fd, off_t *off, size_t n, size_t *ret_done, int64_t dead
 		struct iovec v = {.iov_base = buf};
 		struct io_write w;
 
-		r = wf_io_pread(in_fd, buf, wf_min(left, size), *off);
+		r = wf_io_pread(in_fd, buf, wf_min(left, size), *off, deadline);
 		if (r <= 0)
 			break;
 		v.iov_len = (size_t)r;
 		wf_io_write_init(&w, &v, 1);
 		r = wf_io_run(out_fd, PD_WRITE, &w.op, deadline);
-		*off += (off_t)w.done;
-		left -= w.done;
+		*off += (off_t)w.at.done;
+		left -= w.at.done;
 		if (r < 0)
 			break;
 	}

@@ -4,6 +4,7 @@
  */
 #include "io/io.h"
 
+#include "io/disk.h"
 #include "io/how.h"
 #include "os/os.h"
 #include "sched/self.h"
@@ -13,36 +14,6 @@
 
 #define WINDOW 64		/* buffers copied when the first is partly written: 1 KB */
 #define POLLED_MAX 4096		/* PIPE_BUF: does not block when poll(2) says POLLOUT */
-
-static void
-advance(struct io_write *w, size_t bytes)
-{
-	w->done += bytes;
-	bytes += w->skip;
-	while (w->n > 0 && bytes >= w->v->iov_len) {
-		bytes -= w->v->iov_len;
-		w->v++;
-		w->n--;
-	}
-	w->skip = bytes;
-}
-
-/* The next buffers, at most max bytes of them, in window. Returns how many. */
-static int
-fill_window(const struct io_write *w, struct iovec window[WINDOW], size_t max)
-{
-	size_t skip = w->skip;
-	int n = 0;
-
-	for (int i = 0; i < w->n && n < WINDOW && max > 0; i++) {
-		size_t len = wf_min(w->v[i].iov_len - skip, max);
-
-		window[n++] = (struct iovec){(char *)w->v[i].iov_base + skip, len};
-		max -= len;
-		skip = 0;
-	}
-	return n;
-}
 
 static ssize_t
 write_socket(int fd, const struct iovec *v, int n)
@@ -56,12 +27,12 @@ write_socket(int fd, const struct iovec *v, int n)
 }
 
 static ssize_t
-write_blocking(int fd, const struct iovec *v, int n, bool is_file)
+write_blocking(int fd, const struct iovec *v, int n)
 {
 	ssize_t r;
 
 	wf_blocking_begin();
-	r = is_file ? wf_os_writev(fd, v, n) : wf_os_writev_quiet(fd, v, n);
+	r = wf_os_writev_quiet(fd, v, n);
 	wf_blocking_end();
 	return r;
 }
@@ -79,19 +50,19 @@ write_polled(const struct io_write *w, int fd, const struct iovec *v, int n)
 		r = wf_os_poll_now(fd, POLLOUT);
 	if (r <= 0)
 		return r == 0 ? -EAGAIN : r;
-	return write_blocking(fd, window, fill_window(w, window, POLLED_MAX), /* is_file */ false);
+	return write_blocking(fd, window, wf_io_window(&w->at, window, POLLED_MAX, WINDOW));
 }
 
 static ssize_t
 write_some(struct io_write *w, struct pd *pd)
 {
 	struct iovec window[WINDOW];
-	const struct iovec *v = w->v;
-	int n = wf_min(w->n, IO_VEC_MAX), fd = pd_number(pd);
+	const struct iovec *v = w->at.v;
+	int n = wf_min(w->at.n, IO_VEC_MAX), fd = pd_number(pd);
 	ssize_t r;
 
-	if (w->skip != 0) {
-		n = fill_window(w, window, SIZE_MAX);
+	if (w->at.skip != 0) {
+		n = wf_io_window(&w->at, window, SIZE_MAX, WINDOW);
 		v = window;
 	}
 	for (;;) {
@@ -111,8 +82,9 @@ write_some(struct io_write *w, struct pd *pd)
 		case PD_HOW_POLL:
 			return write_polled(w, fd, v, n);
 		case PD_HOW_FILE:
+			return wf_io_disk_write(fd, v, n, -1, w->op.deadline);
 		case PD_HOW_BLOCK:
-			return write_blocking(fd, v, n, how == PD_HOW_FILE);
+			return write_blocking(fd, v, n);
 		default:
 			return how;
 		}
@@ -131,21 +103,21 @@ try_write(struct io_op *op, struct pd *pd)
 		r = write_some(w, pd);
 		if (r < 0)
 			return r;
-		advance(w, (size_t)r);
-	} while (w->n > 0 && r > 0);
+		wf_io_advance(&w->at, (size_t)r);
+	} while (w->at.n > 0 && r > 0);
 	return 0;
 }
 
 void
 wf_io_write_init(struct io_write *w, const struct iovec *v, int n)
 {
-	*w = (struct io_write){.op.try_fn = try_write, .v = v, .n = n};
+	*w = (struct io_write){.op.try_fn = try_write, .at = {.v = v, .n = n}};
 }
 
 ssize_t
 wf_io_write_result(const struct io_write *w, ssize_t r)
 {
-	return w->done > 0 ? (ssize_t)w->done : r;
+	return w->at.done > 0 ? (ssize_t)w->at.done : r;
 }
 
 WF_PARKS static ssize_t

@@ -64,15 +64,6 @@ wf_os_readv(int fd, const struct iovec *v, int n)
 }
 
 ssize_t
-wf_os_writev(int fd, const struct iovec *v, int n)
-{
-	ssize_t r;
-
-	RETRY(r, writev(fd, v, n));
-	return r;
-}
-
-ssize_t
 wf_os_readv_nowait(int fd, const struct iovec *v, int n)
 {
 	ssize_t r;
@@ -183,21 +174,39 @@ wf_os_writev_nowait(int fd, const struct iovec *v, int n)
 }
 
 ssize_t
-wf_os_pread(int fd, void *buf, size_t n, off_t off)
+wf_os_preadv(int fd, const struct iovec *v, int n, off_t off)
 {
 	ssize_t r;
 
-	RETRY(r, pread(fd, buf, n, off));
+	RETRY(r, off < 0 ? readv(fd, v, n) : preadv(fd, v, n, off));
 	return r;
 }
 
 ssize_t
-wf_os_pwrite(int fd, const void *buf, size_t n, off_t off)
+wf_os_pwritev(int fd, const struct iovec *v, int n, off_t off)
 {
 	ssize_t r;
 
-	RETRY(r, pwrite(fd, buf, n, off));
+	RETRY(r, off < 0 ? writev(fd, v, n) : pwritev(fd, v, n, off));
 	return r;
+}
+
+ssize_t
+wf_os_preadv_nowait(int fd, const struct iovec *v, int n, off_t off)
+{
+	ssize_t r;
+
+	RETRY(r, preadv2(fd, v, n, off, RWF_NOWAIT));
+	return r == -ENOSYS ? -EOPNOTSUPP : r;
+}
+
+ssize_t
+wf_os_pwritev_nowait(int fd, const struct iovec *v, int n, off_t off)
+{
+	ssize_t r;
+
+	RETRY(r, pwritev2(fd, v, n, off, RWF_NOWAIT));
+	return r == -ENOSYS ? -EOPNOTSUPP : r;
 }
 
 ssize_t

@@ -19,9 +19,11 @@
 #include <stdint.h>
 
 struct addrinfo;
+struct dirent;
 struct io_uring_cqe;
 struct io_uring_sqe;
 struct pollfd;
+struct stat;
 
 /* ---- clock.c ---- */
 
@@ -172,15 +174,19 @@ bool wf_os_exe_path(char *buf, size_t cap);
 ssize_t wf_os_read(int fd, void *buf, size_t n);
 ssize_t wf_os_write(int fd, const void *buf, size_t n);
 ssize_t wf_os_readv(int fd, const struct iovec *v, int n);
-ssize_t wf_os_writev(int fd, const struct iovec *v, int n);
 /* writev(2) that never raises SIGPIPE. */
 ssize_t wf_os_writev_quiet(int fd, const struct iovec *v, int n);
 /* Never waits, also on a blocking descriptor: -EAGAIN; -EOPNOTSUPP where that can't be had.
  * Raises no SIGPIPE. */
 ssize_t wf_os_readv_nowait(int fd, const struct iovec *v, int n);
 ssize_t wf_os_writev_nowait(int fd, const struct iovec *v, int n);
-ssize_t wf_os_pread(int fd, void *buf, size_t n, off_t off);
-ssize_t wf_os_pwrite(int fd, const void *buf, size_t n, off_t off);
+/* At off; < 0: at the file's own position. */
+ssize_t wf_os_preadv(int fd, const struct iovec *v, int n, off_t off);
+ssize_t wf_os_pwritev(int fd, const struct iovec *v, int n, off_t off);
+/* Likewise, of files: only what can be had without waiting for a disk, else -EAGAIN, or -EOPNOTSUPP
+ * where that can't be told. */
+ssize_t wf_os_preadv_nowait(int fd, const struct iovec *v, int n, off_t off);
+ssize_t wf_os_pwritev_nowait(int fd, const struct iovec *v, int n, off_t off);
 /* Raises no SIGPIPE. off NULL: at the file's own offset. */
 ssize_t wf_os_sendfile(int out_fd, int in_fd, off_t *off, size_t n);
 /* Between files, at their own offsets. */
@@ -217,6 +223,22 @@ enum wf_os_file {
 int wf_os_file_type(int fd);
 /* A number that no other open socket has; 0 for what is not a socket. 0 or -errno. */
 int wf_os_socket_id(int fd, uint64_t *ret_id);
+
+/* ---- file.c: as the system calls of the same names; they block ---- */
+
+/* Close-on-exec. */
+int wf_os_open(const char *path, int flags, mode_t mode);
+int wf_os_fsync(int fd, bool data_only);
+int wf_os_ftruncate(int fd, off_t length);
+int wf_os_fstat(int fd, struct stat *ret);
+int wf_os_stat(const char *path, struct stat *ret);
+int wf_os_lstat(const char *path, struct stat *ret);
+int wf_os_rename(const char *from, const char *to);
+int wf_os_unlink(const char *path);
+int wf_os_mkdir(const char *path, mode_t mode);
+int wf_os_rmdir(const char *path);
+/* As scandir(3), sorted by name: how many. */
+int wf_os_scandir(const char *path, struct dirent ***ret);
 
 /* ---- socket.c ---- */
 

@@ -329,6 +329,7 @@ wf_ring_run(struct io_uring_sqe *sqe, int64_t deadline, int32_t *ret_res)
 			*ret_res = run.res;
 			return 0;
 		}
+		WF_POINT("ring.dropped");
 		if (r == 0)
 			r = wf_park_check(deadline, true);
 	}

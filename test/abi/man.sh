@@ -55,7 +55,7 @@ done >"$work/dangling"
 [ ! -s "$work/dangling" ] || bad "$(cat "$work/dangling")"
 
 # What the environment can say is in weft.7.
-for name in WEFT_MAXPROCS GOMAXPROCS WEFT_STACK WEFT_DEBUG \
+for name in WEFT_MAXPROCS GOMAXPROCS WEFT_STACK WEFT_DEBUG WEFT_POLLER WEFT_FILE_THREADS \
     $(sed -n 's/.*is(s, name, "\([a-z]*\)").*/\1/p' ../src/debug/env.c); do
 	grep -q "\(Ev\|Cm\) $name\>" weft.7 || bad "weft.7: $name is not there"
 done
@@ -65,7 +65,8 @@ python3 - "$work" <<'PY' || failed=1
 import glob, re, sys
 
 work = sys.argv[1]
-declarations = ["#include <netdb.h>", "#include <weft.h>", "#include <weft/tls.h>"]
+declarations = ["#include <dirent.h>", "#include <netdb.h>", "#include <sys/stat.h>",
+                "#include <weft.h>", "#include <weft/tls.h>"]
 words = re.compile(r'"([^"]*)"|(\S+)')
 shown = set()
 for page in sorted(glob.glob("*.[37]")):
