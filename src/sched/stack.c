@@ -289,8 +289,8 @@ wf_stack_is_guard(uintptr_t addr, struct g **ret_g)
 }
 
 /*
- * Takes up to n dirty stacks, the oldest and no younger than freed_by, off c, as a list through next.
- * *ret_young: there are younger ones, more than need be kept.
+ * Takes up to n dirty stacks, the oldest and no younger than freed_by, off c, as a list through
+ * next. *ret_young: there are younger ones, more than need be kept.
  */
 static struct wf_stack *
 take_old(struct stack_class *c, uint32_t n, int64_t freed_by, bool *ret_young)

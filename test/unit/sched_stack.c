@@ -136,7 +136,7 @@ TEST(scavenging_gives_pages_back)
 	}
 	for (int i = 0; i < N; i++)
 		wf_stack_put(all[i]);
-	/* Without a monitor the coarse clock stands at 0: so long ago all of them were given back. */
+	/* Without a monitor the coarse clock stands at 0: they were given back that long ago. */
 	EXPECT_EQ(wf_stack_scavenge(wf_os_now() + 1000000000, 1000000), SCAVENGED_OLD);
 	while (wf_stack_scavenge(0, 1000000) == SCAVENGED_SOME)
 		;
