@@ -201,6 +201,8 @@ if "$work/deny" refuse /bin/true; then
 		said 'membarrier: warn: Operation not permitted'
 		said 'epoll: warn: no epoll_pwait2 .Function not implemented'
 		said 'io_uring: ok: not allowed: Operation not permitted'
+		WEFT_POLLER=epoll ask "$work/deny" $how
+		said 'io_uring: ok: not used: WEFT_POLLER=epoll'
 		said 'pidfd: ok: no pidfd_open: Function not implemented'
 	done
 	root=(--root "$work/r")

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -106,24 +107,33 @@ check_epoll(struct check *c)
 		(void)close(evfd);
 }
 
-/* Reported only. The kernel's structure has 120 bytes; what it writes there does not matter. */
+/* Which poller programs will have. The kernel's structure has 120 bytes; what it writes there does
+ * not matter. */
 void
 check_io_uring(struct check *c)
 {
+	const char *forced = getenv("WEFT_POLLER");
 	char params[256];
 	long fd;
 
+	if (forced != NULL && strcmp(forced, "epoll") == 0) {
+		check_ok(c, "not used: WEFT_POLLER=epoll; files cost threads");
+		return;
+	}
 	memset(params, 0, sizeof(params));
 	fd = syscall(SYS_io_uring_setup, 2, params);
-	if (fd >= 0) {
-		check_ok(c, "allowed (weft does not use it)");
-		(void)close((int)fd);
-	} else {
-		check_ok(c, "not allowed: %s (weft does not use it)", strerror(errno));
+	if (fd < 0) {
+		check_ok(c, "not allowed: %s; files cost threads", strerror(errno));
+		return;
 	}
+	(void)close((int)fd);
+	if (forced != NULL && strcmp(forced, "uring") == 0)
+		check_ok(c, "allowed: used for sockets and files (WEFT_POLLER=uring)");
+	else
+		check_ok(c, "allowed: used for files; sockets use epoll");
 }
 
-/* Reported only, too. */
+/* Reported only. */
 void
 check_pidfd(struct check *c)
 {
