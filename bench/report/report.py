@@ -265,7 +265,8 @@ def main():
     figures = read_figures(rows)
     goals = [Goal(r) for r in read_tables([os.path.join(TOP, "bench/goals.tsv")])[1]]
     lines = list(lines_of_table(goals, figures))
-    print_table(lines)
+    if lines:
+        print_table(lines)
     if "--write" in sys.argv[2:]:
         os.makedirs(PLOTS, exist_ok=True)
         write_report(results, comments, goals, figures, lines)
