@@ -223,9 +223,11 @@ read_page(const char *path, char **ret)
 		n = 0;
 	while (n > 0) {
 		if (size + 1 >= room) {
-			char *larger = realloc(*ret, room = room * 2 + 8192);
+			char *larger = NULL;
 
-			if (larger == NULL || size >= PAGE_MAX) {
+			if (size < PAGE_MAX)
+				larger = realloc(*ret, room = room * 2 + 8192);
+			if (larger == NULL) {
 				n = -EFBIG;
 				break;
 			}

@@ -118,6 +118,11 @@ cd "$work"
 # What it can't begin with, it says; what may not be read is a broken link. Root may read all.
 ! said=$("$crawler" nowhere.md 2>&1 >/dev/null) || { echo "nowhere: status 0"; failed=1; }
 [ "$said" = "crawler: nowhere.md: No such file or directory" ] || { echo "$said"; failed=1; }
+: >endless.md
+truncate -s 40M endless.md
+! said=$("$crawler" endless.md 2>&1 >/dev/null) || { echo "endless: status 0"; failed=1; }
+[ "$said" = "crawler: endless.md: File too large" ] || { echo "$said"; failed=1; }
+rm endless.md
 for wrong in "" "-j" "-j 0 a.md"; do
 	status=0
 	# shellcheck disable=SC2086
