@@ -300,3 +300,35 @@ TEST(settings_that_mean_nothing_are_named)
 	EXPECT_CONTAINS(r.err, "WEFT_FILE_THREADS: can't make sense of \"lots\"");
 	child_result_free(&r);
 }
+
+static void
+sync_twice(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 2; i++) {
+		int fd = weft_open(".", O_RDONLY | O_DIRECTORY, 0, FOREVER);
+
+		EXPECT(weft_fsync(fd, FOREVER) <= 0);	/* not every file system can */
+		EXPECT_EQ(weft_close(fd), 0);
+	}
+}
+
+/* Catalogue 89. Which poller it is, or why not, is said once; without being asked, not at all. */
+TEST(the_choice_of_the_poller_is_said_once)
+{
+	static const char *const silent[] = {"WEFT_DEBUG", NULL};
+	static const char *const aloud[] = {"WEFT_DEBUG=poller=1", NULL};
+	struct child_options o = {.env = aloud};
+	struct child_result r = child_run_with(&o, sync_twice, NULL);
+	const char *said = strstr(r.err, "weft: poller: ");
+
+	EXPECT_EQ(r.status, 0);
+	EXPECT(said != NULL);
+	EXPECT(strstr(said, "io_uring for ") != NULL || strstr(said, "no io_uring: ") != NULL);
+	EXPECT(strstr(said + 1, "weft: poller: ") == NULL);
+	child_result_free(&r);
+	o.env = silent;
+	r = child_run_with(&o, sync_twice, NULL);
+	EXPECT_STR(r.err, "");
+	child_result_free(&r);
+}
