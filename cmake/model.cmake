@@ -4,7 +4,8 @@
 # Every SCENARIO(name) is a ctest model.PROGRAM.NAME; every file of wrong/, an edit that makes a
 # source wrong, is a ctest model.wrong.NAME that passes when a scenario fails.
 set(model ${PROJECT_SOURCE_DIR}/test/model)
-set(model_flags -Wno-shadow -O1 -fsanitize=thread)
+set(model_flags -Wno-shadow -Wno-type-limits -O1 -fsanitize=thread -U_FORTIFY_SOURCE
+    -Dmemcpy=__tsan_memcpy -Dmemset=__tsan_memset -Dmemmove=__tsan_memmove)
 
 file(GLOB engine CONFIGURE_DEPENDS ${model}/engine/*.c)
 add_library(model_engine STATIC ${engine} ${PROJECT_SOURCE_DIR}/src/arch/${cpu}/entry.c)
@@ -66,10 +67,10 @@ foreach(path ${programs})
 	file(STRINGS ${path} lines REGEX "^(SCENARIO\\([a-z0-9_]+,|const .*mc_subjects.*\")")
 	foreach(line ${lines})
 		if(line MATCHES "^SCENARIO.([a-z0-9_]+)")
-			weft_model_test(${program}.${CMAKE_MATCH_1} 120 model_${program}
+			weft_model_test(${program}.${CMAKE_MATCH_1} 600 model_${program}
 			    ${CMAKE_MATCH_1})
 		else()
-			weft_model_test(${program}.weakened 300 model_${program}
+			weft_model_test(${program}.weakened 900 model_${program}
 			    --weaken ${model}/wrong/redundant.txt)
 		endif()
 	endforeach()
@@ -84,6 +85,8 @@ foreach(path ${mutants})
 	file(STRINGS ${path} lines REGEX "^(program|file): ")
 	list(FILTER lines INCLUDE REGEX "^[pf]")
 	string(REGEX REPLACE ".*program: ([a-z0-9_]+).*" "\\1" program "${lines}")
+	file(STRINGS ${path} scenario REGEX "^scenario: ")
+	string(REPLACE "scenario: " "" scenario "${scenario}")
 	string(REGEX REPLACE ".*file: src/([a-z0-9_/.]+).*" "\\1" changed "${lines}")
 	set(before ${PROJECT_BINARY_DIR}/test/model/wrong/${name})
 	add_custom_command(OUTPUT ${before}/${changed}
@@ -107,7 +110,7 @@ foreach(path ${mutants})
 		list(APPEND objects $<TARGET_OBJECTS:${object}>)
 	endforeach()
 	weft_model_link(model_wrong_${name} "${objects}")
-	weft_model_test(wrong.${name} 120 model_wrong_${name} --wrong)
+	weft_model_test(wrong.${name} 900 model_wrong_${name} --wrong ${scenario})
 endforeach()
 
 add_custom_target(model)

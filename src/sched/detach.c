@@ -8,8 +8,10 @@
 
 #include "os/os.h"
 
+#ifndef WF_SMALL	/* else a test has set it */
 /* About 10 us: a thread that sees D4 needs some hundred nanoseconds to step back. */
 #define STEP_BACK_PAUSES 250
+#endif
 
 /*
  * Threads that compute without end must not starve those that hold Ps: they get a lower

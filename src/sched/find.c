@@ -8,9 +8,11 @@
 #include "os/os.h"
 #include "sched/order.h"
 
+#ifndef WF_SMALL	/* else a test has set both */
 /* 3 us at 40 ns a pause: a goroutine that was just readied is about to be run by its own P. */
 #define RUNNEXT_PAUSES 75
 #define STEAL_PASSES 4
+#endif
 
 /* Runs what is due of p's timers. */
 static void

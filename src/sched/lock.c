@@ -9,8 +9,10 @@
 
 #include "os/os.h"
 
+#ifndef WF_SMALL		/* else a test has set both */
 #define SPIN_ROUNDS 30		/* of a pause: about a microsecond */
 #define YIELDS 4
+#endif
 #define NAP_MIN_NS 10000
 #define NAP_MAX_NS 500000
 

@@ -54,7 +54,8 @@ nap(int64_t ns)
 		if (wf_os_futex_wait(&wf_sched.monitor_note, 0, until) == -ETIMEDOUT)
 			break;
 	wf_store_relaxed(&wf_sched.monitor_is_slow, 0);
-	wf_store_seqcst(&wf_sched.monitor_note, 0);
+	/* An exchange: it sees the wake that it clears, and what that waker has left for us. */
+	(void)wf_xchg_seqcst(&wf_sched.monitor_note, 0u);
 }
 
 /* Does work wait that nobody can take, because no P is idle and nobody looks? */

@@ -42,7 +42,10 @@ overflow(struct p *p, struct g *g)
 	wf_unlock(&wf_sched.lock);
 }
 
-/* Puts g on p's queue, to run next or last. Owner of p only. */
+/*
+ * Puts g on p's queue, to run next or last. Owner of p only. With next this is A1 and A2 of the
+ * idle protocol, also for the goroutine that was to run next and is last now.
+ */
 void
 wf_runq_put(struct p *p, struct g *g, bool next)
 {
@@ -53,6 +56,8 @@ wf_runq_put(struct p *p, struct g *g, bool next)
 	}
 	if (wf_unlikely(!runq_put(&p->runq, g)))
 		overflow(p, g);
+	if (next)
+		wf_fence_seqcst();					/* A2 */
 }
 
 /*

@@ -12,13 +12,14 @@ start_spinner(void)
 
 	wf_lock(&wf_sched.lock);
 	p = wf_p_get_idle_locked(NULL);
-	wf_unlock(&wf_sched.lock);
 	if (p == NULL) {
+		/* Under the lock: whoever gives a P up from now on (S1) has not looked yet (S4). */
 		(void)wf_sub_seqcst(&wf_sched.n_spinning, 1);
 		wf_store_relaxed(&wf_sched.needspinning, 1);	/* a hint */
-		return;
 	}
-	wf_m_start(p, true);
+	wf_unlock(&wf_sched.lock);
+	if (p != NULL)
+		wf_m_start(p, true);
 }
 
 /*

@@ -42,8 +42,8 @@ void mc_register(struct mc_scenario *s);
 	}
 
 /*
- * Whose orders are weakened by --weaken: files of src/, as parts of their names, up to NULL. Each
- * program defines it.
+ * Whose orders are weakened by --weaken: parts of "FILE FUNCTION", up to NULL. Each program
+ * defines it.
  */
 extern const char *const mc_subjects[];
 

@@ -15,7 +15,7 @@
 #define MC_MESSAGES 2048
 #define MC_CHOICES 32768
 #define MC_EVENTS 4096
-#define MC_RUNS_DEFAULT 20000u
+#define MC_RUNS_DEFAULT 10000u
 #define MC_STEPS_DEFAULT 2000u
 
 /* How far a thread has seen: per location a place in its modification order, per thread a clock. */

@@ -4,12 +4,13 @@
  *   prog [SCENARIO]                 explores
  *   prog --replay SCENARIO CHOICES  one execution, step by step
  *   prog --weaken LISTING           every order weakened, see mutate.c
- *   prog --wrong                    the source has been made wrong: some scenario must fail
+ *   prog --wrong SCENARIO           the source has been made wrong: it must fail
  *
  * WEFT_MODEL_SCALE multiplies how much is explored, WEFT_MODEL_SEED changes what chance picks.
  */
 #include "engine.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,14 +68,33 @@ by_name(const char *name)
 	exit(64);
 }
 
-static bool
-wrong_is_found(void)
+/* A crash of what is checked ends the execution, as a failure. */
+static void
+crashed(int sig)
 {
-	const struct mc_scenario *s = mc_who_fails(scaled(MC_RUNS_DEFAULT));
+	mc_fail("crash", 0, "thread %d: signal %d", mc.current, sig);
+}
 
-	printf("%s%s: %s\n", s != NULL ? "found by " : "NOT FOUND", s != NULL ? s->name : "",
-	    s != NULL ? mc.failure : "by any scenario");
-	return s != NULL;
+static void
+catch_crashes(void)
+{
+	static char memory[65536];
+	stack_t stack = { .ss_sp = memory, .ss_size = sizeof(memory) };
+	struct sigaction how = { .sa_handler = crashed, .sa_flags = SA_ONSTACK | SA_NODEFER };
+
+	(void)sigaltstack(&stack, NULL);
+	(void)sigaction(SIGSEGV, &how, NULL);
+	(void)sigaction(SIGBUS, &how, NULL);
+	(void)sigaction(SIGILL, &how, NULL);
+}
+
+static bool
+wrong_is_found(const struct mc_scenario *s)
+{
+	bool found = mc_explore(s, scaled(MC_RUNS_DEFAULT), true);
+
+	printf("%s: %s\n", s->name, found ? mc.failure : "finds nothing");
+	return found;
 }
 
 int
@@ -82,12 +102,13 @@ main(int argc, char **argv)
 {
 	bool good = true;
 
+	catch_crashes();
 	if (argc == 4 && strcmp(argv[1], "--replay") == 0)
 		return mc_replay(by_name(argv[2]), argv[3]) ? 1 : 0;
 	if (argc == 3 && strcmp(argv[1], "--weaken") == 0)
-		return mc_weaken_all(argv[2], scaled(MC_RUNS_DEFAULT / 2)) == 0 ? 0 : 1;
-	if (argc == 2 && strcmp(argv[1], "--wrong") == 0)
-		return wrong_is_found() ? 0 : 1;
+		return mc_weaken_all(argv[2], scaled(MC_RUNS_DEFAULT / 10)) == 0 ? 0 : 1;
+	if (argc == 3 && strcmp(argv[1], "--wrong") == 0)
+		return wrong_is_found(by_name(argv[2])) ? 0 : 1;
 	if (argc == 2)
 		return one(by_name(argv[1])) ? 0 : 1;
 	for (const struct mc_scenario *s = mc_scenarios; s != NULL; s = s->next)

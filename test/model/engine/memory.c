@@ -320,12 +320,7 @@ mc_store(volatile void *p, size_t size, uint64_t value, struct mc_site *site)
 		memcpy((void *)(uintptr_t)p, &value, size);
 		return;
 	}
-	/*
-	 * Nobody can tell when a store that is not SC is made, only when it is read. So it needs no
-	 * point of its own, but where sleep sets must know each step.
-	 */
-	if (mc.strategy == BY_ALL || site->order == MC_SEQ_CST)
-		mc_point(OP_WRITE, p, site->order == MC_SEQ_CST);
+	mc_point(OP_WRITE, p, site->order == MC_SEQ_CST);
 	l = locate(p, size);
 	mc_race_access(p, size, true, site, NULL);
 	i = insert(l, choose_place(l, site->order), value, site);

@@ -131,7 +131,7 @@ mc_race_access(const volatile void *p, size_t n, bool is_write, const struct mc_
 static void
 plain(const volatile void *p, size_t n, bool is_write, const void *pc)
 {
-	if (!mc.is_running)
+	if (!mc.is_running || p == (volatile void *)mc.local_slot)
 		return;
 	mc_race_access(p, n, is_write, NULL, pc);
 	if (is_write)

@@ -96,7 +96,8 @@ conserved(void)
 
 SCENARIO(put_and_take, .threads = { owner, thief }, .setup = reset, .check = conserved)
 SCENARIO(put_and_grab, .threads = { owner, grab }, .setup = reset, .check = conserved)
-SCENARIO(two_thieves, .threads = { owner, thief, grab }, .setup = reset, .check = conserved)
+SCENARIO(two_thieves, .threads = { owner, thief, grab }, .setup = reset, .check = conserved,
+    .runs = 100000)
 
 /* The slot for the next to run: the owner puts and kicks out, thieves take. */
 static void

@@ -3,9 +3,10 @@
 
     apply.py NAME.wrong TREE OUT
 
-A .wrong file says in a line or two what is wrong, then names the `program:` that must find out and
-the `file:` of TREE. Then come edits: lines that begin with "-", which stand in the file exactly
-once, one after the other, and lines that begin with "+", which take their place. The file is
+A .wrong file says in a line or two what is wrong, then names the `program:` and the `scenario:`
+that must find out, and the `file:` of TREE. Then come edits: lines that begin with "-", which stand in the file exactly
+once, one after the other, and lines that begin with "+", which take their place. An empty line
+divides two edits of which the first only takes away. The file is
 written below OUT, without "src/". Ends with an error when an edit does not fit: the source has
 changed, and the mutant must follow.
 """
@@ -20,9 +21,9 @@ def main(mutant, tree, out):
     name = next(line[len("file: "):] for line in lines if line.startswith("file: "))
     with open(os.path.join(tree, name), encoding="utf-8") as file:
         text = file.read()
-    edits = [line for line in lines if line.startswith(("-", "+"))]
     groups = [(sign, "".join(line[1:] + "\n" for line in group))
-              for sign, group in itertools.groupby(edits, key=lambda line: line[0])]
+              for sign, group in itertools.groupby(lines, key=lambda line: line[:1])
+              if sign in ("-", "+")]
     if not groups or groups[0][0] != "-":
         sys.exit(f"{mutant}: no edit")
     while groups:

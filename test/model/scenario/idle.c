@@ -1,0 +1,305 @@
+/*
+ * The idle protocol (src/sched/README.md, "Going idle, and being woken"): work that was put on a
+ * queue is never left there with a P idle and nobody looking. Those who bring work hold their
+ * P and go on computing, so nobody but a thread that was idle, or is going idle, can take it.
+ *
+ * model: src/sched/wake.c src/sched/find.c src/sched/queue.c src/sched/procs.c src/sched/m.c
+ * model: src/sched/park.c src/sched/switch.c src/sched/timer.c src/sched/lock.c src/sched/self.c
+ * model: src/sched/reason.c
+ * model: src/sched/enter.c src/sched/detach.c src/sched/locked.c seam/os.c seam/world.c
+ * model: -DWF_SMALL -DRUNQ_CAP=4u -DSTEP_BACK_PAUSES=1
+ * model: -DSPIN_ROUNDS=1 -DYIELDS=1000 -DSTEAL_PASSES=1 -DRUNNEXT_PAUSES=1
+ * model: -Daligned_alloc=world_alloc
+ */
+#include "explore.h"
+#include "seam/world.h"
+
+#include <weft/go.h>
+
+const char *const mc_subjects[] = { "sched/wake.c start_spinner", "sched/wake.c wf_wake_one",
+	"sched/wake.c wf_stop_spinning", "sched/wake.c wf_start_spinning",
+	"sched/wake.c wf_has_work", "sched/wake.c wf_hand_off", "sched/find.c steal_runnext",
+	"sched/find.c go_idle", "sched/procs.c wf_p_put_idle", "sched/procs.c wf_p_get_idle",
+	"sched/queue.c", NULL };
+
+static struct m *worker_m, *worker_m2, *giver_m, *giver_m2;
+static _Atomic uint32_t n_run;
+
+static void
+count(void *arg)
+{
+	(void)arg;
+	(void)wf_add_relaxed(&n_run, 1);
+}
+
+/* A thread that looks for work, runs it, and looks again, until it sleeps for good. */
+static void
+worker(void)
+{
+	world_become(worker_m);
+	wf_schedule(worker_m);
+}
+
+static void
+worker2(void)
+{
+	world_become(worker_m2);
+	wf_schedule(worker_m2);
+}
+
+static void
+reset(void)
+{
+	world_reset(2);
+	wf_store_relaxed(&n_run, 0);
+	worker_m = world_m(&world.ps[1]);
+	giver_m = world_m(&world.ps[0]);
+	for (unsigned i = 0; i < WORLD_GS; i++)
+		(void)world_g(i, count, NULL);
+}
+
+static void
+no_work_is_left(void)
+{
+	MC_ASSERT(wf_load_relaxed(&wf_sched.n_idle_p) == 0 || !world_has_work());
+}
+
+/* ---- W5: a goroutine readied on a P that stays busy ---- */
+
+static void
+ready_one(void)
+{
+	world_become(giver_m);
+	wf_ready(&world.gs[0]);
+}
+
+SCENARIO(ready_meets_going_idle, .threads = { ready_one, worker }, .setup = reset,
+    .check = no_work_is_left, .may_rest = true)
+
+static void
+ready_two(void)
+{
+	world_become(giver_m);
+	wf_ready(&world.gs[0]);
+	wf_ready(&world.gs[1]);
+}
+
+SCENARIO(two_readied_meet_going_idle, .threads = { ready_two, worker }, .setup = reset,
+    .check = no_work_is_left, .may_rest = true)
+
+/* ---- By a thread without a P: through the global queue ---- */
+
+static void
+foreign_reset(void)
+{
+	world_reset(1);
+	wf_store_relaxed(&n_run, 0);
+	worker_m = world_m(&world.ps[0]);
+	giver_m = world_m(NULL);
+	for (unsigned i = 0; i < WORLD_GS; i++)
+		(void)world_g(i, count, NULL);
+}
+
+SCENARIO(foreign_ready_meets_going_idle, .threads = { ready_one, worker, world_monitor },
+    .setup = foreign_reset, .check = no_work_is_left, .may_rest = true)
+
+static void
+inject_two(void)
+{
+	struct gqueue q = { 0 };
+
+	world_become(giver_m);
+	gqueue_put(&q, &world.gs[0]);
+	gqueue_put(&q, &world.gs[1]);
+	wf_inject(&q);
+}
+
+SCENARIO(inject_meets_going_idle, .threads = { inject_two, worker }, .setup = reset,
+    .check = no_work_is_left, .may_rest = true)
+
+/* ---- Two that look, two that bring: 2 of 3 Ps are held by workers ---- */
+
+static void
+three_reset(void)
+{
+	world_reset(3);
+	wf_store_relaxed(&n_run, 0);
+	worker_m = world_m(&world.ps[1]);
+	worker_m2 = world_m(&world.ps[2]);
+	giver_m = world_m(&world.ps[0]);
+	for (unsigned i = 0; i < WORLD_GS; i++)
+		(void)world_g(i, count, NULL);
+}
+
+SCENARIO(two_go_idle, .threads = { ready_two, worker, worker2 }, .setup = three_reset,
+    .check = no_work_is_left, .may_rest = true)
+
+/* ---- One P is given up by a thread that brought work from the global queue ---- */
+
+static void
+hand_off(void)
+{
+	world_become(giver_m);
+	wf_ready(&world.gs[0]);
+	wf_hand_off(wf_p_release(giver_m));
+}
+
+SCENARIO(hand_off_meets_going_idle, .threads = { hand_off, worker }, .setup = reset,
+    .check = no_work_is_left, .may_rest = true)
+
+static void
+hand_off_empty(void)
+{
+	world_become(giver_m);
+	wf_hand_off(wf_p_release(giver_m));
+}
+
+static void
+ready_foreign(void)
+{
+	world_become(giver_m2);
+	wf_ready(&world.gs[0]);
+}
+
+static void
+hand_off_reset(void)
+{
+	reset();
+	giver_m2 = world_m(NULL);
+}
+
+SCENARIO(hand_off_meets_ready, .threads = { hand_off_empty, ready_foreign, world_monitor },
+    .setup = hand_off_reset, .check = no_work_is_left, .may_rest = true)
+SCENARIO(hand_off_ready_and_going_idle,
+    .threads = { hand_off_empty, ready_foreign, worker, world_monitor },
+    .setup = hand_off_reset, .check = no_work_is_left, .may_rest = true)
+
+/* The P is handed off while another M readies on its own, and stays busy. */
+static void
+hand_off_other(void)
+{
+	world_become(worker_m);
+	wf_hand_off(wf_p_release(worker_m));
+}
+
+SCENARIO(hand_off_beside_ready, .threads = { hand_off_other, ready_one }, .setup = reset,
+    .check = no_work_is_left, .may_rest = true)
+
+/* ---- What is found computes for ever: somebody else must look on (R1-R3) ---- */
+
+static void
+compute(void *arg)
+{
+	(void)arg;
+	mc_thread_end();
+}
+
+static void
+compute_reset(void)
+{
+	world_reset(3);
+	worker_m = world_m(&world.ps[1]);
+	giver_m = world_m(&world.ps[0]);
+	for (unsigned i = 0; i < WORLD_GS; i++)
+		(void)world_g(i, compute, NULL);
+}
+
+SCENARIO(who_finds_computes, .threads = { ready_two, worker }, .setup = compute_reset,
+    .check = no_work_is_left, .may_rest = true)
+
+/*
+ * The thread that hands its P off sees another P idle; that one is taken, and its thread computes;
+ * a second goroutine is readied while no P is idle; only then is the P put on the list.
+ */
+SCENARIO(hand_off_beside_two, .threads = { hand_off_other, ready_two }, .setup = compute_reset,
+    .check = no_work_is_left, .may_rest = true)
+
+/* ---- A waker that finds no P: it must not have kept others from waking ---- */
+
+static void
+vain_reset(void)
+{
+	three_reset();
+	/* P 1 has found work; P 2 is idle, and a thread that comes back takes it (D6). */
+	wf_store_relaxed(&worker_m->is_spinning, 1);
+	wf_store_relaxed(&wf_sched.n_spinning, 1);
+	(void)wf_p_release(worker_m2);
+	wf_p_put_idle_locked(&world.ps[2]);
+}
+
+static void
+finder(void)
+{
+	world_become(worker_m);
+	wf_stop_spinning(worker_m);
+}
+
+static void
+comes_back(void)
+{
+	struct p *p;
+
+	world_become(worker_m2);
+	wf_lock(&wf_sched.lock);
+	p = wf_p_get_idle_locked(NULL);
+	wf_unlock(&wf_sched.lock);
+	if (p != NULL)
+		wf_hand_off(p);
+}
+
+SCENARIO(a_waker_in_vain, .threads = { finder, comes_back, ready_one }, .setup = vain_reset,
+    .check = no_work_is_left, .may_rest = true)
+
+/* ---- A P is added while others look ---- */
+
+static void
+add_reset(void)
+{
+	reset();
+	giver_m2 = world_m(NULL);
+	wf_store_relaxed(&giver_m2->gate.in_runtime, 0);
+}
+
+static void
+add_p(void)
+{
+	world_become(giver_m2);
+	MC_ASSERT(weft_gomaxprocs(3) == 2);
+}
+
+SCENARIO(a_p_is_added, .threads = { add_p, worker, ready_one, world_monitor },
+    .setup = add_reset, .check = no_work_is_left, .may_rest = true)
+
+/* ---- A thief holds the goroutine of the slot in hand; it runs, and is put there again ---- */
+
+static void
+put_again(void)
+{
+	struct p *p = &world.ps[0];
+	struct g *g = &world.gs[0];
+
+	world_become(giver_m);
+	MC_ASSERT(runq_put_next(&p->runq, g) == NULL);
+	if (runq_take_next(&p->runq) == g) {
+		g->parent_id = 7;
+		(void)runq_put_next(&p->runq, g);
+	}
+}
+
+static void
+read_parent(void *arg)
+{
+	struct g *g = arg;
+
+	MC_ASSERT(g->parent_id == 0 || g->parent_id == 7);
+}
+
+static void
+again_reset(void)
+{
+	reset();
+	(void)world_g(0, read_parent, &world.gs[0]);
+}
+
+SCENARIO(the_same_goroutine_again, .threads = { put_again, worker }, .setup = again_reset,
+    .may_rest = true)
