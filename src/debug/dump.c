@@ -17,6 +17,7 @@
 #define FRAMES_MAX (1u << 20)	/* a stack of 1 GiB may have more: then the walk ends here */
 #define HIDDEN_MAX 24u		/* more runtime frames than there ever are on top */
 #define ENTRY_BYTES 64u		/* wf_ctx_entry() is shorter on both processors */
+#define PROBE_BYTES 1024u	/* gcc for aarch64 moves sp by 64 KiB, then touches this above */
 #define TRIES 3			/* at a goroutine that changes while it is read */
 #define NS_PER_S 1000000000
 
@@ -382,7 +383,7 @@ wf_dump_current(uintptr_t sp)
 		return NULL;
 	lo = wf_load_relaxed(&g->stack_lo);
 	/* An overflow has left the stack at its lower end. */
-	if (sp + WF_GUARD_BYTES < lo || sp >= wf_load_relaxed(&g->stack_hi))
+	if (sp + WF_GUARD_BYTES + PROBE_BYTES < lo || sp >= wf_load_relaxed(&g->stack_hi))
 		return NULL;
 	return g;
 }

@@ -50,7 +50,11 @@ __attribute__((noinline)) static void
 illegal(void *arg)
 {
 	(void)arg;
+#if defined(__aarch64__)
+	__asm__ volatile(".inst 0");	/* what the compiler has for it here raises SIGTRAP */
+#else
 	__builtin_trap();
+#endif
 }
 
 __attribute__((noinline)) static void
