@@ -27,6 +27,7 @@ static int
 collect(void *arg)
 {
 	struct stream *s = arg;
+	bool was_cancelled = false;
 	ssize_t r;
 
 	for (;;) {
@@ -40,6 +41,11 @@ collect(void *arg)
 			s->cap = cap;
 		}
 		r = weft_read(s->fd, s->buf + s->size, s->cap - s->size - 1, WEFT_FOREVER);
+		/* What came before the cancellation, and was not noticed in time, is there now. */
+		if (r == -ECANCELED && !was_cancelled) {
+			was_cancelled = true;
+			continue;
+		}
 		if (r <= 0)
 			return (int)r;
 		s->size += (size_t)r;

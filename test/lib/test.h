@@ -57,6 +57,15 @@ uint64_t test_rand(uint64_t *state);
 /* 1 in a plain build, more under a sanitizer: multiply time limits and divide sizes by it. */
 int test_scale(void);
 
+/* Is this program built with ThreadSanitizer? */
+#if defined(__SANITIZE_THREAD__)
+#define TEST_HAS_TSAN true
+#elif defined(__has_feature)
+#define TEST_HAS_TSAN __has_feature(thread_sanitizer)
+#else
+#define TEST_HAS_TSAN false
+#endif
+
 #define TEST(name) \
 	static void test_fn_##name(void); \
 	static struct test_case test_case_##name = {#name, test_fn_##name, NULL}; \

@@ -16,14 +16,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define HAS_TSAN true
-#elif defined(__has_feature)
-#define HAS_TSAN __has_feature(thread_sanitizer)
-#else
-#define HAS_TSAN false
-#endif
-
 /* After a call that must not be the function's last: a frame that a jump replaces is not shown. */
 #define KEEP_FRAME() __asm__ volatile("")
 
@@ -381,7 +373,7 @@ TEST(sigquit_dumps_all_and_exits_with_2)
 	struct child *c;
 	struct child_result r;
 
-	if (HAS_TSAN)
+	if (TEST_HAS_TSAN)
 		SKIP("ThreadSanitizer holds a signal back until the thread makes a call it knows");
 	c = child_start(NULL, wait_to_be_asked, NULL);
 	child_await(c, "ready");

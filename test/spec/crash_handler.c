@@ -87,9 +87,8 @@ handle(void *wait)
 
 TEST(a_wait_in_a_handler_says_so_and_ends)
 {
-#if defined(__SANITIZE_THREAD__)
-	SKIP("ThreadSanitizer calls handlers later, and on the stack at hand");
-#endif
+	if (TEST_HAS_TSAN)
+		SKIP("ThreadSanitizer calls handlers later, and on the stack at hand");
 	for (int i = 0; i < WAITS; i++) {
 		struct child_result r = child_run(handle, (void *)(intptr_t)i);
 

@@ -62,6 +62,8 @@ short_of_threads(void *passes)
 	EXPECT_EQ(pthread_create(&t, NULL, (void *(*)(void *))allow_some_later, NULL), 0);
 	if (passes == NULL)
 		pthread_join(t, NULL);
+	else
+		pthread_detach(t);
 	if (!allow_no_more_threads()) {
 		fprintf(stderr, "no way\n");
 		return;
