@@ -128,6 +128,15 @@ wait_final(struct pd *pd)
 	(void)wf_park_unlock(&pd->lock, WAIT_IO, WEFT_FOREVER, false);
 }
 
+void
+wf_pd_settle(int fd)
+{
+	struct pd *pd = wf_pd_find(fd);
+
+	if (pd != NULL)	/* else nobody has closed that number yet */
+		wait_final(pd);
+}
+
 /* O3 to O5. The operation is counted; the lock is held and will be released. */
 WF_PARKS static int
 take_turn(struct pd *pd, enum pd_use use, int64_t deadline)

@@ -165,6 +165,12 @@ WF_PARKS int wf_pd_close(struct pd *pd);
  */
 void wf_pd_adopt(int fd, enum pd_how how);
 
+/*
+ * fd was just made by us: waits until the close(2) of the number's last owner is over (K6). From
+ * then on wf_pd_enter() neither waits nor fails for PD_OTHER, as long as we have the number.
+ */
+WF_PARKS void wf_pd_settle(int fd);
+
 /* ---- between the files of poll/ ---- */
 
 /* Takes every waiter off q, claimed with result, and puts those that could be claimed on ready. */

@@ -125,6 +125,7 @@ spawn(struct weft_process *pr, const weft_spawn_options *o, const char *const *a
 		return r;
 	}
 	wf_pd_adopt(pr->pidfd, PD_HOW_UNKNOWN);
+	wf_pd_settle(pr->pidfd);	/* hold_pidfd() can't wait for that */
 	for (int n = 0; n < 3; n++) {
 		pr->pipes[n] = p.ours[n];
 		if (p.ours[n] >= 0)

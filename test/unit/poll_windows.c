@@ -275,3 +275,55 @@ TEST(who_queues_behind_one_that_met_the_close_gets_the_turn)
 	finish(&first, 1);
 	finish(&second, 1);
 }
+
+static weft_process *_Atomic spawned;
+
+static void *
+spawn_thread(void *arg)
+{
+	struct call *c = arg;
+	weft_process *p;
+	int r = weft_spawn((const char *const[]){"true", NULL}, NULL, &p);
+
+	spawned = p;
+	c->r = r == 0 ? weft_wait(p, NULL, weft_in(10 * SEC * test_scale())) : r;
+	return NULL;
+}
+
+/* Until somebody waits for the close(2) of the number's last owner to be over. */
+static void
+await_heir(int fd)
+{
+	bool waits;
+
+	do {
+		struct pd *pd = wf_pd_find(fd);
+
+		EXPECT_EQ(weft_sleep(MS), 0);
+		wf_lock(&pd->lock);
+		waits = pd->closing.head != NULL;
+		wf_unlock(&pd->lock);
+	} while (!waits);
+}
+
+/*
+ * K5 to K6, and the number is a pidfd now. Whoever waits for the child enters its record under the
+ * lock of the child, under which nobody may park: so that must be over before anybody has it.
+ */
+TEST(a_child_is_nobodys_before_its_number_is_its_own)
+{
+	struct call cl, sp;
+	int fd[2];
+
+	registered_pair(fd);
+	hold_at("pd.closed");
+	start(&cl, close_thread, fd[0]);
+	hold_await("pd.closed");
+	start(&sp, spawn_thread, -1);
+	await_heir(fd[0]);
+	EXPECT(spawned == NULL);
+	hold_release("pd.closed");
+	finish(&cl, 0);
+	finish(&sp, 0);
+	weft_process_free(spawned);
+}
