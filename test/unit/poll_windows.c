@@ -327,3 +327,30 @@ TEST(a_child_is_nobodys_before_its_number_is_its_own)
 	finish(&sp, 0);
 	weft_process_free(spawned);
 }
+
+static void *
+deadline_thread(void *arg)
+{
+	struct call *c = arg;
+
+	c->r = weft_set_deadline(c->fd, WEFT_READS | WEFT_WRITES, WEFT_NOW);
+	return NULL;
+}
+
+/* O1, K3. A deadline is set by an operation as any: the next owner of the number gets none. */
+TEST(a_deadline_is_never_set_for_the_next_owner)
+{
+	struct call cl, set;
+	int fd[2];
+
+	registered_pair(fd);
+	hold_at("io.deadline");
+	start(&set, deadline_thread, fd[0]);
+	hold_await("io.deadline");
+	start(&cl, close_thread, fd[0]);
+	weft_sleep(20 * MS);
+	EXPECT_EQ(cl.r, UNDER_WAY);
+	hold_release("io.deadline");
+	finish(&set, 0);
+	finish(&cl, 0);
+}
