@@ -6,8 +6,10 @@
 #include "io/slot.h"
 
 #include <weft/file.h>
+#include <weft/go.h>
 #include <weft/sync.h>
 
+#include "sched/panic.h"
 #include "sched/park.h"
 #include "sched/settings.h"
 
@@ -54,17 +56,29 @@ wf_slot_release(void)
 	(void)wf_enter();
 }
 
+/* The user's function panics, or ends its goroutine. Outside the runtime. */
+static void
+cut_short(void *unused)
+{
+	(void)unused;
+	weft_syscall_exit();
+	weft_sem_release(slots(), 1);
+}
+
 WF_API_PARKS int
 weft_blocking(int (*fn)(void *), void *arg, int64_t deadline)
 {
+	struct wf_defer defer;
 	int r;
 
 	(void)wf_enter();
 	r = wf_slot_acquire(deadline);
 	if (r == 0) {
+		wf_defer_push(&defer, cut_short, NULL);
 		wf_blocking_begin();
 		r = fn(arg);
 		wf_blocking_end();
+		wf_defer_remove(&defer);
 		wf_slot_release();
 	}
 	wf_leave();

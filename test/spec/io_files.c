@@ -332,3 +332,58 @@ TEST(the_choice_of_the_poller_is_said_once)
 	EXPECT_STR(r.err, "");
 	child_result_free(&r);
 }
+
+static int
+panic_in_call(void *unused)
+{
+	(void)unused;
+	weft_panic("in the call");
+}
+
+static int
+exit_in_call(void *unused)
+{
+	(void)unused;
+	weft_goexit();
+}
+
+static void
+call_and_panic(void *unused)
+{
+	(void)weft_blocking(panic_in_call, unused, FOREVER);
+}
+
+static void
+call_and_exit(void *unused)
+{
+	(void)weft_blocking(exit_in_call, unused, FOREVER);
+}
+
+static void
+cut_calls_short(void *unused)
+{
+	static weft_waitgroup gone;
+	int one = 1;
+	char why[64];
+
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		EXPECT_EQ(weft_try(call_and_panic, NULL, why, sizeof(why)), 1);
+		EXPECT_STR(why, "in the call");
+		EXPECT_EQ(weft_waitgroup_go(&gone, call_and_exit, NULL), 0);
+		EXPECT_EQ(weft_waitgroup_wait(&gone, weft_in(10 * SEC)), 0);
+	}
+	EXPECT_EQ(weft_blocking(identity, &one, WEFT_NOW), 1);
+}
+
+/* A call that does not return gives its slot back all the same. */
+TEST(a_blocking_call_that_panics_or_exits_keeps_no_slot)
+{
+	static const char *const env[] = {"WEFT_FILE_THREADS=2", NULL};
+	struct child_options o = {.env = env};
+	struct child_result r = child_run_with(&o, cut_calls_short, NULL);
+
+	EXPECT_STR(r.err, "");
+	EXPECT_EQ(r.status, 0);
+	child_result_free(&r);
+}
