@@ -158,8 +158,9 @@ weft_tls_close(weft_tls *t, int64_t deadline)
 	/* Nobody else is here: no lock. Without a handshake there is nothing to take leave of. */
 	if (t->is_open && t->broken == 0)
 		r = weft_tls_close_write(t, deadline);
-	/* A goroutine that sends our rest leaves when there is nowhere to send it. */
-	if (r < 0 || t->broken != 0)
+	/* A goroutine that sends our rest leaves when there is nowhere to send it. Half a handshake
+	 * is a rest, too. */
+	if (r < 0 || t->broken != 0 || !t->is_open)
 		shutdown(t->fd, SHUT_RDWR);
 	while (weft_waitgroup_wait(&t->finishers, WEFT_FOREVER) == -ECANCELED)
 		weft_yield();

@@ -487,3 +487,27 @@ TEST(a_handshake_needs_no_large_stack)
 	weft_tls_context_free(server);
 	drop_certificates();
 }
+
+/* ---- ends that nobody takes ---- */
+
+/* A peer that takes nothing at all holds up the handshake till its deadline, and not its end. */
+TEST(a_handshake_that_nobody_reads_can_be_given_up)
+{
+	weft_tls_context *client = client_that_trusts(), *server = server_with("good");
+	weft_tls *end[2];
+	int fd[2], of_server;
+
+	stream_pair(UNIX_SOCKET, fd);
+	(void)fill_up(fd[1]);
+	EXPECT_EQ(weft_tls_client(client, fd[0], "localhost", &end[0]), 0);
+	EXPECT_EQ(weft_tls_server(server, fd[1], &end[1]), 0);
+	/* The junk of fill_up() is no handshake: the client says hello, and then fails. */
+	EXPECT(weft_tls_handshake(end[0], WEFT_NOW) < 0);
+	of_server = weft_tls_handshake(end[1], weft_in(50 * MS));
+	EXPECT_EQ(of_server, -ETIMEDOUT);
+	EXPECT_EQ(weft_tls_close(end[1], WEFT_NOW), 0);
+	(void)weft_tls_close(end[0], WEFT_NOW);
+	weft_tls_context_free(client);
+	weft_tls_context_free(server);
+	drop_certificates();
+}
