@@ -6,13 +6,15 @@ set(scale 1)
 if(WEFT_SANITIZE OR CMAKE_CROSSCOMPILING)
 	set(scale 4)
 endif()
+string(CONCAT tsan "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0"
+    ":suppressions=${PROJECT_SOURCE_DIR}/test/lib/tsan.supp")
 set(test_environment
     "WEFT_SRC=${PROJECT_SOURCE_DIR}" "WEFT_BUILD=${PROJECT_BINARY_DIR}" "WEFT_TEST_SCALE=${scale}"
     "WEFT_SANITIZE=${WEFT_SANITIZE}" "CC=${CMAKE_C_COMPILER}" "CXX=${CMAKE_CXX_COMPILER}"
     # main() may return while goroutines are parked; what they hold is not a leak, but looks so.
     "ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1:strict_init_order=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0:suppressions=${PROJECT_SOURCE_DIR}/test/lib/tsan.supp")
+    "TSAN_OPTIONS=${tsan}")
 if(CMAKE_CROSSCOMPILING)
 	list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
 	list(APPEND test_environment "WEFT_TEST_EMULATOR=${emulator}")

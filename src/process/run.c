@@ -11,6 +11,7 @@
 #include "sched/self.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,14 @@ feed(void *arg)
 	return r < 0 && r != -EPIPE ? (int)r : 0;
 }
 
+WF_PARKS static void
+end(weft_process *p, int signo, int64_t delay)
+{
+	(void)wf_enter();
+	wf_process_end(p, signo, delay);
+	wf_leave();
+}
+
 /* Its status: 0, -ECHILD, or why it was killed first. */
 WF_PARKS static int
 await(weft_process *p, weft_exit *ret, int64_t deadline)
@@ -72,9 +81,7 @@ await(weft_process *p, weft_exit *ret, int64_t deadline)
 
 	if (r != -ETIMEDOUT)
 		return r;
-	(void)wf_enter();
-	wf_process_end(p, p->kill_signal, p->kill_delay);
-	wf_leave();
+	end(p, p->kill_signal, p->kill_delay);
 	(void)weft_wait(p, ret, WEFT_FOREVER);
 	return -ETIMEDOUT;
 }
@@ -98,8 +105,12 @@ attend(weft_process *p, weft_scope *scope, struct stream streams[3], const weft_
 	for (int n = 0; n < 3 && r == 0; n++)
 		if (streams[n].fd >= 0)
 			r = weft_scope_go(scope, n == 0 ? feed : collect, &streams[n]);
-	if (r == 0)
+	if (r == 0) {
 		r = await(p, ret, deadline);
+	} else {
+		end(p, SIGKILL, 0);
+		(void)weft_wait(p, ret, WEFT_FOREVER);
+	}
 	return r == 0 ? finish_streams(scope, o->wait_delay, deadline) : r;
 }
 

@@ -101,6 +101,7 @@ fetch() # SCHEME OPTION...
 {
 	local scheme=$1
 	shift
+	: >"$work/httpd"	# now: what the one before said must not be read
 	"${in_near[@]}" "$WEFT_BUILD/weft-httpd" -q -b 10.77.0.1 --write-timeout=100 "$@" \
 	    "$work" >"$work/httpd" &
 	server=$!

@@ -94,7 +94,7 @@ TEST(a_cancelled_run_kills)
 
 	for (int i = 0; i < 5; i++)
 		EXPECT_EQ(weft_scope_go(s, run_for_ever, NULL), 0);
-	weft_sleep(30 * MS);
+	weft_sleep(300 * MS * test_scale());	/* they have started by then */
 	weft_scope_cancel(s, 0);
 	EXPECT_EQ(weft_scope_wait(s, soon()), -ECANCELED);
 	weft_scope_free(s);
