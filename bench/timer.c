@@ -69,7 +69,7 @@ pthread_lateness(long ns)
 		struct timespec t = {0, ns};
 		int64_t start = bench_now();
 
-		nanosleep(&t, NULL);
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 		bench_lat_add(&late, bench_now() - start - ns);
 	}
 	bench_lat_report(&late, "late");
@@ -122,6 +122,8 @@ static const struct bench_case cases[] = {
     {.name = "timer_sleep_1ms_2p", .run = lateness, .arg = 1000000, .procs = 2},
     {.name = "timer_sleep_50us_2p", .run = lateness, .arg = 50000, .procs = 2},
     {.name = "timer_sleep_1ms_2p", .by = "pthread", .run = pthread_lateness, .arg = 1000000,
+        .procs = 2},
+    {.name = "timer_sleep_50us_2p", .by = "pthread", .run = pthread_lateness, .arg = 50000,
         .procs = 2},
     {.name = "timer_1M_sleepers_1p", .run = sleepers, .arg = 1000000, .procs = 1},
 };

@@ -32,8 +32,10 @@ set_target_properties(bench_load PROPERTIES OUTPUT_NAME load
 target_link_libraries(bench_load PRIVATE weft_benchlib)
 add_dependencies(bench bench_load)
 
-# The floor under everything is measured with the library's own switch and atomics.
+# The floor under everything is measured with the library's own switch and atomics; a timing wheel
+# against its own heap.
 target_include_directories(bench_limits PRIVATE ${PROJECT_SOURCE_DIR}/src)
+target_include_directories(bench_wheel PRIVATE ${PROJECT_SOURCE_DIR}/src)
 set(entry ${sources})
 list(FILTER entry INCLUDE REGEX "/arch/.*/entry\\.c$")
 target_sources(bench_limits PRIVATE ${entry})

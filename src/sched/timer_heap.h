@@ -1,0 +1,133 @@
+/*
+ * The heap of timers, 4-ary: the data structure alone, all of it under the lock of its timers.
+ *
+ * The key stands beside the pointer, so that sifting does not touch the timers. A timer knows
+ * its index, so that disarming is O(log n) and leaves nothing behind (Go: lazy, zombies). Why not a
+ * wheel: README.md, "Timers and the poller"; measured by bench/wheel.c.
+ */
+#ifndef WEFT_SCHED_TIMER_HEAP_H
+#define WEFT_SCHED_TIMER_HEAP_H
+
+#include "sched/sched.h"
+
+#include <stdlib.h>
+
+#define TIMER_HEAP_ARITY 4u
+#define TIMER_HEAP_MIN 64u
+
+struct timer_entry {
+	int64_t when;
+	struct wf_timer *t;
+};
+
+static inline void
+timer_heap_place(struct timers *ts, uint32_t i, struct timer_entry e)
+{
+	ts->heap[i] = e;
+	e.t->index = i;
+}
+
+static inline void
+timer_heap_sift_up(struct timers *ts, uint32_t i)
+{
+	struct timer_entry e = ts->heap[i];
+
+	while (i > 0) {
+		uint32_t parent = (i - 1) / TIMER_HEAP_ARITY;
+
+		if (ts->heap[parent].when <= e.when)
+			break;
+		timer_heap_place(ts, i, ts->heap[parent]);
+		i = parent;
+	}
+	timer_heap_place(ts, i, e);
+}
+
+static inline void
+timer_heap_sift_down(struct timers *ts, uint32_t i)
+{
+	struct timer_entry e = ts->heap[i];
+
+	for (;;) {
+		uint32_t first = i * TIMER_HEAP_ARITY + 1, best = first;
+
+		if (first >= ts->n)
+			break;
+		for (uint32_t c = first + 1; c < first + TIMER_HEAP_ARITY && c < ts->n; c++)
+			if (ts->heap[c].when < ts->heap[best].when)
+				best = c;
+		if (ts->heap[best].when >= e.when)
+			break;
+		timer_heap_place(ts, i, ts->heap[best]);
+		i = best;
+	}
+	timer_heap_place(ts, i, e);
+}
+
+static inline bool
+timer_heap_grow(struct timers *ts)
+{
+	uint32_t cap = ts->cap == 0 ? TIMER_HEAP_MIN : ts->cap * 2;
+	struct timer_entry *heap = realloc(ts->heap, cap * sizeof(*heap));
+
+	if (heap == NULL)
+		return false;
+	ts->heap = heap;
+	ts->cap = cap;
+	return true;
+}
+
+/* Gives memory back after a burst. A realloc that fails leaves what is there. */
+static inline void
+timer_heap_shrink(struct timers *ts)
+{
+	uint32_t cap = ts->cap / 2;
+	struct timer_entry *heap;
+
+	if (ts->cap <= 4096 || ts->n > ts->cap / 8)
+		return;
+	heap = realloc(ts->heap, cap * sizeof(*heap));
+	if (heap != NULL) {
+		ts->heap = heap;
+		ts->cap = cap;
+	}
+}
+
+static inline bool
+timer_heap_put(struct timers *ts, struct wf_timer *t, int64_t when)
+{
+	if (ts->n == ts->cap && !timer_heap_grow(ts))
+		return false;
+	t->when = when;
+	wf_store_relaxed(&t->home, ts);
+	ts->heap[ts->n] = (struct timer_entry){ when, t };
+	timer_heap_sift_up(ts, ts->n++);
+	return true;
+}
+
+static inline void
+timer_heap_remove(struct timers *ts, uint32_t i)
+{
+	struct timer_entry last = ts->heap[--ts->n];
+
+	wf_store_release(&ts->heap[i].t->home, NULL);
+	if (i != ts->n) {
+		timer_heap_place(ts, i, last);
+		if (i > 0 && ts->heap[(i - 1) / TIMER_HEAP_ARITY].when > last.when)
+			timer_heap_sift_up(ts, i);
+		else
+			timer_heap_sift_down(ts, i);
+	}
+	timer_heap_shrink(ts);
+}
+
+/* The first one fired, and will again at `when`. */
+static inline void
+timer_heap_put_off(struct timers *ts, int64_t when)
+{
+	ts->heap[0].t->when = when;
+	ts->heap[0].when = when;
+	timer_heap_sift_down(ts, 0);
+}
+
+#endif /* WEFT_SCHED_TIMER_HEAP_H */
