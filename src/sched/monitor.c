@@ -33,7 +33,7 @@ static struct {
 	int64_t doubt_ns;		/* ... and how long that was put off */
 	uint8_t doubt_seen;		/* sched.in_doubt when the nap was planned */
 	bool may_scavenge;		/* now; else when it is older, if anything is */
-	bool has_young;
+	bool has_young;			/* stacks that were freed lately, or nobody has looked */
 } mon;
 
 void
@@ -255,6 +255,9 @@ next_nap(int64_t now, bool did_something)
 	const struct wf_debug *d = &wf_sched.debug;
 	int64_t ns;
 
+	/* Who ran may have freed what nobody gives back while we sleep deeply. */
+	if (wf_xchg_acquire(&wf_sched.went_idle, 0) != 0 || !all_idle())
+		mon.has_young = true;
 	mon.idle = all_idle() ? mon.idle + 1 : 0;
 	mon.quiet = did_something ? 0 : mon.quiet + 1;
 	if (mon.quiet == 0)
@@ -266,12 +269,12 @@ next_nap(int64_t now, bool did_something)
 		ns = ROUND_WANTED_NS;
 	if (mon.may_scavenge || wf_poll_wants_look())	/* else a wait that just began is missed */
 		return wf_min(ns, mon.may_scavenge ? 1000000 : REVALIDATE_NS / 2);
-	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS && !mon.has_young &&
+	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS &&
 	    wf_load_seqcst(&wf_sched.n_starved) == 0) {
-		ns = INT64_MAX;
+		ns = mon.has_young ? SCAVENGE_AGE_NS : INT64_MAX;
 		mon.doubt_seen = wf_load_seqcst(&wf_sched.in_doubt);
 		if (mon.doubt_seen != DOUBT_NONE)
-			ns = wf_max(mon.doubt_at - now, (int64_t)ROUND_MAX_NS);
+			ns = wf_min(ns, wf_max(mon.doubt_at - now, (int64_t)ROUND_MAX_NS));
 	}
 	if (d->schedtrace_ms > 0)
 		ns = wf_min(ns, d->schedtrace_ms * 1000000);
@@ -298,10 +301,12 @@ wf_monitor_main(void *arg)
 		if (ns > ROUND_MAX_NS) {
 			/*
 			 * Deep: whoever takes an idle P wakes us (wf_p_get_idle_locked), and
-			 * whoever is newly in doubt (deadlock.c).
+			 * whoever is newly in doubt (deadlock.c). Who took one and gave it back
+			 * since we planned this may have starved, or freed stacks.
 			 */
 			wf_store_seqcst(&wf_sched.monitor_is_deep, 1);
-			if (!all_idle() || wf_load_seqcst(&wf_sched.in_doubt) != mon.doubt_seen)
+			if (!all_idle() || wf_load_relaxed(&wf_sched.went_idle) != 0 ||	/* M1 */
+			    wf_load_seqcst(&wf_sched.in_doubt) != mon.doubt_seen)
 				ns = ROUND_MAX_NS;
 			WF_POINT("monitor.deep");
 		}

@@ -35,6 +35,8 @@ wf_p_put_idle_locked(struct p *p)
 	wf_store_relaxed(&p->status, P_IDLE);
 	p->idle_next = wf_sched.idle_p;
 	wf_sched.idle_p = p;
+	/* M1: release in S1 -> acquire in all_idle(): the monitor knows that somebody ran. */
+	wf_store_relaxed(&wf_sched.went_idle, 1);
 	(void)wf_add_seqcst(&wf_sched.n_idle_p, 1);			/* S1 */
 }
 

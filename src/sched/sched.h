@@ -207,6 +207,8 @@ struct sched {
 	struct gqueue starved;			/* s  waiting for a stack */
 	uint32_t starved_tries;			/* s  in vain, by the monitor, in a row */
 	_Atomic uint32_t n_starved;		/* x  on starved, or trying again */
+	_Atomic uint8_t went_idle;		/* x  a P has, since the monitor planned a nap;
+						 * set under lock: M1 */
 
 	struct m *idle_m;			/* s  newest first */
 	uint32_t n_idle_m;			/* s */

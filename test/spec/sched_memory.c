@@ -1,5 +1,6 @@
 /*
- * No memory for stacks: weft_go says so, what was promised is kept, and nobody dies of it.
+ * No memory for stacks: weft_go says so, what was promised is kept, and nobody dies of it. And
+ * memory of stacks that nobody needs any more goes back to the system.
  */
 #define _GNU_SOURCE
 #include <weft.h>
@@ -8,6 +9,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -151,4 +153,98 @@ TEST(starving_for_ever_is_reported)
 	EXPECT_CONTAINS(r.err, "fatal error: runtime: no memory for the stacks of ");
 	EXPECT_CONTAINS(r.err, "ulimit -v");
 	child_result_free(&r);
+}
+
+#define CROWD 4000
+#define STACK_KB 4	/* that each has touched, at least */
+
+static long
+resident_kb(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long pages;
+
+	EXPECT(f != NULL);
+	EXPECT_EQ(fscanf(f, "%*d %ld", &pages), 1);
+	fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+struct watch {
+	long limit_kb;
+	long seen_kb;
+	weft_chan *over;
+};
+
+/* A thread that weft does not know, so that nothing runs while it looks. */
+static void *
+watch_memory(void *arg)
+{
+	struct watch *w = arg;
+
+	for (int i = 0; i < 500; i++) {
+		if ((w->seen_kb = resident_kb()) < w->limit_kb)
+			break;
+		usleep(10000);
+	}
+	weft_chan_close(w->over);
+	return NULL;
+}
+
+static void
+read_raw(void *arg)
+{
+	char c;
+
+	EXPECT_EQ(read(*(int *)arg, &c, 1), 0);
+	end(NULL);
+}
+
+/*
+ * All wait, and the monitor sleeps deeply; it is woken, takes Ps from some that block, and just
+ * then all end.
+ */
+static void
+crowd_comes_and_goes(long before_kb)
+{
+	struct watch w = { .limit_kb = before_kb + CROWD * STACK_KB / 2 };
+	pthread_t thread;
+	int pipe_fds[2];
+
+	EXPECT_EQ(pipe(pipe_fds), 0);
+	w.over = weft_chan_new(0, 0);
+	gate = weft_chan_new(0, 0);
+	atomic_store(&n_ended, 0);
+	for (int i = 0; i < CROWD; i++)
+		EXPECT_EQ(weft_go(wait_then_end, NULL), 0);
+	weft_sleep(300 * MS);
+	EXPECT(resident_kb() >= w.limit_kb);
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(weft_go(read_raw, &pipe_fds[0]), 0);
+	weft_sleep(3 * MS);
+	weft_chan_close(gate);
+	await_ended(CROWD);
+
+	EXPECT_EQ(pthread_create(&thread, NULL, watch_memory, &w), 0);
+	weft_chan_recv(w.over, NULL, WEFT_FOREVER);
+	EXPECT_EQ(pthread_join(thread, NULL), 0);
+	if (w.seen_kb >= w.limit_kb)
+		FAIL("%ld KB are resident, %ld before the crowd came", w.seen_kb, before_kb);
+	close(pipe_fds[1]);
+	await_ended(CROWD + 3);
+	close(pipe_fds[0]);
+	weft_chan_unref(w.over);
+	weft_chan_unref(gate);
+}
+
+TEST(a_program_at_rest_gives_stacks_back)
+{
+	long before_kb;
+
+	if (test_scale() > 1)
+		SKIP("sanitizers keep memory of their own for each stack");
+	weft_gomaxprocs(2);
+	before_kb = resident_kb();
+	for (int i = 0; i < 5; i++)
+		crowd_comes_and_goes(before_kb);
 }
