@@ -57,7 +57,8 @@ bool
 wf_timer_disarm(struct wf_timer *t)
 {
 	for (;;) {
-		struct timers *ts = wf_load_acquire(&t->home);
+		/* seq_cst: a scope that was marked looks whether it is armed (C4). */
+		struct timers *ts = wf_load_seqcst(&t->home);
 
 		if (ts == NULL)
 			return false;

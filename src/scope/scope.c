@@ -22,12 +22,16 @@ wf_scope_need(const struct weft_scope *s, const char *function)
 
 /* ---- Life ---- */
 
-/* The parent may be cancelled just now, and its canceller have come by before there was a timer to
- * take back (K7). */
+/*
+ * The parent may be cancelled just now, and its canceller have come by before there was a timer to
+ * take back (K7). The fence is our half of C4: a timer that is not its heap's first is armed
+ * without any.
+ */
 static void
 arm(struct weft_scope *s, int64_t deadline)
 {
 	wf_timer_arm(&s->timer, deadline);
+	wf_fence_seqcst();						/* C4 */
 	if (wf_unlikely(wf_scope_is_cancelled(s)))
 		(void)wf_timer_disarm(&s->timer);
 }
