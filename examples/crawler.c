@@ -40,7 +40,7 @@ static struct link *links;		/* under m */
 static long n_links;			/* under m */
 static weft_sem may_open;
 static weft_scope *crawl;
-static sigset_t stop_signals;
+static weft_chan *signals;
 
 static int visit(void *arg);
 
@@ -303,12 +303,8 @@ report(void)
 static void
 watch_signals(void *unused)
 {
-	int sig;
-
 	(void)unused;
-	weft_syscall_enter();
-	sigwait(&stop_signals, &sig);
-	weft_syscall_exit();
+	weft_chan_recv(signals, NULL, WEFT_FOREVER);
 	weft_scope_cancel(crawl, -EINTR);
 }
 
@@ -326,9 +322,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: crawler [-j OPEN] FILE...\n");
 		return 64;
 	}
-	sigemptyset(&stop_signals);
-	sigaddset(&stop_signals, SIGINT);
-	sigprocmask(SIG_BLOCK, &stop_signals, NULL);	/* before weft has threads */
+	signals = weft_chan_new(sizeof(int), 1);
+	if (signals == NULL || weft_signal_notify(signals, SIGINT) < 0)
+		return 1;
 	crawl = weft_scope_new(NULL, WEFT_FOREVER);
 	if (crawl == NULL)
 		return 1;

@@ -72,7 +72,7 @@ static weft_scope *filling, *clients;
 static _Atomic long left, refused;
 static _Atomic long taken;
 static int64_t deadline_of_request;
-static sigset_t stop_signals;
+static weft_chan *signals;
 
 static int
 run_client(void *unused)
@@ -99,12 +99,8 @@ run_client(void *unused)
 static void
 watch_signals(void *unused)
 {
-	int sig;
-
 	(void)unused;
-	weft_syscall_enter();
-	sigwait(&stop_signals, &sig);
-	weft_syscall_exit();
+	weft_chan_recv(signals, NULL, WEFT_FOREVER);
 	weft_scope_cancel(clients, -EINTR);
 }
 
@@ -121,9 +117,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: limiter RATE BURST REQUESTS [wait | refuse]\n");
 		return 64;
 	}
-	sigemptyset(&stop_signals);
-	sigaddset(&stop_signals, SIGINT);
-	sigprocmask(SIG_BLOCK, &stop_signals, NULL);
+	signals = weft_chan_new(sizeof(int), 1);
+	if (signals == NULL || weft_signal_notify(signals, SIGINT) < 0)
+		return 1;
 
 	atomic_store(&left, requests);
 	deadline_of_request = refuses ? WEFT_NOW : WEFT_FOREVER;

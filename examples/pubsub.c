@@ -179,7 +179,7 @@ finish(struct subscriber *s)
 /* ---- Input ---- */
 
 static weft_scope *input;
-static sigset_t stop_signals;
+static weft_chan *signals;
 
 /* A goroutine, so that a signal can end its wait: it is in a scope, main() is in none. */
 static int
@@ -217,12 +217,8 @@ read_lines(void *unused)
 static void
 watch_signals(void *unused)
 {
-	int sig;
-
 	(void)unused;
-	weft_syscall_enter();
-	sigwait(&stop_signals, &sig);
-	weft_syscall_exit();
+	weft_chan_recv(signals, NULL, WEFT_FOREVER);
 	weft_scope_cancel(input, -EINTR);
 }
 
@@ -232,9 +228,9 @@ main(int argc, char **argv)
 	struct subscriber *all = calloc((size_t)argc, sizeof(*all));
 	int r;
 
-	sigemptyset(&stop_signals);
-	sigaddset(&stop_signals, SIGINT);
-	sigprocmask(SIG_BLOCK, &stop_signals, NULL);
+	signals = weft_chan_new(sizeof(int), 1);
+	if (signals == NULL || weft_signal_notify(signals, SIGINT) < 0)
+		return 1;
 	for (int i = 1; i < argc; i++) {
 		if (!parse(&all[i], argv[i])) {
 			fprintf(stderr, "usage: pubsub NAME=TOPIC[,wait|drop-new|drop-old|cut"

@@ -46,7 +46,7 @@ struct counts {			/* of one counter; nobody else sees it until it is done */
 static weft_chan *paths, *blocks, *results;
 static weft_waitgroup readers;
 static _Atomic int failures;
-static sigset_t stop_signals;
+static weft_chan *signals;
 
 static void
 report(const char *path, int error)
@@ -332,11 +332,7 @@ print(const struct counts *c, long top)
 static void
 watch_signals(void *pipeline)
 {
-	int sig;
-
-	weft_syscall_enter();
-	sigwait(&stop_signals, &sig);
-	weft_syscall_exit();
+	weft_chan_recv(signals, NULL, WEFT_FOREVER);
 	weft_scope_cancel(pipeline, -EINTR);
 }
 
@@ -353,9 +349,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: wordcount DIRECTORY [TOP]\n");
 		return 64;
 	}
-	sigemptyset(&stop_signals);
-	sigaddset(&stop_signals, SIGINT);
-	sigprocmask(SIG_BLOCK, &stop_signals, NULL);
+	signals = weft_chan_new(sizeof(int), 1);
+	if (signals == NULL || weft_signal_notify(signals, SIGINT) < 0)
+		return 1;
 
 	paths = weft_chan_new(sizeof(char *), 16);
 	blocks = weft_chan_new(sizeof(struct block), 16);

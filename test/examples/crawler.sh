@@ -147,9 +147,9 @@ exec 9<>pipe.md
 echo '[never](pipe.md) [gone](gone.md)' >waits.md
 "$crawler" waits.md >out 9>&- &
 pid=$!
-# It has the pipe open, and SIGINT blocked, so that it waits for it.
+# It has the pipe open, and catches SIGINT.
 until [ -n "$(find "/proc/$pid/fd" -lname "$work/pipe.md")" ] &&
-    grep -qh '^SigBlk:.*0002$' /proc/$pid/task/*/status; do
+    grep -q '^SigCgt:.*[2367abef]$' /proc/$pid/status; do
 	kill -0 $pid
 	sleep 0.05
 done

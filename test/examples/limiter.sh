@@ -45,9 +45,9 @@ for wrong in ((), ("1", "1"), ("0", "1", "1"), ("1", "0", "1"), ("1", "1", "0"),
 
 # Interrupted, its clients stop waiting, and it says what it did until then.
 child = subprocess.Popen([limiter, "1", "3", "1000"], stdout=subprocess.PIPE, text=True)
-tasks = pathlib.Path(f"/proc/{child.pid}/task")
-while not any(int(line.split()[1], 16) == 2 for status in tasks.glob("*/status")
-              for line in status.read_text().splitlines() if line.startswith("SigBlk")):
+status = pathlib.Path(f"/proc/{child.pid}/status")
+while not any(int(line.split()[1], 16) & 2 for line in status.read_text().splitlines()
+              if line.startswith("SigCgt")):
     time.sleep(0.02)
 child.send_signal(signal.SIGINT)
 out, _ = child.communicate(timeout=100)

@@ -91,8 +91,8 @@ mkfifo "$work/fifo"
 pid=$!
 exec 9>"$work/fifo"
 echo "b hello" >&9
-# It blocks SIGINT first of all, in all threads; the line has been read when the pipe is empty.
-until grep -qh '^SigBlk:.*0002$' /proc/$pid/task/*/status && python3 -c '
+# It catches SIGINT first of all; the line has been read when the pipe is empty.
+until grep -q '^SigCgt:.*[2367abef]$' /proc/$pid/status && python3 -c '
 import fcntl, struct, sys, termios
 sys.exit(struct.unpack("i", fcntl.ioctl(9, termios.FIONREAD, b"0000"))[0] != 0)'; do
 	sleep 0.05

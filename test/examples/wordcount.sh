@@ -77,9 +77,9 @@ mkfifo "$work/odd/pipe"
 exec 9<>"$work/odd/pipe"
 "$wordcount" "$work/odd" >"$work/out" 2>"$work/err" 9>&- &
 pid=$!
-# It has the pipe open, and SIGINT blocked, so that it waits for it.
+# It has the pipe open, and catches SIGINT.
 until [ -n "$(find "/proc/$pid/fd" -lname "$work/odd/pipe")" ] &&
-    grep -qh '^SigBlk:.*0002$' /proc/$pid/task/*/status; do
+    grep -q '^SigCgt:.*[2367abef]$' /proc/$pid/status; do
 	kill -0 $pid
 	sleep 0.05
 done
