@@ -89,6 +89,35 @@ readers(long k)
 	BENCH_CHECK(shared == rounds * k / 100);
 }
 
+static void
+only_read(void *arg)
+{
+	long sum = 0;
+
+	for (long i = 0; i < rounds; i++) {
+		weft_rwmutex_rlock(&rw);
+		sum += *(volatile long *)arg;
+		weft_rwmutex_runlock(&rw);
+	}
+	BENCH_CHECK(sum == rounds);
+	weft_waitgroup_done(&all);
+}
+
+/* ns for a read lock and its unlock, per read: k that do nothing else, and nobody writes. */
+static void
+readers_alone(long k)
+{
+	static long one = 1;
+	int64_t start = bench_now();
+
+	rounds = bench_n(10000000) / k;
+	weft_waitgroup_add(&all, (int)k);
+	for (long i = 0; i < k; i++)
+		BENCH_CHECK(weft_go(only_read, &one) == 0);
+	weft_waitgroup_wait(&all, WEFT_FOREVER);
+	bench_value(NULL, "ns", (double)(bench_now() - start) / (double)(rounds * k));
+}
+
 static struct {
 	weft_mutex lock;
 	weft_cond passed;
@@ -133,6 +162,7 @@ static const struct bench_case cases[] = {
     {.name = "sync_rwmutex_rlock_1p", .run = one_of, .arg = RLOCK, .procs = 1},
     {.name = "sync_rwmutex_lock_1p", .run = one_of, .arg = LOCK, .procs = 1},
     {.name = "sync_rwmutex_8_write1in100_2p", .run = readers, .arg = 8, .procs = 2},
+    {.name = "sync_rwmutex_2_readers_2p", .run = readers_alone, .arg = 2, .procs = 2},
     {.name = "sync_waitgroup_add_done_1p", .run = one_of, .arg = WAITGROUP, .procs = 1},
     {.name = "sync_once_done_1p", .run = one_of, .arg = ONCE, .procs = 1},
     {.name = "sync_sem_1p", .run = one_of, .arg = SEM, .procs = 1},
