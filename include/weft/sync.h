@@ -47,7 +47,8 @@ WEFT_API void weft_rwmutex_runlock(weft_rwmutex *m);
  * weft_cond_wait - wait for a signal that is sent after this call began
  *
  * Unlocks @m, waits, locks @m again on every return. First come, first served, no
- * spurious wake-ups. Returns 0, -ETIMEDOUT, -ECANCELED.
+ * spurious wake-ups. All that wait at the same time must do so with the same @m: else a panic, and
+ * @m is still locked. Returns 0, -ETIMEDOUT, -ECANCELED.
  */
 WEFT_API int weft_cond_wait(weft_cond *c, weft_mutex *m, int64_t deadline);
 WEFT_API void weft_cond_signal(weft_cond *c);

@@ -47,6 +47,24 @@ check_not_copied(struct cond *c)
 	wf_panic("sync.Cond is copied");
 }
 
+/*
+ * Under lock, which is dropped if it panics. All that wait have one mutex; else one could change
+ * what another waits for under the wrong one, and its signal would come too early.
+ */
+static inline void
+check_mutex_locked(struct cond *c, const struct mutex *m)
+{
+	const struct waiter *first = c->waiters.head;
+	unsigned long long id;
+
+	if (wf_likely(first == NULL || first->elem == m))
+		return;
+	id = (unsigned long long)wf_load_relaxed(&first->g->id);
+	wf_unlock(&c->lock);
+	wf_panic("sync.Cond is waited for with two mutexes at once: goroutine %llu has another; "
+		 "use one for all that wait", id);
+}
+
 /* ---- The queue, under lock ---- */
 
 static void
@@ -122,7 +140,9 @@ weft_cond_wait(weft_cond *pub, weft_mutex *pub_m, int64_t deadline)
 	/* Its ticket stays right until we park: nothing in between is a wait. */
 	wf_waiter_init(&w, deadline, /* cancellable */ true);
 	w.index = QUEUED;
+	w.elem = m;
 	wf_lock(&c->lock);
+	check_mutex_locked(c, m);
 	put_locked(c, &w);						/* C1 */
 	wf_unlock(&c->lock);
 

@@ -3,6 +3,8 @@
  */
 #include "sync_util.h"
 
+#include <stdio.h>
+
 struct queue {
 	weft_mutex m;
 	weft_cond c;
@@ -502,6 +504,62 @@ TEST(a_copy_of_a_used_cond_panics)
 	expect_panic(broadcast_it, &copy, "sync.Cond is copied");
 	expect_panic(wait_on_it, &copy, "sync.Cond is copied");
 	weft_cond_broadcast(&used);
+}
+
+struct two_mutexes {
+	weft_cond c;
+	weft_mutex a, b;
+	bool waits;			/* under a */
+	_Atomic int64_t id;
+};
+
+static void
+wait_with_a(void *p)
+{
+	struct two_mutexes *t = p;
+
+	t->id = (int64_t)weft_goid();
+	weft_mutex_lock(&t->a);
+	t->waits = true;
+	EXPECT_EQ(weft_cond_wait(&t->c, &t->a, WEFT_FOREVER), 0);
+	weft_mutex_unlock(&t->a);
+}
+
+static void
+wait_with_b(void *p)
+{
+	struct two_mutexes *t = p;
+
+	weft_mutex_lock(&t->b);
+	(void)weft_cond_wait(&t->c, &t->b, WEFT_FOREVER);
+}
+
+/*
+ * What one of them waits for can be changed under the other's mutex, and the signal comes before
+ * the wait: somebody sleeps for ever, now and then. It is found out at once, and the condition goes
+ * on as it was.
+ */
+TEST(waiting_with_two_mutexes_at_once_panics)
+{
+	struct two_mutexes t = { 0 };
+	struct crew crew;
+	char text[200];
+
+	crew_start(&crew, wait_with_a, &t, 1, 0);
+	for (bool waits = false; !waits; weft_yield()) {
+		weft_mutex_lock(&t.a);
+		waits = t.waits;
+		weft_mutex_unlock(&t.a);
+	}
+	snprintf(text, sizeof(text), "sync.Cond is waited for with two mutexes at once: "
+	    "goroutine %lld has another; use one for all that wait", (long long)t.id);
+	expect_panic(wait_with_b, &t, text);
+	EXPECT(!weft_mutex_trylock(&t.b));
+	weft_cond_signal(&t.c);
+	crew_wait(&crew);
+	/* One after the other is right. */
+	EXPECT_EQ(weft_cond_wait(&t.c, &t.b, WEFT_NOW), -ETIMEDOUT);
+	weft_mutex_unlock(&t.b);
 }
 
 static void
