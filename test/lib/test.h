@@ -57,6 +57,9 @@ uint64_t test_rand(uint64_t *state);
 /* 1 in a plain build, more under a sanitizer: multiply time limits and divide sizes by it. */
 int test_scale(void);
 
+/* After a call that must not be the function's last: a frame that a jump replaces is not shown. */
+#define KEEP_FRAME() __asm__ volatile("")
+
 /* Is this program built with ThreadSanitizer? */
 #if defined(__SANITIZE_THREAD__)
 #define TEST_HAS_TSAN true

@@ -11,9 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* After a call that must not be the function's last: a frame that a jump replaces is not shown. */
-#define KEEP_FRAME() __asm__ volatile("")
-
 static weft_chan *chan;
 static weft_mutex mutex;
 static weft_waitgroup group;

@@ -13,9 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* After a call that must not be the function's last: a frame that a jump replaces is not shown. */
-#define KEEP_FRAME() __asm__ volatile("")
-
 /* What weft_dump wrote; the caller frees it. */
 static char *
 dump_text(void)

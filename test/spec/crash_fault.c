@@ -16,9 +16,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* After a call that must not be the function's last: a frame that a jump replaces is not shown. */
-#define KEEP_FRAME() __asm__ volatile("")
-
 static volatile int zero;
 
 __attribute__((noinline)) static void

@@ -64,6 +64,7 @@ wait_in_channel(void *arg)
 	(void)arg;
 	atomic_fetch_add(&n_there, 1);
 	(void)weft_chan_recv(gate, NULL, WEFT_FOREVER);
+	KEEP_FRAME();
 }
 
 static void
