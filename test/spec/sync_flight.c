@@ -221,7 +221,8 @@ static void
 panic_alone(void *unused)
 {
 	(void)unused;
-	EXPECT_EQ(weft_flight_do(&flight, "p", 1, panic_at_end, NULL, 0, weft_in(5 * MS)),
+	EXPECT_EQ(weft_flight_do(&flight, "p", 1, panic_at_end, NULL, 0,
+	    weft_in(200 * MS * test_scale())),
 	    -ETIMEDOUT);
 	weft_event_set(&may_end);
 	weft_sleep(20 * SECOND);
