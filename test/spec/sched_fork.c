@@ -145,7 +145,8 @@ TEST(all_that_enters_the_runtime_is_refused_by_name)
 		struct child_result r = child_run(call_in_a_fork, (void *)i);
 		char frame[64];
 
-		snprintf(frame, sizeof(frame), "\n%s(...)\n", entries[i].name);
+		/* Only how it begins: an optimised weft_dial() is a jump to weft_dial_with(). */
+		snprintf(frame, sizeof(frame), "\n%s", entries[i].name);
 		EXPECT_CONTAINS(r.err, "weft: called in a child of fork(2)\n");
 		EXPECT_CONTAINS(r.err, frame);
 		EXPECT_CONTAINS(r.err, "signal 6\n");
