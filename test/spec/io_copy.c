@@ -2,6 +2,7 @@
  * weft_copy between descriptors of every kind, and what it tells when it cannot go on.
  * ctest: timeout=240
  */
+#include "fds.h"
 #include "io_util.h"
 
 #include <sys/mman.h>
@@ -365,36 +366,13 @@ TEST(closing_either_side_ends_a_copy)
 	}
 }
 
-static int
-open_fds(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
-/* At most n are open. The monitor has one for a moment, now and then. */
-static void
-expect_open(int n)
-{
-	int64_t limit = soon();
-
-	while (open_fds() > n) {
-		if (weft_now() > limit)
-			FAIL("%d descriptors are open, not %d", open_fds(), n);
-		weft_sleep(1 * MS);
-	}
-}
-
 /* Without a descriptor left for a pipe of its own it goes by the buffer; it leaves none open. */
 TEST(a_copy_needs_no_descriptors_and_leaves_none)
 {
 	int fds[1024], n = 0, before = open_fds();
 
 	copy_between(TCP, TCP, 1000000, SIZE_MAX);
-	expect_open(before + 2); /* epoll and its wake */
+	expect_open(before);
 
 	weft_waitgroup feeding = {0}, taking = {0};
 	struct feeder f;

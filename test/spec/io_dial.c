@@ -1,21 +1,12 @@
 /*
  * Making connections: addresses in all their forms, deadlines, cancellation, names.
  */
+#include "fds.h"
 #include "io_util.h"
 
 #include <netdb.h>
 #include <stddef.h>
 #include <sys/un.h>
-
-static int
-count_fds(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
 
 /* A user's typing error must be told from a server that is down. */
 TEST(addresses_that_mean_nothing_are_refused)
@@ -277,7 +268,7 @@ close_black_hole(int fd, int fill[8])
 TEST(a_dial_that_gets_no_answer_ends_at_its_deadline)
 {
 	char address[32];
-	int fill[8], hole = black_hole(address, fill), before = count_fds();
+	int fill[8], hole = black_hole(address, fill), before = open_fds();
 
 	EXPECT_EQ(weft_dial("tcp", address, WEFT_NOW), -ETIMEDOUT);
 	EXPECT_EQ(weft_dial("tcp", address, weft_in(-5 * SEC)), -ETIMEDOUT);
@@ -288,7 +279,7 @@ TEST(a_dial_that_gets_no_answer_ends_at_its_deadline)
 		EXPECT(weft_now() >= end);
 		EXPECT(weft_now() < end + 10 * SEC * test_scale());
 	}
-	EXPECT_EQ(count_fds(), before);
+	expect_open(before);
 	close_black_hole(hole, fill);
 }
 
@@ -321,7 +312,7 @@ TEST(a_cancelled_dial_returns_soon_and_leaks_nothing)
 {
 	char address[32], open_address[32];
 	int fill[8], hole = black_hole(address, fill), listener = listen_local(open_address);
-	int before = count_fds();
+	int before = open_fds();
 	weft_scope *s = weft_scope_new(NULL, WEFT_FOREVER);
 	struct dial d = {.network = "tcp", .address = address, .deadline = WEFT_FOREVER};
 	int64_t start;
@@ -345,7 +336,7 @@ TEST(a_cancelled_dial_returns_soon_and_leaks_nothing)
 		if (d.r >= 0)
 			EXPECT_EQ(weft_close(d.r), 0);
 	}
-	EXPECT_EQ(count_fds(), before);
+	expect_open(before);
 	EXPECT_EQ(weft_close(listener), 0);
 	close_black_hole(hole, fill);
 }

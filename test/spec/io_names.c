@@ -6,6 +6,7 @@
 #include "io_util.h"
 
 #include "child.h"
+#include "fds.h"
 
 #include <net/if.h>
 #include <netdb.h>
@@ -326,28 +327,6 @@ TEST(a_question_that_many_have_is_asked_once)
 }
 
 /* ---- Dials ---- */
-
-static int
-open_fds(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
-static void
-expect_open(int n)
-{
-	int64_t limit = soon();
-
-	while (open_fds() > n) {
-		if (weft_now() > limit)
-			FAIL("%d descriptors are open, not %d", open_fds(), n);
-		weft_sleep(1 * MS);
-	}
-}
 
 /* Listens at host, where nobody is ever accepted: once its queue is full, it does not answer. */
 static int

@@ -4,6 +4,7 @@
 #ifndef WEFT_TEST_SPEC_PROCESS_UTIL_H
 #define WEFT_TEST_SPEC_PROCESS_UTIL_H
 
+#include "fds.h"
 #include "io_util.h"
 
 #include <signal.h>
@@ -38,33 +39,6 @@ read_text(int fd)
 	buf[n] = '\0';
 	EXPECT_EQ(weft_close(fd), 0);
 	return buf;
-}
-
-static inline int
-open_fds(void)
-{
-	int n = 0, pipe_fds[2];
-	char c;
-
-	/* The poller opens its own at the first wait for a descriptor, and keeps them. */
-	EXPECT_EQ(pipe2(pipe_fds, O_NONBLOCK), 0);
-	EXPECT_EQ(weft_read(pipe_fds[0], &c, 1, weft_in(1 * MS)), -ETIMEDOUT);
-	weft_close(pipe_fds[0]);
-	weft_close(pipe_fds[1]);
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
-/* At most n are open. The monitor has one for a moment, now and then. */
-static inline void
-expect_open(int n)
-{
-	int64_t limit = soon();
-
-	while (open_fds() > n)
-		if (weft_now() > limit)
-			FAIL("%d descriptors are open, not %d", open_fds(), n);
 }
 
 #endif /* WEFT_TEST_SPEC_PROCESS_UTIL_H */

@@ -4,6 +4,7 @@
 #include "tls_util.h"
 
 #include "child.h"
+#include "fds.h"
 
 /* ---- keys that change ---- */
 
@@ -215,7 +216,7 @@ TEST(handshakes_cut_off_anywhere_leave_nothing)
 	tls_ends(client, "localhost", server, end);
 	EXPECT_EQ(shake_hands(end, &of_server), 0);
 	close_both(end);
-	descriptors = open_descriptors();
+	descriptors = open_fds();
 	for (int i = 0; i < 60; i++) {
 		struct session s = {.limit = 30 * SEC * test_scale()};
 		struct tamper m[2];
@@ -248,7 +249,7 @@ TEST(handshakes_cut_off_anywhere_leave_nothing)
 		weft_close(a[1]);
 		weft_close(b[0]);
 	}
-	EXPECT_EQ(open_descriptors(), descriptors);
+	expect_open(descriptors);
 	EXPECT_EQ(weft_numgoroutine(), goroutines);
 	weft_tls_context_free(client);
 	weft_tls_context_free(server);

@@ -3,6 +3,8 @@
  */
 #include "tls_util.h"
 
+#include "fds.h"
+
 /* ---- bytes ---- */
 
 enum { BIG = 4 << 20 };
@@ -398,10 +400,10 @@ TEST(a_dial_makes_the_whole_connection)
 		EXPECT_EQ(weft_tls_close(t, soon()), 0);
 		EXPECT_EQ(weft_waitgroup_wait(&h.done, soon()), 0);
 	}
-	before = open_descriptors();
+	before = open_fds();
 	/* Somebody who accepts and says nothing. */
 	EXPECT_EQ(weft_tls_dial(client, "tcp", address, &t, weft_in(20 * MS)), -ETIMEDOUT);
-	EXPECT_EQ(open_descriptors(), before);
+	expect_open(before);
 	EXPECT_EQ(weft_close(listener), 0);
 	EXPECT_EQ(weft_tls_dial(client, "tcp", address, &t, soon()), -ECONNREFUSED);
 	EXPECT_EQ(weft_tls_dial(client, "tcp", "nonsense", &t, soon()), -EINVAL);

@@ -9,7 +9,6 @@
 
 #include <weft/tls.h>
 
-#include <dirent.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/stat.h>
@@ -169,19 +168,6 @@ close_both(weft_tls *end[2])
 {
 	weft_tls_close(end[0], soon());
 	weft_tls_close(end[1], soon());
-}
-
-static inline int
-open_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	EXPECT(dir != NULL);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 #define EXPECT_WHY(t, part) \
