@@ -5,6 +5,10 @@
 #ifndef WEFT_TEST_LIB_FDS_H
 #define WEFT_TEST_LIB_FDS_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include "test.h"
 
 #include <fcntl.h>

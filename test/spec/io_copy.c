@@ -2,9 +2,9 @@
  * weft_copy between descriptors of every kind, and what it tells when it cannot go on.
  * ctest: timeout=240
  */
-#include "fds.h"
 #include "io_util.h"
 
+#include "fds.h"
 #include <sys/mman.h>
 #include <sys/socket.h>
 

@@ -1,9 +1,9 @@
 /*
  * Making connections: addresses in all their forms, deadlines, cancellation, names.
  */
-#include "fds.h"
 #include "io_util.h"
 
+#include "fds.h"
 #include <netdb.h>
 #include <stddef.h>
 #include <sys/un.h>

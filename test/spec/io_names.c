@@ -7,7 +7,6 @@
 
 #include "child.h"
 #include "fds.h"
-
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/tcp.h>

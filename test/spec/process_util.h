@@ -4,9 +4,9 @@
 #ifndef WEFT_TEST_SPEC_PROCESS_UTIL_H
 #define WEFT_TEST_SPEC_PROCESS_UTIL_H
 
-#include "fds.h"
 #include "io_util.h"
 
+#include "fds.h"
 #include <signal.h>
 
 #define SH(script) ((const char *const[]){"sh", "-c", (script), NULL})
