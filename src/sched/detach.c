@@ -69,6 +69,9 @@ wf_detach(struct p *p, bool is_blocked)
 	    1);
 	if (!is_blocked)
 		lower_priority(m);
+	/* The slice ends here, and what the monitor held against it. */
+	wf_store_relaxed(&p->preempt, 0);
+	p->seen_since = wf_load_relaxed(&wf_sched.now_coarse);
 	WF_POINT("detach.taken");
 	wf_store_release(&m->gate.hold, (uint8_t)(HOLD_DETACHED | quiet)); /* D5: verdict */
 	wf_hand_off(p);

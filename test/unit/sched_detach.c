@@ -95,6 +95,47 @@ TEST(coming_back_when_the_p_is_taken)
 	return_during("detach.taken");
 }
 
+/* Computes until told, in a slice that the monitor has marked as over. */
+static void
+compute_on_borrowed_time(void *arg)
+{
+	struct m *m = wf_enter();
+
+	(void)arg;
+	wf_store_relaxed(&m->p->preempt, 1);
+	wf_leave();
+	atomic_fetch_add(&calls, 1);
+	while (!atomic_load(&stop))
+		;
+	atomic_fetch_add(&ran, 1);
+}
+
+/*
+ * The mark that ends a slice ends with it. It once outlived the P's change of hands and fell on the
+ * goroutine whose timer the next thread found due: that one came after all that computed. A machine
+ * that stands still may let another in before it, so: in one round of many.
+ */
+TEST(a_taken_p_begins_a_slice_without_the_old_one_s_mark)
+{
+	int64_t limit = weft_in(60 * (int64_t)1000000000);
+	bool is_first = false;
+
+	weft_gomaxprocs(1);
+	while (!is_first && weft_now() < limit) {
+		atomic_store(&stop, false);
+		atomic_store(&ran, 0);
+		atomic_store(&calls, 0);
+		for (int i = 0; i < 3; i++)
+			EXPECT_EQ(weft_go(compute_on_borrowed_time, NULL), 0);
+		EXPECT_EQ(weft_sleep(10000), 0);
+		is_first = atomic_load(&calls) == 1;
+		atomic_store(&stop, true);
+		while (atomic_load(&ran) < 3)
+			weft_sleep(100000);
+	}
+	EXPECT(is_first);
+}
+
 /* After a detach the counts are as before: no P is lost, none is there twice. */
 static void
 expect_all_ps_idle(uint32_t n)
