@@ -6,9 +6,7 @@
  * ctest: timeout=180
  */
 #define _GNU_SOURCE
-#include <weft.h>
-
-#include "test.h"
+#include "sched_util.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -20,24 +18,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-#define MS ((int64_t)1000000)
-#define S (1000 * MS)
-
-static atomic_long count;
-static atomic_bool stop;
-
-static void
-wait_for(long n)
-{
-	int64_t deadline = weft_in(30 * S * test_scale());
-
-	while (atomic_load(&count) < n) {
-		if (weft_now() > deadline)
-			FAIL("only %ld of %ld", atomic_load(&count), n);
-		weft_sleep(MS);
-	}
-}
 
 /* SCENARIOS 57, 58: two goroutines flood a channel; the receiver's timer fires all the same. */
 static weft_chan *flood;

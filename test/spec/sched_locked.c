@@ -6,37 +6,19 @@
  * ctest: nomembarrier
  */
 #define _GNU_SOURCE
-#include <weft.h>
+#include "sched_util.h"
 
 #include "child.h"
-#include "test.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MS ((int64_t)1000000)
-
-static atomic_long count;
-static atomic_bool stop;
-
 static int
 tid(void)
 {
 	return (int)syscall(SYS_gettid);
-}
-
-static void
-wait_for(long n)
-{
-	int64_t deadline = weft_in(20000 * MS * test_scale());
-
-	while (atomic_load(&count) < n) {
-		if (weft_now() > deadline)
-			FAIL("only %ld of %ld", atomic_load(&count), n);
-		weft_sleep(MS);
-	}
 }
 
 /*

@@ -6,13 +6,13 @@
 #include <weft.h>
 
 #include "child.h"
+#include "limit_memory.h"
 #include "test.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define MS ((int64_t)1000000)
@@ -43,21 +43,6 @@ await_ended(int n)
 			FAIL("%d of %d goroutines ended", atomic_load(&n_ended), n);
 		weft_sleep(1 * MS);
 	}
-}
-
-/* No more address space than there is now, and a little. */
-static void
-limit_memory(long more_bytes)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	struct rlimit limit;
-	long pages;
-
-	EXPECT(f != NULL);
-	EXPECT_EQ(fscanf(f, "%ld", &pages), 1);
-	fclose(f);
-	limit.rlim_cur = limit.rlim_max = (rlim_t)(pages * sysconf(_SC_PAGESIZE) + more_bytes);
-	EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
 }
 
 static void

@@ -5,10 +5,9 @@
  * ctest: timeout=120
  */
 #define _GNU_SOURCE
-#include <weft.h>
+#include "sched_util.h"
 
 #include "child.h"
-#include "test.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,24 +18,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define MS ((int64_t)1000000)
-#define S (1000 * MS)
-
-static atomic_long count;
-static atomic_bool stop;
-
-static void
-wait_for(long n)
-{
-	int64_t deadline = weft_in(40 * S * test_scale());
-
-	while (atomic_load(&count) < n) {
-		if (weft_now() > deadline)
-			FAIL("only %ld of %ld", atomic_load(&count), n);
-		weft_sleep(MS);
-	}
-}
 
 /*
  * SCENARIOS 51: P goroutines pass a turn round by spinning, P > processors. If one P is not really

@@ -5,10 +5,9 @@
  * ctest: nomembarrier
  */
 #define _GNU_SOURCE
-#include <weft.h>
+#include "sched_util.h"
 
 #include "child.h"
-#include "test.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,11 +25,6 @@
 #include <unistd.h>
 
 extern char **environ;
-
-static atomic_long count;
-static atomic_bool stop;
-
-#define MS ((int64_t)1000000)
 
 static int64_t
 limit(int64_t ns)
@@ -107,18 +101,6 @@ in_pthread_mutex(void *arg)
 	pthread_mutex_lock(&foreign_mutex);
 	pthread_mutex_unlock(&foreign_mutex);
 	atomic_fetch_add(&count, 1);
-}
-
-static void
-wait_for(long n)
-{
-	int64_t deadline = weft_in(limit(20000 * MS));
-
-	while (atomic_load(&count) < n) {
-		if (weft_now() > deadline)
-			FAIL("only %ld of %ld", atomic_load(&count), n);
-		weft_sleep(MS);
-	}
 }
 
 /* SCENARIOS 91 and the mission: a goroutine that blocks in the kernel stops nobody. */

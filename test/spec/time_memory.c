@@ -3,9 +3,9 @@
  */
 #include "chan_util.h"
 #include "child.h"
+#include "limit_memory.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static _Atomic int ran, fired;
@@ -31,21 +31,6 @@ block_then_add_one(void *arg)
 {
 	usleep(50000);
 	add_one(arg);
-}
-
-/* No more address space than there is now, and a little. */
-static void
-limit_memory(long more_bytes)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	struct rlimit limit;
-	long pages;
-
-	EXPECT(f != NULL);
-	EXPECT_EQ(fscanf(f, "%ld", &pages), 1);
-	fclose(f);
-	limit.rlim_cur = limit.rlim_max = (rlim_t)(pages * sysconf(_SC_PAGESIZE) + more_bytes);
-	EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
 }
 
 static void

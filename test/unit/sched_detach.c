@@ -10,29 +10,14 @@
 
 #include "hold.h"
 #include "test.h"
+#include "window.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 #include <unistd.h>
 
 static atomic_int ran, calls;
 static atomic_bool stop;
-
-static void
-run(void *arg)
-{
-	(void)arg;
-	atomic_fetch_add(&ran, 1);
-}
-
-static void
-pause_ms(int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
 
 /* Computes until told, then calls weft a few times. */
 static void
@@ -75,8 +60,8 @@ return_during(const char *point)
 		hold_at(point);
 		pthread_create(&t, NULL, come_back_at, (void *)(uintptr_t)point);
 		weft_go(compute_then_call, NULL);
-		weft_go(run, NULL);
-		weft_go(run, NULL);
+		weft_go(count_one, &ran);
+		weft_go(count_one, &ran);
 		while (atomic_load(&ran) < 2 || atomic_load(&calls) < 10)
 			weft_sleep(1000000);
 		pthread_join(t, NULL);

@@ -9,12 +9,12 @@
 
 #include "hold.h"
 #include "test.h"
+#include "window.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MS ((int64_t)1000000)
@@ -22,31 +22,6 @@
 
 static atomic_int ran;
 static int fds[2];
-
-static void
-run(void *arg)
-{
-	(void)arg;
-	atomic_fetch_add(&ran, 1);
-}
-
-static void
-pause_ms(int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
-
-static void
-await(int n)
-{
-	for (int i = 0; atomic_load(&ran) < n; i++) {
-		if (i > 10000 * test_scale())
-			FAIL("only %d of %d", atomic_load(&ran), n);
-		pause_ms(1);
-	}
-}
 
 /* SCENARIOS 72: a wait of 10 s is broken out of, woken twice each time, ten times in a row. */
 static void *
@@ -154,14 +129,14 @@ set_an_earlier_timer(const char *point)
 
 	hold_at(point);
 	hold_at("monitor.round");
-	far = weft_timer_new(weft_in(60 * S), 0, run, NULL);
+	far = weft_timer_new(weft_in(60 * S), 0, count_one, &ran);
 	/* Something must run for a thread to go there. */
-	EXPECT_EQ(weft_go(run, NULL), 0);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	hold_await(point);
-	near = weft_timer_new(weft_in(10 * MS), 0, run, NULL);
+	near = weft_timer_new(weft_in(10 * MS), 0, count_one, &ran);
 	pause_ms(2);
 	hold_release(point);
-	await(2);
+	await_at_least(&ran, 2);
 	hold_release("monitor.round");
 	weft_timer_free(near);
 	weft_timer_free(far);
@@ -185,10 +160,10 @@ set_a_timer_while_a_thread_turns_away(const char *point)
 
 	hold_at(point);
 	hold_at("monitor.round");
-	EXPECT_EQ(weft_go(run, NULL), 0);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	hold_await(point);
-	near = weft_timer_new(weft_in(5 * MS), 0, run, NULL);
-	await(2);	/* fired by another */
+	near = weft_timer_new(weft_in(5 * MS), 0, count_one, &ran);
+	await_at_least(&ran, 2);	/* fired by another */
 	hold_release(point);
 	hold_release("monitor.round");
 	weft_timer_free(near);
@@ -203,14 +178,14 @@ TEST(a_timer_is_set_while_the_last_thread_turns_away)
 static void *
 arm_near(void *ret)
 {
-	*(weft_timer **)ret = weft_timer_new(weft_in(20 * MS), 0, run, NULL);
+	*(weft_timer **)ret = weft_timer_new(weft_in(20 * MS), 0, count_one, &ran);
 	return NULL;
 }
 
 static void
 go_to_the_poller_while_a_timer_is_set(const char *point)
 {
-	weft_timer *far = weft_timer_new(weft_in(60 * S), 0, run, NULL), *near = NULL;
+	weft_timer *far = weft_timer_new(weft_in(60 * S), 0, count_one, &ran), *near = NULL;
 	pthread_t t;
 
 	hold_at(point);
@@ -218,10 +193,10 @@ go_to_the_poller_while_a_timer_is_set(const char *point)
 	pthread_create(&t, NULL, arm_near, &near);
 	hold_await(point);
 	/* A thread goes round once more, and to the poller: it sees the timer, or is told. */
-	EXPECT_EQ(weft_go(run, NULL), 0);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	pause_ms(5);
 	hold_release(point);
-	await(2);
+	await_at_least(&ran, 2);
 	hold_release("monitor.round");
 	pthread_join(t, NULL);
 	weft_timer_free(near);
@@ -255,14 +230,14 @@ begin_to_read_while_a_thread_turns_away(const char *point)
 
 	hold_at(point);
 	hold_at("monitor.round");
-	EXPECT_EQ(weft_go(run, NULL), 0);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	hold_await(point);
 	pthread_create(&t, NULL, read_one, NULL);
 	pause_ms(5);
 	hold_release(point);
 	pause_ms(2);
 	EXPECT_EQ(write(fds[1], "x", 1), 1);
-	await(2);
+	await_at_least(&ran, 2);
 	hold_release("monitor.round");
 	pthread_join(t, NULL);
 }
@@ -282,12 +257,12 @@ turn_away_while_a_thread_begins_to_read(const char *point)
 	hold_at("monitor.round");
 	pthread_create(&t, NULL, read_one, NULL);
 	hold_await(point);
-	EXPECT_EQ(weft_go(run, NULL), 0);
-	await(1);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
+	await_at_least(&ran, 1);
 	pause_ms(5);
 	hold_release(point);
 	EXPECT_EQ(write(fds[1], "x", 1), 1);
-	await(2);
+	await_at_least(&ran, 2);
 	hold_release("monitor.round");
 	pthread_join(t, NULL);
 }
@@ -321,12 +296,12 @@ sleep_while_one_is_on_its_way(const char *point)
 	hold_await(point);
 	/* The others wake up and go to sleep again, looking for a dead program each time. */
 	for (int i = 0; i < 5; i++) {
-		EXPECT_EQ(weft_go(run, NULL), 0);
-		await(i + 1);
+		EXPECT_EQ(weft_go(count_one, &ran), 0);
+		await_at_least(&ran, i + 1);
 	}
 	EXPECT(wf_poll_nwaiters() > 0);
 	hold_release(point);
-	await(6);
+	await_at_least(&ran, 6);
 }
 
 TEST(who_comes_out_of_the_poller_still_counts_until_it_can_run)

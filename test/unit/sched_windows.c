@@ -10,11 +10,11 @@
 
 #include "hold.h"
 #include "test.h"
+#include "window.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MS ((int64_t)1000000)
@@ -22,32 +22,6 @@
 
 static atomic_int ran, result;
 static atomic_bool stop, stop_first;
-
-static void
-run(void *arg)
-{
-	(void)arg;
-	atomic_fetch_add(&ran, 1);
-}
-
-static void
-pause_ms(int ms)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
-
-/* Waits without weft. */
-static void
-await(atomic_int *what, int n)
-{
-	for (int i = 0; atomic_load(what) < n; i++) {
-		if (i > 10000 * test_scale())
-			FAIL("only %d of %d", atomic_load(what), n);
-		pause_ms(1);
-	}
-}
 
 static void
 await_idle_ps(uint32_t n)
@@ -153,7 +127,7 @@ go_on(const char *point, weft_scope *s, int want)
 	pause_ms(20);
 	EXPECT_EQ(atomic_load(&ran), 0);
 	hold_release(point);
-	await(&ran, 1);
+	await_at_least(&ran, 1);
 	EXPECT_EQ(atomic_load(&result), want);
 	weft_scope_free(s);
 	weft_chan_unref(c);
@@ -246,13 +220,13 @@ bring_work_to_one_who_has_found(const char *point)
 	hold_at("spin.found");
 	EXPECT_EQ(weft_go(run_until_told, NULL), 0);
 	hold_await("spin.found");
-	EXPECT_EQ(weft_go(run, NULL), 0);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	hold_at("monitor.round");
 	hold_release("spin.found");
-	await(&ran, 2);
+	await_at_least(&ran, 2);
 	hold_release("monitor.round");
 	atomic_store(&stop, true);
-	await(&ran, 3);
+	await_at_least(&ran, 3);
 }
 
 TEST(who_has_found_work_wakes_the_next_to_look)
@@ -286,13 +260,13 @@ bring_work_to_one_who_hands_over(const char *point)
 	EXPECT_EQ(weft_go(lock_and_park, NULL), 0);
 	hold_await("handoff.looked");
 	hold_at("monitor.round");
-	EXPECT_EQ(weft_go(run, NULL), 0);
-	EXPECT_EQ(weft_go(run, NULL), 0);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	hold_release("handoff.looked");
-	await(&ran, 3);
+	await_at_least(&ran, 3);
 	hold_release("monitor.round");
 	EXPECT_EQ(weft_chan_send(wake_locked, NULL, WEFT_FOREVER), 0);
-	await(&ran, 4);
+	await_at_least(&ran, 4);
 }
 
 TEST(work_that_comes_while_a_p_is_handed_over_is_found)
@@ -317,7 +291,7 @@ wake_one_before_it_sleeps(const char *point)
 	pause_ms(20);
 	EXPECT_EQ(atomic_load(&ran), 1);
 	hold_release("locked.handed_off");
-	await(&ran, 2);
+	await_at_least(&ran, 2);
 }
 
 TEST(a_locked_goroutine_is_woken_before_its_thread_sleeps)
@@ -336,14 +310,14 @@ wake_one_that_is_to_end(const char *point)
 	hold_at("idle.overslept");
 	for (int i = 0; i < 8; i++)
 		EXPECT_EQ(weft_go(block_and_count, (void *)(uintptr_t)20000), 0);
-	await(&ran, 8);
+	await_at_least(&ran, 8);
 	for (int i = 0; i < 2; i++)
 		pause_ms(3000);
 	hold_await("idle.overslept");
 	/* So many at once that it is taken too; the others do its work, and are idle again. */
 	for (int i = 0; i < 12; i++)
 		EXPECT_EQ(weft_go(block_and_count, (void *)(uintptr_t)50000), 0);
-	await(&ran, 20);
+	await_at_least(&ran, 20);
 	pause_ms(20);
 	EXPECT(wf_load_seqcst(&wf_sched.n_idle_p) < 2);
 	hold_release("idle.overslept");
@@ -374,7 +348,7 @@ want_the_p_again(const char *point)
 	hold_await("procs.retiring");
 	EXPECT_EQ(weft_gomaxprocs(4), 1);
 	hold_release("procs.retiring");
-	await(&ran, 1);
+	await_at_least(&ran, 1);
 	await_idle_ps(4);
 }
 
@@ -404,15 +378,15 @@ take_the_p_of_one_who_stepped_back(const char *point)
 	(void)point;
 	hold_at("detach.announced");
 	EXPECT_EQ(weft_go(compute_then_call, NULL), 0);
-	EXPECT_EQ(weft_go(run, NULL), 0);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	hold_await("detach.announced");
 	hold_at("enter.stepped_back");
 	atomic_store(&stop_first, true);
 	hold_await("enter.stepped_back");
 	hold_release("detach.announced");
-	await(&ran, 1);		/* the P is gone, and another goroutine has run with it */
+	await_at_least(&ran, 1);		/* the P is gone, and another goroutine has run with it */
 	hold_release("enter.stepped_back");
-	await(&ran, 2);
+	await_at_least(&ran, 2);
 }
 
 TEST(the_p_of_one_who_stepped_back_is_taken)
@@ -429,18 +403,18 @@ let_ps_go_idle_before_it_queues(const char *point)
 	hold_at("enter.no_p");
 	EXPECT_EQ(weft_go(compute_then_call, NULL), 0);
 	EXPECT_EQ(weft_go(run_until_told, NULL), 0);
-	await(&ran, 1);		/* it computes on the only P: the first has lost it */
+	await_at_least(&ran, 1);		/* it computes on the only P: the first has lost it */
 	atomic_store(&stop_first, true);
 	hold_await("enter.no_p");
 	atomic_store(&stop, true);
-	await(&ran, 2);
+	await_at_least(&ran, 2);
 	for (int i = 0; wf_load_seqcst(&wf_sched.n_idle_p) == 0; i++) {
 		EXPECT(i < 10000);
 		pause_ms(1);
 	}
 	hold_at("monitor.round");
 	hold_release("enter.no_p");
-	await(&ran, 3);
+	await_at_least(&ran, 3);
 	hold_release("monitor.round");
 }
 
@@ -455,14 +429,14 @@ static void
 start_blocking_when_the_monitor_goes_to_sleep(const char *point)
 {
 	/* Without it the monitor would look now and then whether the program is dead. */
-	weft_timer *far = weft_timer_new(weft_in(600 * S), 0, run, NULL);
+	weft_timer *far = weft_timer_new(weft_in(600 * S), 0, count_one, &ran);
 
 	(void)point;
 	hold_at("monitor.deep");
 	hold_await("monitor.deep");
 	EXPECT_EQ(weft_go(block_and_count, (void *)(uintptr_t)3000000), 0);
 	pause_ms(20);
-	EXPECT_EQ(weft_go(run, NULL), 0);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	hold_release("monitor.deep");
 	/* Not after the 3 s, when the first comes back by itself. */
 	for (int i = 0; atomic_load(&ran) == 0; i++) {
@@ -470,7 +444,7 @@ start_blocking_when_the_monitor_goes_to_sleep(const char *point)
 		pause_ms(1);
 	}
 	EXPECT_EQ(atomic_load(&ran), 1);
-	await(&ran, 2);
+	await_at_least(&ran, 2);
 	weft_timer_free(far);
 }
 

@@ -11,6 +11,7 @@
 
 #include "hold.h"
 #include "test.h"
+#include "window.h"
 
 static weft_scope *
 scope_make(weft_scope *parent)
@@ -59,14 +60,6 @@ cancel_second(void *arg)
 	weft_scope_cancel(l->s, -EPIPE);
 	atomic_store(&l->ended, 1);
 	return NULL;
-}
-
-static void
-pause_ms(int ms)
-{
-	struct timespec t = { 0, ms * 1000000L };
-
-	nanosleep(&t, NULL);
 }
 
 /* Starts fn, and gives it the time to go wrong: it must not end before the window closes. */

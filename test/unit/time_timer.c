@@ -5,21 +5,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 #include <weft.h>
 
 #include "hold.h"
 #include "test.h"
+#include "window.h"
 
 #define MS ((int64_t)1000000)
-
-static void
-pause_ms(int ms)
-{
-	struct timespec t = { 0, ms * 1000000L };
-
-	nanosleep(&t, NULL);
-}
 
 struct op {
 	weft_timer *t;
