@@ -11,27 +11,18 @@
 
 static volatile uint64_t sink;
 
-#define MEASURE(n, what) do { \
-	long n_ = bench_n(n); \
-	int64_t start_ = bench_now(); \
-	for (long i_ = 0; i_ < n_; i_++) { \
-		what; \
-	} \
-	bench_value(NULL, "ns", (double)(bench_now() - start_) / (double)n_); \
-} while (0)
-
 static void
 goid(long arg)
 {
 	(void)arg;
-	MEASURE(20000000, sink = weft_goid());
+	BENCH_MEASURE(20000000, sink = weft_goid());
 }
 
 static void
 now(long arg)
 {
 	(void)arg;
-	MEASURE(10000000, sink = (uint64_t)weft_now());
+	BENCH_MEASURE(10000000, sink = (uint64_t)weft_now());
 }
 
 static void
@@ -39,7 +30,7 @@ marks(long arg)
 {
 	(void)arg;
 	weft_goid();
-	MEASURE(20000000, weft_syscall_enter(); weft_syscall_exit());
+	BENCH_MEASURE(20000000, weft_syscall_enter(); weft_syscall_exit());
 }
 
 /* A real system call, bare and between the marks. */
@@ -48,9 +39,10 @@ call(long is_marked)
 {
 	weft_goid();
 	if (is_marked)
-		MEASURE(5000000, weft_syscall_enter(); syscall(SYS_getppid); weft_syscall_exit());
+		BENCH_MEASURE(5000000,
+		    weft_syscall_enter(); syscall(SYS_getppid); weft_syscall_exit());
 	else
-		MEASURE(5000000, syscall(SYS_getppid));
+		BENCH_MEASURE(5000000, syscall(SYS_getppid));
 }
 
 static void
@@ -70,15 +62,15 @@ static void
 try(long panics)
 {
 	if (panics)
-		MEASURE(1000000, BENCH_CHECK(weft_try(panic, NULL, NULL, 0) == 1));
+		BENCH_MEASURE(1000000, BENCH_CHECK(weft_try(panic, NULL, NULL, 0) == 1));
 	else
-		MEASURE(10000000, BENCH_CHECK(weft_try(nothing, NULL, NULL, 0) == 0));
+		BENCH_MEASURE(10000000, BENCH_CHECK(weft_try(nothing, NULL, NULL, 0) == 0));
 }
 
 static void
 chan(long cap)
 {
-	MEASURE(3000000, weft_chan_unref(weft_chan_new(8, (size_t)cap)));
+	BENCH_MEASURE(3000000, weft_chan_unref(weft_chan_new(8, (size_t)cap)));
 }
 
 static const struct bench_case cases[] = {

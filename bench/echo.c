@@ -6,16 +6,16 @@
 #define _GNU_SOURCE
 #include <weft.h>
 
+#include "lib/goroutines.h"
 #include "lib/harness.h"
 #include "lib/server.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, BUFFER = 4096 };
+enum { BUFFER = 4096 };
 
 static void
 serve_goroutine(void *arg)
@@ -31,22 +31,10 @@ serve_goroutine(void *arg)
 	weft_close(fd);
 }
 
-static void
-weft_server(void *arg)
-{
-	int listener = (int)(intptr_t)arg, fd;
-
-	while ((fd = weft_accept(listener, NULL, NULL, WEFT_FOREVER)) >= 0) {
-		weft_go_options o = {sizeof(o), .copy = &fd, .copy_size = sizeof(fd)};
-
-		BENCH_CHECK(weft_go_with(&o, serve_goroutine, NULL) == 0);
-	}
-}
-
 static pid_t
 start_weft(int listener)
 {
-	BENCH_CHECK(weft_go(weft_server, (void *)(intptr_t)listener) == 0);
+	bench_serve_by_goroutines(listener, serve_goroutine);
 	return 0;
 }
 
@@ -88,32 +76,19 @@ start_threads(int listener)
 	return 0;
 }
 
+static bool
+epoll_answer(int fd)
+{
+	char buf[BUFFER];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	return n > 0 && send(fd, buf, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
 static void
 epoll_server(int listener)
 {
-	struct epoll_event e[EVENTS], in = {.events = EPOLLIN, .data = {.fd = listener}};
-	int ep = epoll_create1(EPOLL_CLOEXEC);
-
-	epoll_ctl(ep, EPOLL_CTL_ADD, listener, &in);
-	for (;;) {
-		int k = epoll_wait(ep, e, EVENTS, -1);
-
-		for (int i = 0; i < k; i++) {
-			int fd = e[i].data.fd;
-			char buf[BUFFER];
-			ssize_t n;
-
-			if (fd == listener) {
-				fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-				in.data.fd = fd;
-				epoll_ctl(ep, EPOLL_CTL_ADD, fd, &in);
-				continue;
-			}
-			n = read(fd, buf, sizeof(buf));
-			if (n <= 0 || send(fd, buf, (size_t)n, MSG_NOSIGNAL) != n)
-				close(fd);
-		}
-	}
+	bench_serve_by_epoll(listener, epoll_answer);
 }
 
 static pid_t

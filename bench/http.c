@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <weft.h>
 
+#include "lib/goroutines.h"
 #include "lib/harness.h"
 #include "lib/server.h"
 
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -26,7 +26,7 @@
 #define HELLO "Hello, world!\n"
 #define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\nDate: "
 
-enum { EVENTS = 256, BUFFER = 4096, ANSWER_MAX = 256 };
+enum { BUFFER = 4096, ANSWER_MAX = 256 };
 
 /* The answer of this second. One thread serves. */
 static char answer[ANSWER_MAX];
@@ -98,22 +98,10 @@ serve_goroutine(void *arg)
 	weft_close(fd);
 }
 
-static void
-weft_server(void *arg)
-{
-	int listener = (int)(intptr_t)arg, fd;
-
-	while ((fd = weft_accept(listener, NULL, NULL, WEFT_FOREVER)) >= 0) {
-		weft_go_options o = {sizeof(o), .copy = &fd, .copy_size = sizeof(fd)};
-
-		BENCH_CHECK(weft_go_with(&o, serve_goroutine, NULL) == 0);
-	}
-}
-
 static pid_t
 start_weft(int listener)
 {
-	BENCH_CHECK(weft_go(weft_server, (void *)(intptr_t)listener) == 0);
+	bench_serve_by_goroutines(listener, serve_goroutine);
 	return 0;
 }
 
@@ -123,44 +111,23 @@ with_weft(long n)
 	bench_serve("http", n, start_weft);
 }
 
-static void
+static bool
 epoll_answer(int fd)
 {
 	char buf[BUFFER];
 	ssize_t n = read(fd, buf, sizeof(buf));
 
-	if (n <= 0) {
-		close(fd);
-		return;
-	}
+	if (n <= 0)
+		return false;
 	BENCH_CHECK(memmem(buf, (size_t)n, "\r\n\r\n", 4) != NULL);
 	make_answer();
-	if (send(fd, answer, answer_bytes, MSG_NOSIGNAL) != (ssize_t)answer_bytes)
-		close(fd);
+	return send(fd, answer, answer_bytes, MSG_NOSIGNAL) == (ssize_t)answer_bytes;
 }
 
 static void
 epoll_server(int listener)
 {
-	struct epoll_event e[EVENTS], in = {.events = EPOLLIN, .data = {.fd = listener}};
-	int ep = epoll_create1(EPOLL_CLOEXEC);
-
-	epoll_ctl(ep, EPOLL_CTL_ADD, listener, &in);
-	for (;;) {
-		int k = epoll_wait(ep, e, EVENTS, -1);
-
-		for (int i = 0; i < k; i++) {
-			int fd = e[i].data.fd;
-
-			if (fd != listener) {
-				epoll_answer(fd);
-				continue;
-			}
-			fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-			in.data.fd = fd;
-			epoll_ctl(ep, EPOLL_CTL_ADD, fd, &in);
-		}
-	}
+	bench_serve_by_epoll(listener, epoll_answer);
 }
 
 static pid_t

@@ -17,16 +17,6 @@
 
 enum { PAGE = 4096, RING = 128 };
 
-/* ns per round of `what`, n times. */
-#define MEASURE(n, what) do { \
-	long n_ = bench_n(n); \
-	int64_t start_ = bench_now(); \
-	for (long i_ = 0; i_ < n_; i_++) { \
-		what; \
-	} \
-	bench_value(NULL, "ns", (double)(bench_now() - start_) / (double)n_); \
-} while (0)
-
 static struct wf_ctx here, there;
 static char stack[65536] __attribute__((aligned(64)));
 
@@ -58,7 +48,7 @@ static void
 rmw(long arg)
 {
 	(void)arg;
-	MEASURE(50000000, wf_add_acqrel(&word, 1));
+	BENCH_MEASURE(50000000, wf_add_acqrel(&word, 1));
 }
 
 static void *
@@ -79,7 +69,7 @@ rmw_contended(long arg)
 	BENCH_CHECK(pthread_create(&t, NULL, add_for_ever, NULL) == 0);
 	while (wf_load_relaxed(&word) == 0)
 		;
-	MEASURE(20000000, wf_add_acqrel(&word, 1));
+	BENCH_MEASURE(20000000, wf_add_acqrel(&word, 1));
 }
 
 /* Ours is the even, the other CPU's the odd. */
@@ -102,7 +92,7 @@ line_there_and_back(long arg)
 
 	(void)arg;
 	BENCH_CHECK(pthread_create(&t, NULL, answer_for_ever, NULL) == 0);
-	MEASURE(5000000,
+	BENCH_MEASURE(5000000,
 	    uint64_t v = wf_load_relaxed(&word);
 	    wf_store_release(&word, v + 1);
 	    while (wf_load_acquire(&word) != v + 2)
@@ -149,14 +139,14 @@ static void
 clock_read(long arg)
 {
 	(void)arg;
-	MEASURE(20000000, sink = (uint64_t)bench_now());
+	BENCH_MEASURE(20000000, sink = (uint64_t)bench_now());
 }
 
 static void
 system_call(long arg)
 {
 	(void)arg;
-	MEASURE(5000000, syscall(SYS_getppid));
+	BENCH_MEASURE(5000000, syscall(SYS_getppid));
 }
 
 /* How late a thread wakes that asked the kernel for no slack. */

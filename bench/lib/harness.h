@@ -49,6 +49,15 @@ void bench_fail(const char *why) __attribute__((noreturn));
 /* Nanoseconds of CLOCK_MONOTONIC, without weft; and CPU time of this process. */
 int64_t bench_now(void);
 int64_t bench_cpu(void);
+/* In a case: reports what a round of `what` takes, of n rounds. */
+#define BENCH_MEASURE(n, what) do { \
+	long n_ = bench_n(n); \
+	int64_t start_ = bench_now(); \
+	for (long i_ = 0; i_ < n_; i_++) { \
+		what; \
+	} \
+	bench_value(NULL, "ns", (double)(bench_now() - start_) / (double)n_); \
+} while (0)
 /* A number of /proc/self/status ("VmRSS", in KiB; "Threads"). */
 long bench_status(const char *field);
 

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -113,4 +114,29 @@ bench_serve_in_thread(void (*server)(int listener), int listener)
 	job.server = server;
 	job.listener = listener;
 	BENCH_CHECK(pthread_create(&t, NULL, run_job, NULL) == 0);
+}
+
+void
+bench_serve_by_epoll(int listener, bool (*answer)(int fd))
+{
+	struct epoll_event e[256], in = {.events = EPOLLIN, .data = {.fd = listener}};
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	epoll_ctl(ep, EPOLL_CTL_ADD, listener, &in);
+	for (;;) {
+		int k = epoll_wait(ep, e, sizeof(e) / sizeof(*e), -1);
+
+		for (int i = 0; i < k; i++) {
+			int fd = e[i].data.fd;
+
+			if (fd != listener) {
+				if (!answer(fd))
+					close(fd);
+				continue;
+			}
+			fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+			in.data.fd = fd;
+			epoll_ctl(ep, EPOLL_CTL_ADD, fd, &in);
+		}
+	}
 }

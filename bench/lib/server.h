@@ -5,6 +5,7 @@
 #ifndef WEFT_BENCH_SERVER_H
 #define WEFT_BENCH_SERVER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -23,6 +24,12 @@ int bench_port(int listener);
 
 /* For start(): runs server(listener) in a thread of its own. */
 void bench_serve_in_thread(void (*server)(int listener), int listener);
+
+/*
+ * The least that a server can do: accepts, waits by epoll, and has answer(fd) read once and answer
+ * what came. It closes fd when that returns false. Never returns.
+ */
+void bench_serve_by_epoll(int listener, bool (*answer)(int fd));
 
 #ifdef __cplusplus
 }

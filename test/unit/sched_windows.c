@@ -384,7 +384,8 @@ take_the_p_of_one_who_stepped_back(const char *point)
 	atomic_store(&stop_first, true);
 	hold_await("enter.stepped_back");
 	hold_release("detach.announced");
-	await_at_least(&ran, 1);		/* the P is gone, and another goroutine has run with it */
+	/* The P is gone, and another goroutine has run with it. */
+	await_at_least(&ran, 1);
 	hold_release("enter.stepped_back");
 	await_at_least(&ran, 2);
 }
@@ -403,7 +404,8 @@ let_ps_go_idle_before_it_queues(const char *point)
 	hold_at("enter.no_p");
 	EXPECT_EQ(weft_go(compute_then_call, NULL), 0);
 	EXPECT_EQ(weft_go(run_until_told, NULL), 0);
-	await_at_least(&ran, 1);		/* it computes on the only P: the first has lost it */
+	/* It computes on the only P: the first has lost it. */
+	await_at_least(&ran, 1);
 	atomic_store(&stop_first, true);
 	hold_await("enter.no_p");
 	atomic_store(&stop, true);
