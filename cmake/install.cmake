@@ -49,6 +49,14 @@ foreach(section 1 3 7)
 	install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 
+# For gdb: loaded by itself with the library where gdb looks (prefix /usr), and for programs with
+# the archive to be sourced.
+set(gdb_script ${PROJECT_SOURCE_DIR}/tools/gdb/weft-gdb.py)
+install(FILES ${gdb_script} DESTINATION
+    ${CMAKE_INSTALL_DATADIR}/gdb/auto-load/${CMAKE_INSTALL_FULL_LIBDIR}
+    RENAME $<TARGET_FILE_NAME:weft>-gdb.py)
+install(FILES ${gdb_script} DESTINATION ${CMAKE_INSTALL_DATADIR}/weft)
+
 foreach(program weft-httpd weft-cli)
 	if(TARGET ${program})
 		install(TARGETS ${program})

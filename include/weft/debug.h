@@ -44,6 +44,32 @@ WEFT_API int weft_set_crash_output(int fd);
 /** weft_version - WEFT_VERSION of the library that runs. */
 WEFT_API const char *weft_version(void);
 
+/**
+ * weft_debug_layout - where debuggers find the goroutines of this process, or of its core file
+ *
+ * Not for programs: gdb's script and weft(1) read it from outside, without debug information.
+ * Names are only ever added; a change that old readers can't follow counts version up.
+ */
+typedef struct weft_debug_field {
+	char name[24];			/* "g.id"; "" is the last */
+	uint32_t offset;		/* in bytes; or a value, if size is 0 */
+	uint32_t size;			/* in bytes */
+} weft_debug_field;
+
+typedef struct weft_debug_layout_table {
+	char magic[8];			/* "weftdbg" */
+	uint32_t version;		/* 1 */
+	uint32_t size;			/* sizeof(weft_debug_layout_table) of the library */
+	uint64_t n_reasons;		/* strings at reasons */
+	const void *sched;		/* fields "sched." */
+	const void *chunks;		/* of goroutines: a pointer to the first, fields "chunk." */
+	const void *reasons;		/* pointers to what each wait reason is called, by number */
+	const void *entry;		/* the code at the bottom of each goroutine's stack */
+	weft_debug_field fields[96];
+} weft_debug_layout_table;
+
+WEFT_API extern const weft_debug_layout_table weft_debug_layout;
+
 WEFT_END_DECLS
 
 #endif /* WEFT_DEBUG_H */

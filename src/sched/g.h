@@ -48,6 +48,7 @@ enum wf_wait_reason {
 };
 
 const char *wf_wait_reason_name(enum wf_wait_reason r);
+extern const char *const wf_wait_reason_names[WAIT_REASON_MAX];
 
 /* Flags of a G. */
 #define GF_BOUND	0x01	/* lives on the stack of a thread that weft did not start */

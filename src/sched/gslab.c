@@ -7,40 +7,27 @@
  *
  * Lock order: slab.lock is innermost.
  */
-#include "sched/sched.h"
+#include "sched/gslab.h"
 
 #include "os/os.h"
+#include "sched/sched.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_BYTES ((size_t)256 << 10)
-#define CHUNK_GS (CHUNK_BYTES / sizeof(struct g))
 #define KEEP_EMPTY 4u		/* chunks without a goroutine that keep their pages */
 
-/*
- * A chunk. Constant once it is on the list: gs, all_next. The rest under slab.lock.
- */
-struct chunk {
-	struct g *gs;
-	struct chunk *all_next;		/* every chunk, newest first */
-	struct chunk *next, *prev;	/* chunks that have free goroutines */
-	struct g *free;			/* dead goroutines that are in no P's cache */
-	uint32_t n_free;
-	uint32_t n_fresh;		/* gs[n_fresh..] were never used since the last purge */
-	bool is_listed;
-};
+_Atomic(struct wf_chunk *) wf_chunks;
 
 static struct {
 	struct wf_lock lock;
-	_Atomic(struct chunk *) all;	/* pushed under lock, read without */
-	struct chunk *avail;		/* under lock: has free or fresh goroutines */
-	struct chunk **by_base;		/* under lock: sorted by address, to find a G's chunk */
+	struct wf_chunk *avail;		/* under lock: has free or fresh goroutines */
+	struct wf_chunk **by_base;	/* under lock: sorted by address, to find a G's chunk */
 	uint32_t n_chunks, cap_chunks;
 	uint32_t n_empty;		/* chunks that are wholly free and were used */
 } slab;
 
-static struct chunk *
+static struct wf_chunk *
 chunk_of(const struct g *g)
 {
 	uint32_t lo = 0, hi = slab.n_chunks;
@@ -57,7 +44,7 @@ chunk_of(const struct g *g)
 }
 
 static void
-list_put(struct chunk *c)
+list_put(struct wf_chunk *c)
 {
 	c->prev = NULL;
 	c->next = slab.avail;
@@ -68,7 +55,7 @@ list_put(struct chunk *c)
 }
 
 static void
-list_remove(struct chunk *c)
+list_remove(struct wf_chunk *c)
 {
 	if (c->prev != NULL)
 		c->prev->next = c->next;
@@ -82,12 +69,12 @@ list_remove(struct chunk *c)
 static bool
 grow_locked(void)
 {
-	struct chunk *c;
+	struct wf_chunk *c;
 	uint32_t i;
 
 	if (slab.n_chunks == slab.cap_chunks) {
 		uint32_t cap = slab.cap_chunks == 0 ? 16 : slab.cap_chunks * 2;
-		struct chunk **p = realloc(slab.by_base, cap * sizeof(*p));
+		struct wf_chunk **p = realloc(slab.by_base, cap * sizeof(*p));
 
 		if (p == NULL)
 			return false;
@@ -97,7 +84,7 @@ grow_locked(void)
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return false;
-	c->gs = wf_os_map(CHUNK_BYTES);
+	c->gs = wf_os_map(WF_CHUNK_BYTES);
 	if (c->gs == NULL) {
 		free(c);
 		return false;
@@ -107,15 +94,15 @@ grow_locked(void)
 	slab.by_base[i] = c;
 	slab.n_chunks++;
 	list_put(c);
-	c->all_next = wf_load_relaxed(&slab.all);
+	c->all_next = wf_load_relaxed(&wf_chunks);
 	/* S-ALL: release -> acquire in wf_g_each: the chunk is complete when it is seen. */
-	wf_store_release(&slab.all, c);
+	wf_store_release(&wf_chunks, c);
 	return true;
 }
 
 /* Wholly free, with pages to give back: one that was never used, or not since, has none. */
 static bool
-chunk_is_empty(const struct chunk *c)
+chunk_is_empty(const struct wf_chunk *c)
 {
 	return c->n_fresh != 0 && c->n_free == c->n_fresh;
 }
@@ -123,7 +110,7 @@ chunk_is_empty(const struct chunk *c)
 static struct g *
 take_locked(void)
 {
-	struct chunk *c = slab.avail;
+	struct wf_chunk *c = slab.avail;
 	struct g *g;
 
 	if (c == NULL) {
@@ -139,7 +126,7 @@ take_locked(void)
 	} else {
 		g = &c->gs[c->n_fresh++];
 	}
-	if (c->free == NULL && c->n_fresh == CHUNK_GS)
+	if (c->free == NULL && c->n_fresh == WF_CHUNK_GS)
 		list_remove(c);
 	return g;
 }
@@ -147,7 +134,7 @@ take_locked(void)
 static void
 give_locked(struct g *g)
 {
-	struct chunk *c = chunk_of(g);
+	struct wf_chunk *c = chunk_of(g);
 
 	g->link = c->free;
 	c->free = g;
@@ -238,8 +225,9 @@ wf_g_each(void (*each)(struct g *g, void *arg), void *arg)
 	for (struct m *m = wf_load_acquire(&wf_sched.all_m); m != NULL; m = m->all_next)
 		if (wf_load_relaxed(&m->bound_g.status) != G_DEAD)	/* foreign ones only */
 			each(&m->bound_g, arg);
-	for (struct chunk *c = wf_load_acquire(&slab.all); c != NULL; c = c->all_next)	/* S-ALL */
-		for (size_t i = 0; i < CHUNK_GS; i++)
+	/* S-ALL */
+	for (struct wf_chunk *c = wf_load_acquire(&wf_chunks); c != NULL; c = c->all_next)
+		for (size_t i = 0; i < WF_CHUNK_GS; i++)
 			if (wf_load_relaxed(&c->gs[i].status) != G_DEAD)
 				each(&c->gs[i], arg);
 }
@@ -252,10 +240,10 @@ wf_g_scavenge(void)
 
 	wf_lock(&slab.lock);
 	if (slab.n_empty > KEEP_EMPTY) {
-		for (struct chunk *c = slab.avail; c != NULL; c = c->next) {
+		for (struct wf_chunk *c = slab.avail; c != NULL; c = c->next) {
 			if (!chunk_is_empty(c))
 				continue;
-			(void)wf_os_dontneed(c->gs, CHUNK_BYTES);
+			(void)wf_os_dontneed(c->gs, WF_CHUNK_BYTES);
 			c->free = NULL;
 			c->n_free = c->n_fresh = 0;
 			slab.n_empty--;

@@ -6,7 +6,7 @@
  */
 #include "sched/g.h"
 
-static const char *const names[WAIT_REASON_MAX] = {
+const char *const wf_wait_reason_names[WAIT_REASON_MAX] = {
 	[WAIT_NONE] = "waiting",
 	[WAIT_CHAN_RECV] = "chan receive",
 	[WAIT_CHAN_SEND] = "chan send",
@@ -35,7 +35,7 @@ const char *
 wf_wait_reason_name(enum wf_wait_reason r)
 {
 	/* A reader may see anything of a goroutine that changes meanwhile. */
-	if ((unsigned)r >= WAIT_REASON_MAX || names[r] == NULL)
+	if ((unsigned)r >= WAIT_REASON_MAX || wf_wait_reason_names[r] == NULL)
 		return "waiting";
-	return names[r];
+	return wf_wait_reason_names[r];
 }

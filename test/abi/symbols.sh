@@ -16,6 +16,7 @@ wrong()
 
 # Declared in the public headers.
 echo '#include <weft.h>' | $CC -std=gnu11 -I"$WEFT_SRC/include" -E -x c - |
+	sed 's/\(extern const .*\<weft_[a-z0-9_]*\);$/\1(/' |
 	grep -o '\<weft_[a-z0-9_]* *(' | tr -d ' (' | sort -u >"$work/declared"
 nm -D --defined-only "$so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u >"$work/so"
 nm --extern-only --defined-only "$archive" | awk 'NF == 3 { print $3 }' | sort -u >"$work/archive"
