@@ -76,6 +76,7 @@ leave_locked(struct pd *pd, enum pd_use use, bool is_owner)
 	struct waiter *next = NULL, *closer = NULL;
 	uint64_t left, refs;
 
+	WF_ASSERT(!is_owner || use != PD_OTHER);
 	if (is_owner)
 		while ((next = waitq_take(&pd->turn[use])) != NULL)
 			if (wf_claim(next, 0))
@@ -178,8 +179,8 @@ WF_PARKS static int
 enter_slow(struct pd *pd, enum pd_use use, uint64_t refs, int64_t deadline)
 {
 	/* Who is counted first owns the direction, even one that is to go at once: O2 is a rule
-	 * about the count, and those that come after rely on it. */
-	bool is_owner = PD_COUNT(refs, use) == 0;
+	 * about the count, and those that come after rely on it. PD_OTHER has no turns. */
+	bool is_owner = use != PD_OTHER && PD_COUNT(refs, use) == 0;
 
 	WF_POINT("pd.behind");
 	wf_lock(&pd->lock);

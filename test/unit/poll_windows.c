@@ -10,6 +10,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -290,20 +291,49 @@ spawn_thread(void *arg)
 	return NULL;
 }
 
-/* Until somebody waits for the close(2) of the number's last owner to be over. */
-static void
-await_heir(int fd)
+static bool
+somebody_waits_in_closing(int fd)
 {
+	struct pd *pd = wf_pd_find(fd);
 	bool waits;
 
-	do {
-		struct pd *pd = wf_pd_find(fd);
+	wf_lock(&pd->lock);
+	waits = pd->closing.head != NULL;
+	wf_unlock(&pd->lock);
+	return waits;
+}
 
+/* Until the closer waits for those inside (K3), or an heir of the number for the close(2). */
+static void
+await_closing(int fd)
+{
+	do
 		EXPECT_EQ(weft_sleep(MS), 0);
-		wf_lock(&pd->lock);
-		waits = pd->closing.head != NULL;
-		wf_unlock(&pd->lock);
-	} while (!waits);
+	while (!somebody_waits_in_closing(fd));
+}
+
+/*
+ * K3. A reader is inside, the closer waits for it, and somebody polls, which is told to go: its
+ * leaving is not the reader's. (It took the closer off its list, for a turn that polls do not have;
+ * the number was given back with the reader inside.)
+ */
+TEST(a_poll_that_meets_the_close_does_not_wake_the_closer)
+{
+	struct call rd, cl;
+	int fd[2];
+
+	registered_pair(fd);
+	hold_at("pd.eagain");
+	start(&rd, read_thread, fd[0]);
+	hold_await("pd.eagain");
+	start(&cl, close_thread, fd[0]);
+	await_closing(fd[0]);
+	EXPECT_EQ(weft_poll(fd[0], POLLIN, WEFT_NOW), -EBADF);
+	EXPECT(somebody_waits_in_closing(fd[0]));
+	EXPECT_EQ(cl.r, UNDER_WAY);
+	hold_release("pd.eagain");
+	finish(&rd, -EBADF);
+	finish(&cl, 0);
 }
 
 /*
@@ -320,7 +350,7 @@ TEST(a_child_is_nobodys_before_its_number_is_its_own)
 	start(&cl, close_thread, fd[0]);
 	hold_await("pd.closed");
 	start(&sp, spawn_thread, -1);
-	await_heir(fd[0]);
+	await_closing(fd[0]);
 	EXPECT(spawned == NULL);
 	hold_release("pd.closed");
 	finish(&cl, 0);
