@@ -105,6 +105,7 @@ endforeach()
 add_executable(test_net_crowd ${PROJECT_SOURCE_DIR}/test/net/crowd.c)
 set_target_properties(test_net_crowd PROPERTIES OUTPUT_NAME crowd
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/net)
+target_include_directories(test_net_crowd PRIVATE ${PROJECT_SOURCE_DIR}/test/lib)
 target_link_libraries(test_net_crowd PRIVATE weft_flags weft_static)
 
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/test

@@ -12,7 +12,8 @@
  */
 #include <weft.h>
 
-#include <dirent.h>
+#include "fds.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -57,19 +58,6 @@ read_all(int fd, void *to, size_t n, int64_t deadline)
 		got += (size_t)r;
 	}
 	return 0;
-}
-
-static int
-count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = -3;	/* ".", "..", and its own */
-
-	while (dir != NULL && readdir(dir) != NULL)
-		n++;
-	if (dir != NULL)
-		closedir(dir);
-	return n;
 }
 
 /* ---- the server ---- */
@@ -149,7 +137,7 @@ serve(const char *address)
 	}
 	weft_sleep(1);	/* whatever the runtime opens for itself is open now */
 	weft_poll(listener, POLLIN, weft_in(SECOND / 100));
-	descriptors = count_descriptors();
+	descriptors = open_fds();
 	goroutines = weft_numgoroutine();
 	weft_go(accept_all, NULL);
 	printf("crowd: listening on port %d\n", ntohs(in.sin_port));
@@ -157,13 +145,14 @@ serve(const char *address)
 	sigwait(&stop, &sig);
 	weft_close(listener);
 	left = weft_waitgroup_wait(&connections, weft_in(LEAVE)) < 0;
-	/* The acceptor and the last connection are about to end. */
-	for (int i = 0; weft_numgoroutine() > goroutines && i < 10000; i++)
+	/* The acceptor and the last connection are about to end; the monitor reads files. */
+	for (int i = 0; (weft_numgoroutine() > goroutines || open_fds() > descriptors) &&
+	     i < 10000; i++)
 		weft_sleep(SECOND / 1000);
-	left |= weft_numgoroutine() > goroutines || count_descriptors() != descriptors - 1;
+	left |= weft_numgoroutine() > goroutines || open_fds() > descriptors;
 	printf("crowd: served %d, cut off %d, %d at a time, left %d goroutines, %d descriptors\n",
 	    ended_well, cut_off, open_most, weft_numgoroutine() - goroutines,
-	    count_descriptors() - (descriptors - 1));
+	    open_fds() - descriptors);
 	return left;
 }
 
