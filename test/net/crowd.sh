@@ -17,6 +17,7 @@ start_server()
 {
 	local idle=$1 address=$2
 	shift 2
+	: >"$work/server"	# now: what the one before said must not be read
 	"$@" "$crowd" serve "$address" "$idle" >"$work/server" 2>&1 &
 	server=$!
 	for _ in $(seq 300); do
