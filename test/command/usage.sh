@@ -77,7 +77,7 @@ rnu run
 verison version
 hepl help
 E2
-for typed in xyzzy stacks '' "$(head -c 5000 /dev/zero | tr '\0' r)" '%s%n'; do
+for typed in xyzzy threads '' "$(head -c 5000 /dev/zero | tr '\0' r)" '%s%n'; do
 	expect 2 "$weft" "$typed"
 	says "no such command: $typed"
 	! grep -q 'did you mean' "$work/err" || bad "$typed is like nothing: $(cat "$work/err")"

@@ -11,6 +11,8 @@ enum {
 	EXIT_OK = 0,
 	EXIT_FINDING = 1,	/* it worked, and what it found is bad; or the output was lost */
 	EXIT_USAGE = 2,
+	EXIT_CANNOT_ATTACH = 3,	/* another process can't be read */
+	EXIT_UNSUPPORTED = 4,	/* built without, or not on this system */
 	EXIT_OWN_FAILURE = 125,	/* run: as env(1) and other programs that start programs */
 	EXIT_CANNOT_EXEC = 126,
 	EXIT_NOT_FOUND = 127,
@@ -24,8 +26,10 @@ struct command {
 	int (*main)(const struct command *self, int argc, char **argv);
 };
 
-extern const char run_help[], doctor_help[];
+extern const char run_help[], stacks_help[], symbolize_help[], doctor_help[];
 int run_main(const struct command *self, int argc, char **argv);
+int stacks_main(const struct command *self, int argc, char **argv);
+int symbolize_main(const struct command *self, int argc, char **argv);
 int doctor_main(const struct command *self, int argc, char **argv);
 
 /* Options of a subcommand have values from here on. */

@@ -13,6 +13,8 @@ static int version_main(const struct command *self, int argc, char **argv);
 
 static const struct command commands[] = {
 	{ "run", "start a program with settings of the runtime", run_help, run_main },
+	{ "stacks", "print the goroutines of a process that runs", stacks_help, stacks_main },
+	{ "symbolize", "put lines of source into a dump", symbolize_help, symbolize_main },
 	{ "doctor", "say what of this system stands in weft's way", doctor_help, doctor_main },
 	{ "version", "print the version",
 	  "Usage: weft version\n\nPrints \"weft\" and the version, as weft --version does.\n",
@@ -37,15 +39,13 @@ print_help(const struct command *self)
 	       "  weft doctor                           is the system fit for many goroutines\n"
 	       "  weft run --procs 4 -- ./server        with four processors\n"
 	       "  weft run --schedtrace 1000 ./server   what the scheduler does, each second\n"
+	       "  weft stacks $(pidof server)           what each goroutine waits for, and where\n"
 	       "\n"
 	       "Commands:\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		printf("  %-9s %s\n", commands[i].name, commands[i].summary);
 	printf("\n"
-	       "'weft help COMMAND' and 'weft COMMAND --help' tell more; so does weft(1).\n"
-	       "\n"
-	       "There is no command that prints the goroutines of a running process: only the\n"
-	       "process itself can, by weft_dump(3), or on SIGQUIT, which also ends it.\n");
+	       "'weft help COMMAND' and 'weft COMMAND --help' tell more; so does weft(1).\n");
 }
 
 void

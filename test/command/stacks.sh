@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# weft stacks and weft symbolize: functions and lines of goroutines, of a process that is not asked
+# and from a dump. If it fails, whoever looks at a program that hangs sees nothing, or wrong lines.
+# ctest: timeout=600
+set -eu
+export LC_ALL=C DEBUGINFOD_URLS=
+weft=$WEFT_BUILD/bin/weft
+work=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true; rm -rf "$work"' EXIT
+cd "$work"
+failed=0
+
+expect() # FILE TEXT...: the file has these lines, whole, one after the other; .* stands for any
+{
+	python3 - "$@" <<'PY' || failed=1
+import re, sys
+text = open(sys.argv[1]).read()
+if not re.search("(?m)^" + "\n".join(sys.argv[2:]) + "$", text):
+    print("%s: not there:" % sys.argv[1], *sys.argv[2:], sep="\n  ")
+    print(text)
+    sys.exit(1)
+PY
+}
+status() # NUMBER COMMAND...
+{
+	local want=$1 got=0
+	shift
+	"$@" >said 2>&1 || got=$?
+	[ "$got" -eq "$want" ] || { echo "$*: status $got, not $want: $(cat said)"; failed=1; }
+}
+line() # TEXT: where it stands in stuck.c
+{
+	grep -n -m 1 -F "$1" "$WEFT_SRC/test/gdb/stuck.c" | cut -d: -f1
+}
+source=".*/stuck.c"
+place="	$source:[0-9]+ \+0x[0-9a-f]+"
+receiver=('receive_here\(...\)' "$place" 'deeper\(...\)' "$place" 'deeper\(...\)' "$place"
+    'deeper\(...\)' "$place" 'deeper\(...\)' "$place" 'receiver\(...\)' "$place"
+    'created by main in goroutine 1')
+
+$CC -g -O1 -fno-omit-frame-pointer -I"$WEFT_SRC/include" -o stuck "$WEFT_SRC/test/gdb/stuck.c" \
+    "$WEFT_BUILD/libweft.a" -pthread
+mkfifo ready
+./stuck >ready 2>dump &
+pid=$!
+read -r _ <ready
+
+# From outside.
+"$weft" stacks "$pid" >stacks
+expect stacks 'goroutine 1 \[running, .*thread [0-9]+\]:' '	goroutine running on other thread.*'
+expect stacks 'goroutine 2 "receiver" \[chan receive.*\]:' 'weft_chan_recv\(...\)' '.*/chan.c:.*' \
+    "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(')"
+expect stacks 'goroutine 3 \[select.*\]:' 'weft_select\(...\)' '.*' 'chooser\(...\)' '.*' \
+    'created by main in goroutine 1' "	$source:$(line 'weft_go(chooser')"
+"$weft" stacks --all "$pid" >all
+expect all 'wf_park\(...\)' '.*/src/sched/park.c:.*'
+"$weft" stacks --blocked 1000 "$pid" >blocked
+[ ! -s blocked ] || { echo "nobody has waited so long:"; cat blocked; failed=1; }
+
+# What can't be looked at.
+status 3 "$weft" stacks $$
+status 3 "$weft" stacks 999999999
+for bad in '' x 0 -1 1x 99999999999999; do
+	status 2 "$weft" stacks "$bad"
+done
+status 2 "$weft" stacks
+status 2 "$weft" stacks 1 2
+status 2 "$weft" stacks --blocked x 1
+
+# From its dump.
+kill -QUIT "$pid"
+wait "$pid" || true
+pid=
+"$weft" symbolize dump >lines
+expect lines 'goroutine 2 "receiver" \[chan receive.*\]:' 'weft_chan_recv\(...\)' '.*/chan.c:.*' \
+    "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(') \+0x[0-9a-f]+"
+[ "$(grep -c . dump)" -le "$(grep -c . lines)" ] || { echo "lines are lost"; failed=1; }
+# What it does not know stays.
+printf 'x\n	/no/such +0x12\nno newline' >odd
+"$weft" symbolize <odd | cmp - odd || failed=1
+"$weft" symbolize /dev/null - <odd | cmp - odd || failed=1
+status 1 "$weft" symbolize nonesuch odd
+grep -q 'no newline' said || failed=1
+exit $failed

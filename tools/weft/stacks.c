@@ -1,0 +1,191 @@
+/*
+ * weft stacks: the goroutines of a process that runs, as weft_dump() would print them, but with lines
+ * of source, and without its help: it may hang, or be too busy to answer.
+ */
+#include "command.h"
+#include "symbols.h"
+#include "target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FRAMES_MAX 100
+#define TRIES 3			/* at a goroutine that goes on while it is read */
+#define NS_PER_S 1000000000
+
+const char stacks_help[] =
+	"Usage: weft stacks [OPTION]... PID\n"
+	"\n"
+	"Prints the goroutines of process PID, in the form of weft_dump(3), with lines of source.\n"
+	"The process is not stopped and not asked.\n"
+	"\n"
+	"  weft stacks $(pidof server)\n"
+	"  weft stacks --blocked 10 4711   those that wait for ten seconds or longer\n"
+	"\n"
+	"      --all             show the frames of the runtime, too\n"
+	"      --blocked SECONDS only goroutines that have waited so long\n"
+	"  -h, --help            show this and exit\n"
+	"  -V, --version         show the version and exit\n"
+	"\n"
+	"Exit status: 0, 2 wrong usage, 3 the process can't be read, 4 built without libdw.\n";
+
+enum { OPT_ALL = OPT_FIRST, OPT_BLOCKED };
+
+static const struct option options[] = {
+	{ "all", no_argument, NULL, OPT_ALL },
+	{ "blocked", required_argument, NULL, OPT_BLOCKED },
+	OPT_COMMON
+};
+
+static void
+print_frames(const struct target *t, uint64_t pc)
+{
+	Dwfl_Module *module = dwfl_addrmodule(t->dwfl, pc);
+	struct source s[SOURCES_MAX];
+	size_t n = sources_at(module, pc, s, SOURCES_MAX);
+	const char *path = NULL;
+	GElf_Addr bias = 0;
+
+	if (module != NULL) {
+		(void)dwfl_module_getelf(module, &bias);
+		(void)dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, &path, NULL);
+	}
+	for (size_t i = 0; i < n; i++) {
+		printf("%s(...)\n\t", s[i].function != NULL ? s[i].function : "??");
+		if (s[i].file != NULL)
+			printf("%s:%d", s[i].file, s[i].line);
+		else
+			printf("%s", path != NULL ? path : "??");
+		printf(" +0x%llx\n", (unsigned long long)(pc - bias));
+	}
+}
+
+/* How many of the frames lie above the first public function. */
+static size_t
+runtime_frames(const struct target *t, const uint64_t *pcs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		Dwfl_Module *module = dwfl_addrmodule(t->dwfl, pcs[i]);
+		const char *name = module != NULL ? dwfl_module_addrname(module, pcs[i]) : NULL;
+
+		if (name != NULL && strncmp(name, "weft_", 5) == 0)
+			return i;
+	}
+	return 0;
+}
+
+static void
+print_header(const struct target *t, const struct goroutine *g, int64_t now)
+{
+	int64_t waited = (now - g->since) / NS_PER_S;
+
+	printf("goroutine %llu", (unsigned long long)g->id);
+	if (g->name[0] != '\0')
+		printf(" \"%s\"", g->name);
+	printf(" [%s", g->reason);
+	if (g->status == target_offset(t, "status.WAITING") && waited >= 1)
+		printf(", %lld %s", (long long)(waited >= 60 ? waited / 60 : waited),
+		    waited >= 60 ? "minutes" : "seconds");
+	if (g->detached_at != 0)
+		printf(", detached %lld ms", (long long)(now - g->detached_at) / 1000000);
+	if (g->tid != 0)
+		printf(", thread %d", g->tid);
+	if (g->is_locked)
+		printf(", locked to thread");
+	printf("]:\n");
+}
+
+/* As copied; the copy is renewed if the goroutine goes on. */
+static size_t
+walk(struct target *t, const struct goroutine *g, uint64_t *pcs)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < TRIES && n == 0; i++)
+		n = target_walk(t, g, pcs, FRAMES_MAX);
+	return n;
+}
+
+static void
+print_goroutine(struct target *t, const struct goroutine *g, int64_t now, bool all)
+{
+	uint64_t pcs[FRAMES_MAX];
+	size_t n;
+
+	print_header(t, g, now);
+	if (target_is_parked(t, g)) {
+		n = walk(t, g, pcs);
+		for (size_t i = all ? 0 : runtime_frames(t, pcs, n); i < n; i++)
+			print_frames(t, pcs[i]);
+		if (n == 0)
+			printf("\tgoroutine went on while it was read; stack unavailable\n");
+		else if (n == FRAMES_MAX)
+			printf("...more frames elided...\n");
+	} else if (g->tid == 0) {
+		print_frames(t, g->fn);
+	} else {
+		printf("\tgoroutine running on other thread; stack unavailable\n");
+	}
+	if (g->created != 0) {
+		Dwfl_Module *module = dwfl_addrmodule(t->dwfl, g->created - 1);
+		struct source s[SOURCES_MAX];
+		size_t last = sources_at(module, g->created - 1, s, SOURCES_MAX) - 1;
+
+		printf("created by %s", s[last].function != NULL ? s[last].function : "??");
+		if (g->parent != 0)
+			printf(" in goroutine %llu", (unsigned long long)g->parent);
+		if (s[0].file != NULL)
+			printf("\n\t%s:%d", s[0].file, s[0].line);
+		printf("\n");
+	}
+}
+
+static int64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+int
+stacks_main(const struct command *self, int argc, char **argv)
+{
+	int64_t now, least = -1;
+	bool all = false, first = true;
+	struct goroutine *g;
+	struct target t;
+	char *end;
+	size_t n;
+	int opt;
+
+	while ((opt = next_option(self, argc, argv, options)) != -1) {
+		if (opt == OPT_ALL) {
+			all = true;
+		} else {
+			least = strtoll(optarg, &end, 10);
+			if (*optarg < '0' || *optarg > '9' || *end != '\0' || least > 1000000000)
+				usage_error(self, "--blocked: not a time in seconds: %s", optarg);
+		}
+	}
+	if (argc - optind != 1)
+		usage_error(self, "needs one process id");
+	target_open(&t, self, argv[optind]);
+	g = target_goroutines(&t, &n);
+	now = now_ns();
+	for (size_t i = 0; i < n; i++) {
+		if (least >= 0 && (g[i].status != target_offset(&t, "status.WAITING") ||
+		    now - g[i].since < least * NS_PER_S))
+			continue;
+		if (!first)
+			printf("\n");
+		first = false;
+		print_goroutine(&t, &g[i], now, all);
+	}
+	free(g);
+	target_close(&t);
+	return EXIT_OK;
+}
