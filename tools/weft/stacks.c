@@ -1,6 +1,6 @@
 /*
- * weft stacks: the goroutines of a process that runs, as weft_dump() would print them, but with lines
- * of source, and without its help: it may hang, or be too busy to answer.
+ * weft stacks: the goroutines of a process that runs, as weft_dump() would print them, but with
+ * lines of source, and without its help: it may hang, or be too busy to answer.
  */
 #include "command.h"
 #include "symbols.h"

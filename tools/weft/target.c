@@ -185,7 +185,8 @@ read_reason(const struct target *t, struct goroutine *g, uint64_t number)
 	uint64_t name = 0;
 
 	if (g->status == target_offset(t, "status.WAITING") && number < t->layout.n_reasons)
-		(void)target_read(t, &name, (uintptr_t)t->layout.reasons + 8 * number, sizeof(name));
+		(void)target_read(
+		    t, &name, (uintptr_t)t->layout.reasons + 8 * number, sizeof(name));
 	read_text(t, name, g->reason, sizeof(g->reason));
 	if (g->reason[0] != '\0')
 		return;

@@ -7,7 +7,9 @@
 #include <stdio.h>
 
 const char symbolize_help[] =
-	"Usage: weft symbolize [FILE]...\n\nThis weft was built without libdw (Debian: libdw-dev).\n";
+	"Usage: weft symbolize [FILE]...\n"
+	"\n"
+	"This weft was built without libdw (Debian: libdw-dev).\n";
 const char stacks_help[] =
 	"Usage: weft stacks PID\n\nThis weft was built without libdw (Debian: libdw-dev).\n";
 
