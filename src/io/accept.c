@@ -91,9 +91,10 @@ weft_accept(int fd, struct sockaddr *from, socklen_t *len, int64_t deadline)
 	(void)wf_enter();
 	r = (int)wf_io_run(fd, PD_READ, &ac.op, deadline);
 	if (r >= 0) {
-		wf_pd_adopt(r, PD_HOW_SOCKET);
 		/* Fails on what is not TCP, which has no delay to turn off. */
-		(void)wf_os_setsockopt_int(r, IPPROTO_TCP, TCP_NODELAY, 1);
+		int no = wf_os_setsockopt_int(r, IPPROTO_TCP, TCP_NODELAY, 1);
+
+		wf_pd_adopt(r, no == 0 ? PD_HOW_TCP : PD_HOW_SOCKET);
 	}
 	wf_leave();
 	return r;

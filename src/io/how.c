@@ -15,12 +15,14 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 int
 wf_io_how(struct pd *pd, enum pd_use dir)
 {
 	int how = wf_load_relaxed(&pd->how[dir]);	/* a cache: no order */
-	int type;
+	int type, nodelay;
 
 	if (wf_likely(how != PD_HOW_UNKNOWN && how != PD_HOW_FILE))
 		return how;
@@ -30,8 +32,11 @@ wf_io_how(struct pd *pd, enum pd_use dir)
 		return type;
 	if (type == WF_OS_FILE_DISK)
 		how = PD_HOW_FILE;
+	else if (type != WF_OS_FILE_SOCKET)
+		how = PD_HOW_NOWAIT;
 	else
-		how = type == WF_OS_FILE_SOCKET ? PD_HOW_SOCKET : PD_HOW_NOWAIT;
+		how = wf_os_getsockopt_int(pd_number(pd), IPPROTO_TCP, TCP_NODELAY, &nodelay) == 0
+		    ? PD_HOW_TCP : PD_HOW_SOCKET;
 	wf_store_relaxed(&pd->how[dir], (uint8_t)how);
 	return how;
 }

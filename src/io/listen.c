@@ -15,12 +15,14 @@ int
 wf_io_socket(int family, int type)
 {
 	int fd = wf_os_socket(family, type, 0);
+	enum pd_how how = PD_HOW_SOCKET;
 
 	if (fd < 0)
 		return fd;
-	wf_pd_adopt(fd, PD_HOW_SOCKET);
-	if (type == SOCK_STREAM && family != AF_UNIX)
-		(void)wf_os_setsockopt_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (type == SOCK_STREAM && family != AF_UNIX &&
+	    wf_os_setsockopt_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0)
+		how = PD_HOW_TCP;
+	wf_pd_adopt(fd, how);
 	return fd;
 }
 

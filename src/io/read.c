@@ -28,6 +28,17 @@ read_socket(struct io_read *rd, int fd)
 	return wf_os_recvmsg(fd, &m, MSG_DONTWAIT);
 }
 
+/* TCP gives all it has, up to urgent data; what comes later makes an edge. */
+static ssize_t
+read_tcp(struct io_read *rd, struct pd *pd, int fd)
+{
+	ssize_t r = read_socket(rd, fd);
+	bool is_short = r > 0 && rd->n == 1 && (size_t)r < rd->v->iov_len;
+
+	wf_store_relaxed(&pd->is_drained, is_short);			/* R7 */
+	return r;
+}
+
 static ssize_t
 read_blocking(struct io_read *rd, int fd)
 {
@@ -66,7 +77,8 @@ try_read(struct io_op *op, struct pd *pd)
 
 		switch (how) {
 		case PD_HOW_SOCKET:
-			r = read_socket(rd, fd);
+		case PD_HOW_TCP:
+			r = how == PD_HOW_TCP ? read_tcp(rd, pd, fd) : read_socket(rd, fd);
 			if (wf_likely(r != -ENOTSOCK))
 				return r;
 			break;
@@ -91,7 +103,11 @@ try_read(struct io_op *op, struct pd *pd)
 WF_API_PARKS ssize_t
 weft_readv(int fd, const struct iovec *v, int n, int64_t deadline)
 {
-	struct io_read rd = {.op.try_fn = try_read, .v = v, .n = wf_min(n, IO_VEC_MAX)};
+	struct io_read rd = {
+		.op = {.try_fn = try_read, .knows_drained = true},
+		.v = v,
+		.n = wf_min(n, IO_VEC_MAX),
+	};
 	ssize_t r;
 
 	if (n <= 0)
@@ -106,7 +122,11 @@ WF_PARKS ssize_t
 wf_io_read(int fd, void *buf, size_t n, int64_t deadline)
 {
 	struct iovec v = {.iov_base = buf, .iov_len = n};
-	struct io_read rd = {.op.try_fn = try_read, .v = &v, .n = 1};
+	struct io_read rd = {
+		.op = {.try_fn = try_read, .knows_drained = true},
+		.v = &v,
+		.n = 1,
+	};
 
 	return wf_io_run(fd, PD_READ, &rd.op, deadline);
 }

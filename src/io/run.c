@@ -19,11 +19,31 @@ give_up_polling(struct pd *pd, enum pd_use dir)
 	}
 }
 
+/*
+ * R7. The read before has taken all there was, and every byte since has made an edge: waits at
+ * once. 0: ask now. Who may not wait (any longer) asks first, as if there had been no such read.
+ */
+WF_PARKS static ssize_t
+wait_unasked(struct pd *pd, struct io_op *op, int64_t deadline)
+{
+	ssize_t r = wf_pd_wait(pd, PD_READ, deadline), got;
+
+	if (r >= 0 || r == -EBADF)
+		return r;
+	got = op->try_fn(op, pd);
+	return got == -EAGAIN ? r : got;
+}
+
 WF_PARKS static ssize_t
 loop(struct pd *pd, enum pd_use dir, struct io_op *op, int64_t deadline)
 {
 	ssize_t r;
 
+	if (dir == PD_READ && wf_load_relaxed(&pd->is_drained)) {
+		if (op->knows_drained && (r = wait_unasked(pd, op, deadline)) != 0)
+			return r;
+		wf_store_relaxed(&pd->is_drained, false);
+	}
 	wf_pd_prepare(pd, dir);						/* R1 */
 	for (;;) {
 		r = op->try_fn(op, pd);					/* R2 */

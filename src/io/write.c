@@ -70,6 +70,7 @@ write_some(struct io_write *w, struct pd *pd)
 
 		switch (how) {
 		case PD_HOW_SOCKET:
+		case PD_HOW_TCP:
 			r = write_socket(fd, v, n);
 			if (wf_likely(r != -ENOTSOCK))
 				return r;

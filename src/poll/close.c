@@ -36,6 +36,8 @@ forget_locked(struct pd *pd, struct gqueue *ready)
 		b->forget_locked(pd);
 	pd->gen++;
 	pd->socket_id = 0;
+	pd->has_ended = false;
+	wf_store_relaxed(&pd->is_drained, false);
 	wf_pd_until_clear_locked(pd);
 	for (int dir = PD_READ; dir <= PD_WRITE; dir++) {
 		n += wf_pd_claim_all(&pd->wait[dir], -EBADF, ready);

@@ -1,6 +1,6 @@
 /*
  * What weft knows of a descriptor number: who operates on it now, who waits for it, and
- * whether it is being closed. Protocols: README.md, "Operations" (O1-O7), "Readiness" (R1-R6),
+ * whether it is being closed. Protocols: README.md, "Operations" (O1-O7), "Readiness" (R1-R9),
  * "Closing" (K1-K6).
  *
  * Everything here is called between wf_enter() and wf_leave().
@@ -24,6 +24,7 @@ enum pd_use {
 enum pd_how {
 	PD_HOW_UNKNOWN,
 	PD_HOW_SOCKET,	/* MSG_DONTWAIT */
+	PD_HOW_TCP,	/* the same, and a short receive has taken all there was (R7) */
 	PD_HOW_NOWAIT,	/* preadv2(2) with RWF_NOWAIT */
 	PD_HOW_POLL,	/* poll(2) first, unless it is O_NONBLOCK */
 	PD_HOW_FILE,	/* not at all: a regular file or the like, epoll(7) does not take it */
@@ -66,8 +67,11 @@ struct pd {
 	uint32_t gen;			/* l  + 1 when what was registered is no longer meant */
 	uint16_t nwaits;		/* l  waits begun; that it wraps makes one check too many */
 	uint16_t nwaits_seen;		/* l  nwaits at the last look */
-	bool is_registered;		/* l  epoll has it, as far as we know */
-	bool on_look;			/* l  on the list of wf_poll_revalidate() */
+	bool is_registered : 1;		/* l  epoll has it, as far as we know */
+	bool on_look : 1;		/* l  on the list of wf_poll_revalidate() */
+	bool has_ended : 1;		/* l  R8: an event told of an end, an error, urgent data */
+	bool is_unasked : 1;		/* l  R9: its reader waits without having asked */
+	_Atomic bool is_drained;	/* x  R7: the reader's; whoever forgets clears it */
 	bool turn_is_free[2];		/* l  O4: no owner, but others on their way to the lock */
 
 	/*

@@ -18,6 +18,9 @@ static const uint32_t dir_events[2] = {
     EPOLLOUT | EPOLLHUP | EPOLLERR,
 };
 
+/* R8. What follows data without being data, or stands between two pieces of it. */
+#define END_EVENTS ((uint32_t)EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
+
 /* What a goroutine waits for. On its stack. */
 struct wait {
 	struct waiter w[2];	/* in the queue of each direction that it wants */
@@ -90,9 +93,12 @@ wait_locked(struct pd *pd, struct wait *wt, int64_t deadline)
 int
 wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 {
+	bool unasked = dir == PD_READ && wf_load_relaxed(&pd->is_drained);
 	struct wait wt;
 	int r;
 
+	if (unasked)
+		wf_store_relaxed(&pd->is_drained, false);	/* for this wait only */
 	WF_POINT("pd.eagain");
 	wf_lock(&pd->lock);						/* R3 */
 	/* Before all else: what may not wait should not cost a registration. */
@@ -106,7 +112,7 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 		wf_unlock(&pd->lock);
 		return -EBADF;
 	}
-	if (wf_load_relaxed(&pd->ready[dir]) != 0) {	/* under the lock */
+	if (wf_load_relaxed(&pd->ready[dir]) != 0 || (unasked && pd->has_ended)) {	/* R8 */
 		wf_store_relaxed(&pd->ready[dir], 0);
 		wf_unlock(&pd->lock);
 		return 0;
@@ -115,6 +121,9 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 	wt.wants[PD_WRITE] = dir == PD_WRITE;
 	wt.is_owner = true;
 	wt.events = dir_events[dir];
+	if (dir == PD_READ)
+		pd->is_unasked = unasked;
+	WF_POINT("pd.parks");
 	return wait_locked(pd, &wt, deadline);
 }
 
@@ -168,10 +177,13 @@ void
 wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready)
 {
 	wf_lock(&pd->lock);
-	if (pd->gen == gen && pd->is_registered)
+	if (pd->gen == gen && pd->is_registered) {
+		if (events & END_EVENTS)
+			pd->has_ended = true;				/* R8 */
 		for (int dir = PD_READ; dir <= PD_WRITE; dir++)
 			if ((events & dir_events[dir]) && !wake_locked(&pd->wait[dir], ready))
 				wf_store_relaxed(&pd->ready[dir], 1);	/* R6, under the lock */
+	}
 	wf_unlock(&pd->lock);
 }
 
@@ -186,8 +198,10 @@ check_locked(struct pd *pd, struct gqueue *ready)
 		return;
 	if (r == 0)
 		r = wf_poll_backend()->renew_locked(pd);
-	if (r >= 0)
+	if (r >= 0) {
 		pd->socket_id = id;
+		wf_store_relaxed(&pd->how[PD_READ], PD_HOW_UNKNOWN);	/* a cache */
+	}
 	if (r == 0)
 		return;
 	/* Closed, or nothing that can be polled: those that wait shall ask and be told so. */
@@ -204,10 +218,14 @@ wf_pd_look(struct pd *pd, struct gqueue *ready)
 
 	wf_lock(&pd->lock);
 	if (pd->wait[PD_READ].head != NULL || pd->wait[PD_WRITE].head != NULL) {
-		if (pd->nwaits != pd->nwaits_seen)
+		if (pd->nwaits != pd->nwaits_seen) {
 			again = true;	/* begun since the last look: most are soon over */
-		else
+		} else {
 			check_locked(pd, ready);
+			if (pd->is_unasked)
+				(void)wake_locked(&pd->wait[PD_READ], ready);	/* R9 */
+			pd->is_unasked = false;
+		}
 		pd->nwaits_seen = pd->nwaits;
 	}
 	pd->on_look = again;
