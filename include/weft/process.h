@@ -46,7 +46,8 @@ typedef struct weft_exit {
 
 /**
  * weft_spawn - start a program
- * @argv: its arguments; the first, without a slash, is looked for in this process's PATH
+ * @argv: its arguments; the first, without a slash, is looked for in this process's PATH. That,
+ *        if relative, and relative entries of PATH count from @o's dir
  * @o:    or NULL. Its pointers are borrowed for the call
  *
  * The child has the descriptors that @o names and no others, signal handlers at their
@@ -67,7 +68,8 @@ WEFT_API pid_t weft_process_pid(const weft_process *p);
  * weft_process_stdio - our end of its standard input (@n 0), output (1) or error (2)
  *
  * Given to the caller, once: close it with weft_close(), the input to let the child see its
- * end. -EBADF if there is none. What is not taken is closed by weft_process_free().
+ * end. Never 0 to 2, also where these are closed. -EBADF if there is none. What is not taken is
+ * closed by weft_process_free().
  */
 WEFT_API int weft_process_stdio(weft_process *p, int n);
 

@@ -256,7 +256,22 @@ wf_os_splice_quiet(int in_fd, int out_fd, size_t n)
 int
 wf_os_pipe(int ret[2])
 {
-	return pipe2(ret, O_CLOEXEC) < 0 ? -errno : 0;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		ends[i] = wf_os_above_stdio(ends[i]);
+	for (int i = 0; i < 2; i++) {
+		if (ends[i] < 0) {
+			if (ends[!i] >= 0)
+				(void)close(ends[!i]);
+			return ends[i];
+		}
+	}
+	ret[0] = ends[0];
+	ret[1] = ends[1];
+	return 0;
 }
 
 int

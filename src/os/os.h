@@ -276,6 +276,7 @@ struct wf_os_spawn {
 	const int *fds;			/* what the child has as 0, 1, ...; -1: nothing */
 	int nfds;
 	bool own_group;
+	int pidfd;			/* an open descriptor, which becomes the child's */
 };
 
 struct wf_os_exit {
@@ -286,14 +287,16 @@ struct wf_os_exit {
 
 /*
  * Starts a program that has those descriptors and no others. Blocks the thread until it runs, or
- * could not: then there is no child. *ret_pidfd is close-on-exec. 0 or -errno, -ENOSYS without
- * pidfds.
+ * could not: then there is no child. 0 or -errno, -ENOSYS without pidfds.
  */
-int wf_os_spawn(const struct wf_os_spawn *s, int *ret_pid, int *ret_pidfd);
-/* The file that name stands for, by PATH. 0, -ENOENT, -EACCES, -ENAMETOOLONG. */
-int wf_os_find_program(const char *name, char *buf, size_t cap);
+int wf_os_spawn(const struct wf_os_spawn *s, int *ret_pid);
+/*
+ * The file that name stands for, by PATH, for whoever starts in dir (NULL: here). 0, -ENOENT,
+ * -EACCES, -ENAMETOOLONG, or why dir cannot be had.
+ */
+int wf_os_find_program(const char *name, const char *dir, char *buf, size_t cap);
 char *const *wf_os_environ(void);
-/* /dev/null, close-on-exec. */
+/* /dev/null, close-on-exec, none of 0 to 2. */
 int wf_os_open_null(bool writes);
 /* Takes the status of a child that has ended. 0, -EAGAIN it runs, -ECHILD somebody else took it. */
 int wf_os_wait_pidfd(int pidfd, struct wf_os_exit *ret);

@@ -90,7 +90,8 @@ place_fds(int *fds, int n)
 		if (fds[i] < 0)
 			(void)syscall(SYS_close, i);
 		else if (fds[i] != i ? syscall(SYS_dup3, fds[i], i, 0) < 0
-				     : syscall(SYS_fcntl, i, F_SETFD, 0) < 0)
+				     /* Inherited: what is closed, since it was looked at, too. */
+				     : syscall(SYS_fcntl, i, F_SETFD, 0) < 0 && i > 2)
 			return false;
 	}
 	return true;
@@ -128,7 +129,7 @@ run_child(void *arg)
 }
 
 static int
-start(struct child *c, int *ret_pid, int *ret_pidfd)
+start(struct child *c, int *ret_pid)
 {
 	char *stack = wf_os_map(CHILD_STACK);
 	uint64_t all = ~UINT64_C(0);
@@ -147,20 +148,21 @@ start(struct child *c, int *ret_pid, int *ret_pidfd)
 	if (pidfd < 0)	/* a kernel before 5.2 ignores the flag */
 		c->error = ENOSYS;
 	if (c->error == 0) {
+		/* Both are open: there is nothing that this could say. */
+		(void)dup3(pidfd, c->s->pidfd, O_CLOEXEC);
 		*ret_pid = pid;
-		*ret_pidfd = pidfd;
-		return 0;
+	} else {
+		/* It never was a program: nobody shall hear of it. */
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
 	}
-	/* It never was a program: nobody shall hear of it. */
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
 	if (pidfd >= 0)
 		(void)close(pidfd);
 	return -c->error;
 }
 
 int
-wf_os_spawn(const struct wf_os_spawn *s, int *ret_pid, int *ret_pidfd)
+wf_os_spawn(const struct wf_os_spawn *s, int *ret_pid)
 {
 	struct child c = {.s = s};
 	int r;
@@ -169,26 +171,26 @@ wf_os_spawn(const struct wf_os_spawn *s, int *ret_pid, int *ret_pidfd)
 	if (c.fds == NULL)
 		return -ENOMEM;
 	memcpy(c.fds, s->fds, (size_t)s->nfds * sizeof(int));
-	r = start(&c, ret_pid, ret_pidfd);
+	r = start(&c, ret_pid);
 	free(c.fds);
 	return r;
 }
 
-/* 0, -ENOENT or -EACCES. */
+/* As seen from at. 0, -ENOENT or -EACCES. */
 static int
-is_program(const char *path)
+is_program(int at, const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0)
+	if (fstatat(at, path, &st, 0) < 0)
 		return errno == EACCES ? -EACCES : -ENOENT;
-	if (S_ISDIR(st.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+	if (S_ISDIR(st.st_mode) || faccessat(at, path, X_OK, AT_EACCESS) < 0)
 		return -EACCES;
 	return 0;
 }
 
-int
-wf_os_find_program(const char *name, char *buf, size_t cap)
+static int
+find_program(int at, const char *name, char *buf, size_t cap)
 {
 	const char *dir = getenv("PATH"), *end;
 	int r, worst = -ENOENT;
@@ -206,7 +208,7 @@ wf_os_find_program(const char *name, char *buf, size_t cap)
 		    "/");
 		if (r >= 0 && (size_t)r + strlen(name) < cap) {
 			strcat(buf, name);
-			r = is_program(buf);
+			r = is_program(at, buf);
 			if (r == 0)
 				return 0;
 			if (r == -EACCES)
@@ -215,6 +217,19 @@ wf_os_find_program(const char *name, char *buf, size_t cap)
 		if (*end == '\0')
 			return worst;
 	}
+}
+
+int
+wf_os_find_program(const char *name, const char *dir, char *buf, size_t cap)
+{
+	int at = AT_FDCWD, r;
+
+	if (dir != NULL && (at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return -errno;
+	r = find_program(at, name, buf, cap);
+	if (dir != NULL)
+		(void)close(at);
+	return r;
 }
 
 char *const *
@@ -228,7 +243,7 @@ wf_os_open_null(bool writes)
 {
 	int fd = open("/dev/null", (writes ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
 
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? -errno : wf_os_above_stdio(fd);
 }
 
 static int64_t

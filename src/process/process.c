@@ -21,7 +21,7 @@ hold_pidfd(struct weft_process *p)
 	struct pd *pd = NULL;
 
 	wf_lock(&p->lock);
-	/* Cannot fail or wait: it is settled and open; who closes it takes it out of p first. */
+	/* Cannot fail or wait: see reserve_pidfd(); who closes it takes it out of p first. */
 	if (!p->is_reaped && wf_pd_get(p->pidfd, &pd) == 0 &&
 	    wf_pd_enter(pd, PD_OTHER, WEFT_FOREVER) < 0)
 		pd = NULL;

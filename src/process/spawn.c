@@ -95,15 +95,39 @@ start(struct weft_process *pr, const struct plan *p, const char *const *argv)
 	    .fds = p->fds,
 	    .nfds = 3 + (int)p->o->nfds,
 	    .own_group = p->o->group,
+	    .pidfd = pr->pidfd,
 	};
 	int r;
 
 	wf_blocking_begin();
-	r = wf_os_find_program(argv[0], path, sizeof(path));
+	r = wf_os_find_program(argv[0], p->o->dir, path, sizeof(path));
 	if (r == 0)
-		r = wf_os_spawn(&s, &pr->pid, &pr->pidfd);
+		r = wf_os_spawn(&s, &pr->pid);
 	wf_blocking_end();
 	return r;
+}
+
+/*
+ * The number that the pidfd will have, with all that hold_pidfd() needs of it: none of 0 to 2, a
+ * record, and the number's last owner gone. What could fail does so before there is a child.
+ */
+WF_PARKS static int
+reserve_pidfd(struct weft_process *pr)
+{
+	struct pd *pd;
+	int r, fd = wf_os_open_null(/* writes */ false);
+
+	if (fd < 0)
+		return fd;
+	r = wf_pd_get(fd, &pd);
+	if (r < 0) {
+		(void)wf_os_close(fd);
+		return r;
+	}
+	wf_pd_adopt(fd, PD_HOW_UNKNOWN);
+	wf_pd_settle(fd);
+	pr->pidfd = fd;
+	return 0;
 }
 
 WF_PARKS static int
@@ -117,15 +141,18 @@ spawn(struct weft_process *pr, const weft_spawn_options *o, const char *const *a
 		return -ENOMEM;
 	r = make_plan(&p);
 	if (r == 0)
+		r = reserve_pidfd(pr);
+	if (r == 0) {
 		r = start(pr, &p, argv);
+		if (r < 0)
+			(void)wf_os_close(pr->pidfd);
+	}
 	close_all(p.theirs);
 	free(p.fds);
 	if (r < 0) {
 		close_all(p.ours);
 		return r;
 	}
-	wf_pd_adopt(pr->pidfd, PD_HOW_UNKNOWN);
-	wf_pd_settle(pr->pidfd);	/* hold_pidfd() can't wait for that */
 	for (int n = 0; n < 3; n++) {
 		pr->pipes[n] = p.ours[n];
 		if (p.ours[n] >= 0)

@@ -215,6 +215,75 @@ TEST(options_of_an_older_size_are_taken)
 	EXPECT_EQ(run_script("[ \"$(pwd)\" = / ]", &o).code, 0);
 }
 
+/*
+ * A daemon has closed its standard streams. What we open for the child must not get their numbers:
+ * the daemon's printf would go to the child, and its dup2(2) would close the pidfd.
+ */
+TEST(nothing_of_ours_becomes_a_closed_standard_stream)
+{
+	weft_spawn_options o = {.size = sizeof(o), .in = WEFT_STDIO_PIPE, .out = WEFT_STDIO_PIPE};
+	const char *const path[] = {"/proc/self/fd/0", "/proc/self/fd/1"};
+	weft_process *p, *silent;
+	char link[64];
+	int in, out;
+	weft_exit e;
+
+	EXPECT_EQ(close(0), 0);
+	EXPECT_EQ(close(1), 0);
+	EXPECT_EQ(weft_spawn(SH("read x; echo got $x"), &o, &p), 0);
+	EXPECT_EQ(weft_spawn(SH("exit 5"), NULL, &silent), 0);
+	in = weft_process_stdio(p, 0);
+	out = weft_process_stdio(p, 1);
+	EXPECT(in > 2 && out > 2);
+	/* The runtime's monitor has one open now and then, for a moment: so what it is matters. */
+	for (int i = 0; i < 2; i++) {
+		ssize_t n = readlink(path[i], link, sizeof(link));
+
+		EXPECT(n < 0 || memmem(link, (size_t)n, "pidfd", 5) == NULL);
+	}
+	EXPECT_EQ(weft_write(in, "it\n", 3, soon()), 3);
+	EXPECT_STR(read_text(out), "got it\n");
+	EXPECT_EQ(weft_close(in), 0);
+	EXPECT_EQ(weft_wait(p, &e, soon()), 0);
+	EXPECT_EQ(e.code, 0);
+	EXPECT_EQ(weft_wait(silent, &e, soon()), 0);
+	EXPECT_EQ(e.code, 5);
+	weft_process_free(p);
+	weft_process_free(silent);
+}
+
+/* As posix_spawnp(3): what PATH says counts from where the child is, not from where we are. */
+TEST(relative_paths_count_from_the_childs_directory)
+{
+	char dir[] = "/tmp/weft_process_XXXXXX", path[64];
+	weft_spawn_options o = {.size = sizeof(o), .dir = dir};
+	const char *argv[] = {"weft-tool", NULL};
+	weft_process *p;
+	weft_exit e;
+	int fd;
+
+	EXPECT(mkdtemp(dir) != NULL);
+	snprintf(path, sizeof(path), "%s/weft-tool", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	EXPECT_EQ(write(fd, "#!/bin/sh\nexit 6\n", 17), 17);
+	EXPECT_EQ(close(fd), 0);
+	EXPECT_EQ(setenv("PATH", "nowhere:.:/bin:/usr/bin", 1), 0);
+	EXPECT_EQ(weft_spawn(argv, &o, &p), 0);
+	EXPECT_EQ(weft_wait(p, &e, soon()), 0);
+	EXPECT_EQ(e.code, 6);
+	weft_process_free(p);
+	EXPECT_EQ(weft_spawn(argv, NULL, &p), -ENOENT);
+	argv[0] = "./weft-tool";
+	EXPECT_EQ(weft_spawn(argv, &o, &p), 0);
+	EXPECT_EQ(weft_wait(p, &e, soon()), 0);
+	EXPECT_EQ(e.code, 6);
+	weft_process_free(p);
+	o.dir = path;
+	EXPECT_EQ(weft_spawn(argv, &o, &p), -ENOTDIR);
+	EXPECT_EQ(unlink(path), 0);
+	EXPECT_EQ(rmdir(dir), 0);
+}
+
 /* From a thread that weft did not start, and while others start and open. */
 static void
 spawn_some(void *arg)
