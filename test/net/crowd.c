@@ -145,6 +145,7 @@ serve(const char *address)
 	sigwait(&stop, &sig);
 	weft_close(listener);
 	left = weft_waitgroup_wait(&connections, weft_in(LEAVE)) < 0;
+	descriptors--;
 	/* The acceptor and the last connection are about to end; the monitor reads files. */
 	for (int i = 0; (weft_numgoroutine() > goroutines || open_fds() > descriptors) &&
 	     i < 10000; i++)
