@@ -29,6 +29,8 @@ run_timers(struct p *p, int64_t now)
 static WF_NOINLINE void
 look_around(struct p *p)
 {
+	bool is_full = runq_len_racy(&p->runq) > RUNQ_CAP / 2;
+
 	if (wf_load_relaxed(&p->timers.next) != INT64_MAX)
 		run_timers(p, wf_os_now());
 	/*
@@ -37,8 +39,7 @@ look_around(struct p *p)
 	 * kernel's list, in order. But not longer than a full ring takes to come round: it may
 	 * be full for ever.
 	 */
-	if (runq_len_racy(&p->runq) > RUNQ_CAP / 2 &&
-	    ++p->looks_skipped < RUNQ_CAP / POLL_PICKS) {
+	if (is_full && ++p->looks_skipped < RUNQ_CAP / POLL_PICKS) {
 		int64_t last = wf_load_relaxed(&wf_sched.last_poll);
 
 		/*
@@ -64,34 +65,58 @@ look_around(struct p *p)
 			(void)wf_cas_acqrel(&wf_sched.last_poll, &last, wf_os_now());
 		WF_POINT("poll.told");
 		if ((n = q.n) != 0) {
-			wf_inject(&q);
+			/*
+			 * Those on the global queue were first. A ring that is full for ever,
+			 * though, hardly ever comes to it.
+			 */
+			wf_inject(&q, is_full ? INJECT_HERE : INJECT_IN_TURN);
 			wf_poll_done(n);
 		}
 	}
 }
 
 static struct g *
-take_global(struct p *p)
+take_global(struct p *p, uint32_t max)
 {
 	struct g *g;
 
 	if (wf_load_relaxed(&wf_sched.runq_len) == 0)
 		return NULL;
 	wf_lock(&wf_sched.lock);
-	g = wf_global_take_locked(p, 0);
+	g = wf_global_take_locked(p, max);
 	wf_unlock(&wf_sched.lock);
 	return g;
 }
 
-/* The slice of what runs from runnext is over: what is there waits its turn. */
-static void
-end_slice(struct p *p)
+/*
+ * The global queue's turn, although the ring is not empty. As many as come between two such turns,
+ * so that both get on alike; fewer when the ring is half full, so that none is pushed out.
+ */
+static struct g *
+take_global_in_turn(struct p *p)
 {
-	struct g *g = runq_take_next(&p->runq);
+	uint32_t n = runq_len_racy(&p->runq);
+
+	n = n < RUNQ_CAP / 2 ? RUNQ_CAP / 2 - n : 1;
+	return take_global(p, wf_min(n, GLOBAL_TICK));
+}
+
+/* What the monitor wants of the P. Returns a goroutine that is to run before all others, or NULL. */
+static WF_NOINLINE struct g *
+obey(struct p *p)
+{
+	uint8_t wanted = wf_load_relaxed(&p->preempt);
+	struct g *g;
 
 	wf_store_relaxed(&p->preempt, 0);
-	if (g != NULL)
-		wf_runq_put(p, g, false);
+	if (wanted & PREEMPT_NEXT) {
+		/* The slice of what runs from runnext is over: what is there waits its turn. */
+		if ((g = runq_take_next(&p->runq)) != NULL)
+			wf_runq_put(p, g, false);
+	}
+	if (wf_load_relaxed(&p->runq.runnext) != NULL)
+		return NULL;
+	return wanted & PREEMPT_GLOBAL ? take_global(p, 1) : NULL;
 }
 
 bool
@@ -117,18 +142,13 @@ wf_pick_local(struct m *m)
 	if (wf_unlikely(picks % POLL_PICKS == 0))
 		look_around(p);
 	if (wf_unlikely(wf_load_relaxed(&p->schedtick) % GLOBAL_TICK == GLOBAL_TICK - 1) &&
-	    wf_load_relaxed(&wf_sched.runq_len) != 0) {
-		wf_lock(&wf_sched.lock);
-		g = wf_global_take_locked(p, 1);
-		wf_unlock(&wf_sched.lock);
-		if (g != NULL)
-			goto new_slice;
-	}
-	if (wf_unlikely(wf_load_relaxed(&p->preempt)))
-		end_slice(p);
+	    (g = take_global_in_turn(p)) != NULL)
+		goto new_slice;
+	if (wf_unlikely(wf_load_relaxed(&p->preempt)) && (g = obey(p)) != NULL)
+		goto new_slice;
 	if ((g = runq_take_next(&p->runq)) != NULL)
 		return g;
-	if ((g = runq_take(&p->runq)) == NULL && (g = take_global(p)) == NULL)
+	if ((g = runq_take(&p->runq)) == NULL && (g = take_global(p, 0)) == NULL)
 		return NULL;
 new_slice:
 	wf_store_relaxed(&p->schedtick, wf_load_relaxed(&p->schedtick) + 1);
@@ -305,7 +325,7 @@ wait_in_poller(struct m *m)
 		(void)wf_start_spinning(m, true);
 	}
 	if (n != 0) {
-		wf_inject(&q);
+		wf_inject(&q, INJECT_IN_TURN);
 		wf_poll_done(n);
 	}
 	return p != NULL;

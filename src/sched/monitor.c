@@ -28,7 +28,7 @@ static struct {
 	int64_t slept;			/* the present length of a round */
 	int quiet;			/* rounds in which nothing was done */
 	int idle;			/* rounds in which all Ps were idle */
-	int64_t last_revalidate, last_trace, last_limit, last_feed;
+	int64_t last_revalidate, last_trace, last_limit, last_feed, last_global;
 	int64_t doubt_at;		/* when to look again whether the program is dead, ... */
 	int64_t doubt_ns;		/* ... and how long that was put off */
 	uint8_t doubt_seen;		/* sched.in_doubt when the nap was planned */
@@ -74,6 +74,25 @@ work_waits(int64_t now)
 	return false;
 }
 
+static void
+mark(struct p *p, enum p_preempt what)
+{
+	wf_store_relaxed(&p->preempt, (uint8_t)(wf_load_relaxed(&p->preempt) | what));
+}
+
+/*
+ * Is the global queue to have a turn on every P now? One in 61 goroutines comes from there anyhow,
+ * which is rare where each runs for milliseconds and then yields.
+ */
+static bool
+global_is_due(int64_t now)
+{
+	if (wf_load_relaxed(&wf_sched.runq_len) == 0 || now - mon.last_global < SLICE_NS)
+		return false;
+	mon.last_global = now;
+	return true;
+}
+
 /* Has p's goroutine been outside the runtime since the last look, and nothing else happened? */
 static bool
 is_stuck(struct p *p, struct m *m, int64_t now, bool *ret_again)
@@ -89,7 +108,7 @@ is_stuck(struct p *p, struct m *m, int64_t now, bool *ret_again)
 		p->seen_since = now;
 	} else if (now - p->seen_since >= SLICE_NS && picks != p->seen_picks) {
 		/* It runs one from runnext after the other: others have a right too. */
-		wf_store_relaxed(&p->preempt, 1);
+		mark(p, PREEMPT_NEXT);
 		p->seen_since = now;
 	}
 	*ret_again = same;
@@ -126,7 +145,7 @@ static int
 retake(int64_t now)
 {
 	uint32_t n = wf_load_acquire(&wf_sched.n_p);
-	bool wanted = work_waits(now);
+	bool wanted = work_waits(now), due = global_is_due(now);
 	int taken = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -136,6 +155,8 @@ retake(int64_t now)
 
 		if (m == NULL)
 			continue;
+		if (due)
+			mark(p, PREEMPT_GLOBAL);
 		stuck = is_stuck(p, m, now, &again);
 		if (!(wanted || wf_p_must_retire(p)))
 			continue;
@@ -173,7 +194,7 @@ poll_for_the_busy(int64_t now)
 	n = q.n;
 	if (n == 0)
 		return false;
-	wf_inject(&q);
+	wf_inject(&q, INJECT_IN_TURN);
 	wf_poll_done(n);
 	return true;
 }

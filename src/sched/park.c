@@ -71,7 +71,7 @@ wf_ready_all(struct gqueue *q)
 	if (q->n == 1)
 		wf_ready(gqueue_take(q));
 	else if (q->n != 0)
-		wf_inject(q);
+		wf_inject(q, INJECT_HERE);
 }
 
 /* The timer of a wait with a deadline. On the waiter's frame. */

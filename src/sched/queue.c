@@ -62,7 +62,7 @@ wf_runq_put(struct p *p, struct g *g, bool next)
 
 /*
  * Takes a fair share of the global queue: the first is returned, the rest goes to p's ring. At
- * most max; 0 = what is fair. p's ring has room, because it is empty or max is 1.
+ * most max; 0 = what is fair. p's ring has room for them.
  */
 struct g *
 wf_global_take_locked(struct p *p, uint32_t max)
@@ -94,13 +94,15 @@ wf_global_take_locked(struct p *p, uint32_t max)
  * have no P.
  */
 void
-wf_inject(struct gqueue *q)
+wf_inject(struct gqueue *q, enum wf_inject_where where)
 {
 	struct p *p = wf_self()->p;
 	struct gqueue global = { 0 };
 	struct g *g;
 	uint32_t n = 0;
 
+	if (where == INJECT_IN_TURN && wf_load_relaxed(&wf_sched.runq_len) != 0)
+		p = NULL;
 	while ((g = gqueue_take(q)) != NULL) {
 		if (wf_load_relaxed(&g->flags) & GF_BOUND) {
 			wf_ready(g);

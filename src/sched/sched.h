@@ -46,6 +46,12 @@ enum p_status {
 	P_DEAD,			/* beyond gomaxprocs; empty */
 };
 
+/* What the monitor wants of a P: flags of p->preempt. */
+enum p_preempt {
+	PREEMPT_NEXT = 1,	/* what is in runnext must not inherit the slice once more */
+	PREEMPT_GLOBAL = 2,	/* one of the global queue comes before the ring */
+};
+
 /* Is the program dead, unless threads help that weft does not know? */
 enum doubt {
 	DOUBT_NONE,
@@ -73,8 +79,8 @@ struct p {
 						 *    or by the owner */
 	struct p *idle_next;			/* s  link while idle */
 	_Atomic(struct m *) m;			/* w  owner; NULL exactly while not running */
-	_Atomic uint8_t preempt;		/* x  set by the monitor: runnext must not
-						 *    inherit once more */
+	_Atomic uint8_t preempt;		/* x  enum p_preempt, set by the monitor, cleared
+						 *    by the owner. A mark may get lost */
 
 	/* Written on every switch. */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t schedtick;	/* w  + 1 per time slice */
@@ -297,7 +303,11 @@ void wf_runq_put(struct p *p, struct g *g, bool next);
 void wf_global_put(struct g *g);
 void wf_global_put_all_locked(struct gqueue *q);
 struct g *wf_global_take_locked(struct p *p, uint32_t max);
-void wf_inject(struct gqueue *q);
+enum wf_inject_where {
+	INJECT_HERE,		/* on the own P's ring, if there is one and it has room */
+	INJECT_IN_TURN,		/* there too, but behind what waits on the global queue */
+};
+void wf_inject(struct gqueue *q, enum wf_inject_where where);
 /* ---- wake.c: the idle protocol ---- */
 void wf_wake_one(void);
 void wf_stop_spinning(struct m *m);

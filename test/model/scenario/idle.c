@@ -111,7 +111,7 @@ inject_two(void)
 	world_become(giver_m);
 	gqueue_put(&q, &world.gs[0]);
 	gqueue_put(&q, &world.gs[1]);
-	wf_inject(&q);
+	wf_inject(&q, INJECT_HERE);
 }
 
 SCENARIO(inject_meets_going_idle, .threads = { inject_two, worker }, .setup = reset,
