@@ -101,7 +101,7 @@ take_global_in_turn(struct p *p)
 	return take_global(p, wf_min(n, GLOBAL_TICK));
 }
 
-/* What the monitor wants of the P. Returns a goroutine that is to run before all others, or NULL. */
+/* Does what the monitor wants of the P. Returns a goroutine that is to run first, or NULL. */
 static WF_NOINLINE struct g *
 obey(struct p *p)
 {

@@ -124,9 +124,9 @@ release_crowd(struct p *p)
 }
 
 /*
- * The kernel always has hundreds that are ready. A thousand that were ready before are not to wait
- * until it has none: what it brings goes behind them. When that went to the ring, one of the thousand
- * ran for each 61, and of 10,000 connections some had no answer for seconds.
+ * The kernel always has hundreds that are ready. A thousand that were ready before are not to
+ * wait until it has none: what it brings goes behind them. When that went to the ring, one of
+ * the thousand ran for each 61, and of 10,000 connections some had no answer for seconds.
  */
 TEST(what_the_kernel_brings_goes_behind_the_global_queue)
 {
