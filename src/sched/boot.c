@@ -192,7 +192,7 @@ start_monitor(void)
 	m = wf_m_new_locked();
 	wf_sched.has_monitor = true;
 	wf_unlock(&wf_sched.lock);
-	if (m == NULL || wf_os_thread_start(wf_monitor_main, m, G0_STACK, true) != 0)
+	if (m == NULL || wf_thread_start(wf_monitor_main, m, G0_STACK, true) != 0)
 		wf_throw("can't start the monitor thread", __FILE__, __LINE__);
 }
 

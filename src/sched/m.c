@@ -221,20 +221,28 @@ wf_m_exit(struct m *m)
 	wf_os_thread_exit();
 }
 
-/* A kernel thread for m. Retries while the system says that it is short, then gives up aloud. */
-static void
-start_thread(struct m *m)
+int
+wf_thread_start(void (*fn)(void *), struct m *m, size_t stack_bytes, bool block_signals)
 {
 	int r = 0;
 
 	for (int i = 1; i <= CLONE_TRIES; i++) {
 		_Atomic uint32_t word = 0;
 
-		r = wf_os_thread_start(wf_m_main, m, THREAD_STACK, false);
+		r = wf_os_thread_start(fn, m, stack_bytes, block_signals);
 		if (r != -EAGAIN)
 			break;
 		(void)wf_os_futex_wait(&word, 0, wf_os_now() + i * (int64_t)1000000);
 	}
+	return r;
+}
+
+/* A kernel thread for m, or the end. */
+static void
+start_thread(struct m *m)
+{
+	int r = wf_thread_start(wf_m_main, m, THREAD_STACK, false);
+
 	if (r != 0)
 		wf_fatal("runtime: failed to create new OS thread (have %u already; errno=%d): "
 		    "see ulimit -u, the pids cgroup and weft_set_maxthreads", wf_sched.n_m, -r);
