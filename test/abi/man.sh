@@ -66,7 +66,7 @@ import glob, re, sys
 
 work = sys.argv[1]
 declarations = ["#include <dirent.h>", "#include <netdb.h>", "#include <sys/stat.h>",
-                "#include <weft.h>", "#include <weft/tls.h>"]
+                "#include <weft.h>", "#include <weft/sim.h>", "#include <weft/tls.h>"]
 words = re.compile(r'"([^"]*)"|(\S+)')
 shown = set()
 for page in sorted(glob.glob("*.[37]")):

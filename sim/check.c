@@ -1,0 +1,56 @@
+/*
+ * What must hold whenever no thread can go on: the machine is at rest, so that the queues can be
+ * looked at as they are. README.md, "What is checked".
+ */
+#include "world.h"
+
+#include "sched/sched.h"
+
+#define WASTE_NS_MAX 10000000	/* the contract's bound on how long anything is overlooked */
+#define BACK_OFF_NS 250000000	/* for how long a thread that is refused is asked for again */
+
+/* Does a goroutine wait for a P? */
+static bool
+work_waits(void)
+{
+	uint32_t n = wf_load_relaxed(&wf_sched.n_p);
+
+	if (wf_load_relaxed(&wf_sched.runq_len) != 0)
+		return true;
+	for (uint32_t i = 0; i < n; i++)
+		if (!runq_is_empty(&wf_load_relaxed(&wf_sched.all_p[i])->runq))
+			return true;
+	return false;
+}
+
+void
+wf_sim_check_rest(int64_t until)
+{
+	struct sim_thread *t = wf_sim.current;
+
+	/*
+	 * A thread that gets no processor may have brought work and told nobody yet, and so may one
+	 * that waits until it can have the thread it is to start.
+	 */
+	wf_sim.current = NULL;	/* what is asked here is no step */
+	if (wf_sim.n_stalled == 0 && wf_sim.now - wf_sim.refused_at > BACK_OFF_NS &&
+	    wf_load_relaxed(&wf_sched.n_idle_p) != 0 && work_waits())
+		wf_sim.waste_ns += until - wf_sim.now;
+	else
+		wf_sim.waste_ns = 0;
+	wf_sim.current = t;
+	if (wf_sim.waste_ns > WASTE_NS_MAX)
+		wf_sim_fail("a lost wake-up: a goroutine waited for %lld ms while a P was idle",
+		    (long long)wf_sim.waste_ns / 1000000);
+}
+
+void
+wf_sim_standstill(void)
+{
+	bool waits;
+
+	wf_sim_check_rest(INT64_MAX);
+	wf_sim.current = NULL;
+	waits = work_waits();
+	wf_sim_fail("all threads sleep for ever%s", waits ? ", and a goroutine waits to run" : "");
+}

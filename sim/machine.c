@@ -1,0 +1,77 @@
+/*
+ * What the simulated machine grants: memory, processors, names, nothing of the real one's /proc.
+ */
+#define _GNU_SOURCE
+#include "world.h"
+
+#include "real.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <string.h>
+
+void *
+wf_os_map(size_t bytes)
+{
+	if (wf_sim_is_on()) {
+		wf_sim_call();
+		if (wf_sim_fault(WEFT_SIM_NO_MEMORY, 2))
+			return NULL;
+	}
+	return wf_real_map(bytes);
+}
+
+int
+wf_os_affinity_count(void)
+{
+	return wf_sim_is_on() ? wf_sim.options.procs : wf_real_affinity_count();
+}
+
+/* The limits of the machine that the test happens to run on are not the simulated one's. */
+ssize_t
+wf_os_read_file(const char *path, char *buf, size_t cap)
+{
+	if (wf_sim_is_on() && (strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/sys/", 5) == 0))
+		return -ENOENT;
+	return wf_real_read_file(path, buf, cap);
+}
+
+const char *
+wf_os_getenv(const char *name)
+{
+	if (wf_sim_is_on() && strcmp(name, "WEFT_DEBUG") != 0)
+		return NULL;
+	return wf_real_getenv(name);
+}
+
+/* A process would live in real time. */
+int
+wf_os_spawn(const struct wf_os_spawn *s, int *ret_pid)
+{
+	return wf_sim_is_on() ? -ENOSYS : wf_real_spawn(s, ret_pid);
+}
+
+/* The kernel's own threads would do the work when they like. */
+int
+wf_os_uring_open(struct wf_os_uring *u, uint32_t sq_entries, uint32_t cq_entries)
+{
+	return wf_sim_is_on() ? -ENOSYS : wf_real_uring_open(u, sq_entries, cq_entries);
+}
+
+/* The machine knows numbers, and itself by the name of localhost. */
+int
+wf_os_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+    struct addrinfo **res, int *ret_errno)
+{
+	struct addrinfo h = {0};
+
+	if (!wf_sim_is_on())
+		return wf_real_getaddrinfo(host, service, hints, res, ret_errno);
+	wf_sim_call();
+	if (hints != NULL)
+		h = *hints;
+	h.ai_flags = (h.ai_flags & ~AI_ADDRCONFIG) | AI_NUMERICHOST;
+	if (host != NULL && strcmp(host, "localhost") == 0)
+		host = h.ai_family == AF_INET6 ? "::1" : "127.0.0.1";
+	return wf_real_getaddrinfo(host, service, &h, res, ret_errno);
+}
