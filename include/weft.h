@@ -23,5 +23,6 @@
 #include <weft/process.h>
 #include <weft/signal.h>
 #include <weft/debug.h>
+#include <weft/metrics.h>
 
 #endif /* WEFT_H */

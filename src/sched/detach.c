@@ -72,6 +72,7 @@ wf_detach(struct p *p, bool is_blocked)
 	/* The slice ends here, and what the monitor held against it. */
 	wf_store_relaxed(&p->preempt, 0);
 	p->seen_since = wf_load_relaxed(&wf_sched.now_coarse);
+	WF_PROBE3(detach, p->id, wf_load_relaxed(&m->tid), (int)is_blocked);
 	WF_POINT("detach.taken");
 	wf_store_release(&m->gate.hold, (uint8_t)(HOLD_DETACHED | quiet)); /* D5: verdict */
 	wf_hand_off(p);

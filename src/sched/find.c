@@ -59,6 +59,8 @@ look_around(struct p *p)
 
 		wf_poll_wait(0, &q);
 		wf_store_release(&wf_sched.polling, 0);
+		metrics_count(&p->metrics.n_polls);
+		WF_PROBE1(poll, q.n);
 		WF_POINT("poll.asked");
 		/* Unless a thread went to wait there meanwhile: that must stay known. */
 		if (last != 0)
@@ -192,6 +194,7 @@ steal_from(struct p *p, struct p *victim, bool runnext)
 	if (n == 0)
 		return runnext ? steal_runnext(victim) : NULL;
 	wf_store_relaxed(&p->n_steals, wf_load_relaxed(&p->n_steals) + 1);
+	WF_PROBE3(steal, p->id, victim->id, n);
 	/*
 	 * The newest runs, as in Go; the others keep their order. The ring is empty: it has
 	 * room.
@@ -260,6 +263,8 @@ go_idle(struct m *m, int64_t now)
 		wf_unlock(&wf_sched.lock);
 		return NULL;
 	}
+	if (wf_load_relaxed(&m->is_spinning))
+		metrics_count(&m->p->metrics.n_futile);
 	wf_p_put_idle_locked(wf_p_release(m));				/* S1 */
 	wf_unlock(&wf_sched.lock);
 
@@ -311,6 +316,7 @@ wait_in_poller(struct m *m)
 	WF_POINT("poll.waits");
 	wf_poll_wait(until == INT64_MAX ? -1 : wf_max(until - now, (int64_t)0), &q);
 	now = wf_os_now();
+	metrics_idle_poll(q.n);
 	wf_store_seqcst(&wf_sched.poll_until, INT64_MAX);
 	wf_store_seqcst(&wf_sched.last_poll, now);
 

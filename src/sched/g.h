@@ -57,6 +57,7 @@ extern const char *const wf_wait_reason_names[WAIT_REASON_MAX];
 #define GF_CANCELLABLE	0x08	/* its present wait ends when its scope is cancelled */
 #define GF_PANICKING	0x10	/* runs deferred calls because of a panic or weft_goexit */
 #define GF_STARVED	0x20	/* has not run yet, as no stack could be had; in n_starved */
+#define GF_SAMPLED	0x40	/* its wait to run is measured: since is when it began */
 
 /*
  * Life: made by weft_go from a slab (gslab.c), back to it when its function ends. The

@@ -92,6 +92,7 @@ wf_go(const struct wf_go_args *a)
 
 	if (wf_unlikely(g == NULL))
 		return -ENOMEM;
+	WF_PROBE2(go, WF_PROBE_U64(&g->id), g->fn);
 	wf_ready(g);
 	return 0;
 }

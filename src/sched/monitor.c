@@ -191,6 +191,7 @@ poll_for_the_busy(int64_t now)
 	if (!wf_cas_acqrel(&wf_sched.last_poll, &last, now))
 		return false;
 	wf_poll_wait(0, &q);
+	metrics_idle_poll(q.n);
 	n = q.n;
 	if (n == 0)
 		return false;

@@ -56,7 +56,9 @@ wf_ready(struct g *g)
 		return;
 	}
 	wf_store_relaxed(&g->status, G_RUNNABLE);
+	WF_PROBE1(ready, WF_PROBE_U64(&g->id));
 	if (wf_likely(m->p != NULL)) {
+		metrics_ready(m->p, g);
 		wf_runq_put(m->p, g, true);				/* A1, A2 by Q4 */
 	} else {
 		wf_global_put(g);					/* A1 */
@@ -234,6 +236,7 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 		}
 	}
 	c->kind = COMMIT_PARK;
+	WF_PROBE2(park, WF_PROBE_U64(&g->id), (int)reason);
 	leave(m, g);							/* W2 */
 
 	if (complex) {

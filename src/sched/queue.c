@@ -34,6 +34,7 @@ overflow(struct p *p, struct g *g)
 	struct gqueue q = { 0 };
 	uint32_t n = runq_grab(&p->runq, batch);
 
+	metrics_count(&p->metrics.n_overflows);
 	for (uint32_t i = 0; i < n; i++)
 		gqueue_put(&q, batch[i]);
 	gqueue_put(&q, g);
@@ -109,6 +110,9 @@ wf_inject(struct gqueue *q, enum wf_inject_where where)
 			continue;
 		}
 		wf_store_relaxed(&g->status, G_RUNNABLE);
+		WF_PROBE1(ready, WF_PROBE_U64(&g->id));
+		if (p != NULL)
+			metrics_ready(p, g);
 		if (p == NULL || !runq_put(&p->runq, g))
 			gqueue_put(&global, g);
 		n++;

@@ -15,12 +15,14 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
+#include "base/probe.h"
 #include "base/rand.h"
 #include "sched/settings.h"
 #include "sched/g.h"
 #include "sched/go.h"
 #include "sched/hooks.h"
 #include "sched/lock.h"
+#include "sched/metrics.h"
 #include "sched/park.h"
 #include "sched/poll.h"
 #include "sched/runq.h"
@@ -107,6 +109,7 @@ struct p {
 
 	struct runq runq;			/* x */
 	_Alignas(WF_CACHELINE) struct timers timers;	/* x */
+	struct p_metrics metrics;		/* x */
 };
 
 /*
@@ -118,6 +121,7 @@ _Static_assert(offsetof(struct p, schedtick) == WF_CACHELINE, "thieves read the 
 _Static_assert(offsetof(struct p, seen_tick) % WF_CACHELINE == 0, "the monitor writes it");
 _Static_assert(offsetof(struct p, runq) % WF_CACHELINE == 0, "thieves write its head");
 _Static_assert(offsetof(struct p, timers) % WF_CACHELINE == 0, "others arm and stop timers");
+_Static_assert(offsetof(struct p, metrics) % WF_CACHELINE == 0, "others arm and stop timers");
 
 /* What is to be done once a goroutine's stack has been left; see switch.c. */
 enum commit_kind {
@@ -250,6 +254,8 @@ struct sched {
 	_Atomic uint32_t n_detached;		/* threads that run a goroutine without a P */
 	_Atomic uint64_t n_detach_blocked;	/* counts, for schedtrace */
 	_Atomic uint64_t n_detach_computing;
+	_Atomic uint64_t n_hand_offs;		/* Ps given to another thread */
+	_Atomic uint64_t n_idle_polls;		/* waits in the poller, and the monitor's looks */
 	_Atomic int64_t n_outside;		/* goroutines born minus ended on threads
 						 * without P */
 	int64_t start;				/* c  weft_now() at boot */
@@ -344,6 +350,30 @@ int64_t wf_timers_next_all(void);
 void wf_monitor_main(void *arg);
 void wf_monitor_wake(void);
 bool wf_detach(struct p *p, bool is_blocked);
+/* ---- metrics.c ---- */
+void wf_metrics_sample(struct p *p, struct g *g);
+void wf_metrics_ran(struct p *p, struct g *g);
+
+/* Somebody without a P has asked the poller, which brought so many. */
+static inline void
+metrics_idle_poll(uint32_t n)
+{
+	metrics_add(&wf_sched.n_idle_polls);
+	WF_PROBE1(poll, n);
+}
+
+/* g is about to be queued on p. */
+static WF_ALWAYS_INLINE void
+metrics_ready(struct p *p, struct g *g)
+{
+#ifndef WF_SMALL
+	if (wf_unlikely(p->metrics.sampled_at != wf_load_relaxed(&wf_sched.now_coarse)))
+		wf_metrics_sample(p, g);
+#else
+	(void)p;
+	(void)g;
+#endif
+}
 /* ---- go.c ---- */
 int wf_numgoroutine(void);
 /* ---- boot.c, procs.c: the number of Ps ---- */

@@ -38,6 +38,7 @@ struct stack_class {
 	struct wf_stack *dirty_tail;
 	uint32_t n_dirty;
 	struct wf_stack *clean;		/* free, no pages */
+	uint64_t n_slots, n_clean;	/* mapped; of which on clean */
 	uint32_t n_clean_arenas;	/* arenas of which all slots are on clean */
 	uint32_t arena_slots;		/* how many the next arena has */
 };
@@ -136,6 +137,7 @@ clean_put_locked(struct stack_class *c, struct wf_stack *s)
 	if (c->clean != NULL)
 		c->clean->prev = s;
 	c->clean = s;
+	c->n_clean++;
 	if (++s->arena->n_clean == s->arena->n)
 		c->n_clean_arenas++;
 }
@@ -149,6 +151,7 @@ clean_remove_locked(struct stack_class *c, struct wf_stack *s)
 		c->clean = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
+	c->n_clean--;
 	if (s->arena->n_clean-- == s->arena->n)
 		c->n_clean_arenas--;
 }
@@ -180,6 +183,7 @@ grow_locked(struct stack_class *c)
 	a->class = c;
 	a->base = base;
 	a->n = n;
+	c->n_slots += n;
 	for (uint32_t i = n; i-- > 0;) {
 		struct wf_stack *s = &a->slots[i];
 
@@ -266,6 +270,20 @@ wf_stack_put(struct wf_stack *s)
 	wf_unlock(&c->lock);
 }
 
+void
+wf_stack_usage(struct wf_stack_usage *ret)
+{
+	ret->mapped_bytes = ret->used_bytes = 0;
+	for (unsigned i = 0; i <= CLASSES; i++) {
+		struct stack_class *c = i < CLASSES ? &classes[i] : &default_class;
+
+		wf_lock(&c->lock);
+		ret->mapped_bytes += c->n_slots * c->stride;
+		ret->used_bytes += (c->n_slots - c->n_clean - c->n_dirty) * c->usable;
+		wf_unlock(&c->lock);
+	}
+}
+
 bool
 wf_stack_canary_ok(const struct wf_stack *s)
 {
@@ -337,6 +355,7 @@ put_clean(struct stack_class *c, struct wf_stack *s)
 			if (a->slots[i].is_guarded)
 				wf_os_stack_forget(a->slots[i].valgrind_id);
 		}
+		c->n_slots -= a->n;
 		gone = true;
 	}
 	wf_unlock(&c->lock);

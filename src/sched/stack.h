@@ -47,6 +47,12 @@ void wf_stack_put(struct wf_stack *s);
 /* Is s of the size that goroutines get unless they ask for another? */
 bool wf_stack_is_default(const struct wf_stack *s);
 
+/* Address space of stacks: all of it, and of those that were got and not put back. */
+struct wf_stack_usage {
+	uint64_t mapped_bytes, used_bytes;
+};
+void wf_stack_usage(struct wf_stack_usage *ret);
+
 /* Is the canary of s, which has one, still whole? */
 bool wf_stack_canary_ok(const struct wf_stack *s);
 

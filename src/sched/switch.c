@@ -184,6 +184,8 @@ enter_g(struct m *m, struct g *g)
 	m->gate.g = g;
 	wf_store_relaxed(&m->gate.in_syscall, 0);
 	wf_store_relaxed(&g->status, G_RUNNING);
+	if (wf_unlikely(wf_load_relaxed(&g->flags) & GF_SAMPLED))
+		wf_metrics_ran(m->p, g);
 }
 
 static void g_main(void *carry);

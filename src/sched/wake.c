@@ -98,6 +98,8 @@ wf_hand_off(struct p *p)
 	uint32_t zero = 0;
 	int64_t next;
 
+	WF_PROBE1(handoff, p->id);
+	metrics_add(&wf_sched.n_hand_offs);
 	if (!runq_is_empty(&p->runq) || wf_load_seqcst(&wf_sched.runq_len) != 0) {
 		wf_m_start(p, false);
 		return;
