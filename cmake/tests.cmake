@@ -87,9 +87,12 @@ foreach(tier ${tiers})
 			# What does I/O does it with each poller.
 			if(base MATCHES "^(io|poll)_" AND NOT CMAKE_CROSSCOMPILING)
 				set(pollers uring)
-				# Without io_uring poll_ring has nothing to do.
+				# poll_ring needs io_uring; poll_refused refuses it itself.
 				if(everything AND NOT base STREQUAL poll_ring)
 					list(APPEND pollers refused)
+				endif()
+				if(base STREQUAL poll_refused)
+					set(pollers)
 				endif()
 				foreach(poller ${pollers})
 					set(name ${tier}.${base}.${test}@${poller})

@@ -222,19 +222,41 @@ wf_ring_reap(struct gqueue *ready)
 				op->done(op, cqe[i].res, ready);
 		}
 		/* More than the ring holds: the kernel keeps them until it is told to go on. */
-		if (n < BATCH && has_overflow()) {
-			(void)wf_os_uring_wait(&ring, 0);
+		if (n < BATCH && has_overflow() &&
+		    !wf_ring_is_refused(wf_os_uring_wait(&ring, 0)))
 			n = BATCH;
-		}
 	} while (n == BATCH);
 }
 
-void
+bool
+wf_ring_is_refused(int r)
+{
+	return r < 0 && r != -EAGAIN && r != -EBUSY && r != -EINTR && r != -ETIME && r != -ENOMEM;
+}
+
+int
+wf_ring_submit_surely(const struct io_uring_sqe *sqe)
+{
+	int r;
+
+	while ((r = wf_ring_submit(sqe, NULL)) < 0 && !wf_ring_is_refused(r)) {
+		struct gqueue ready = {0};
+		uint32_t n;
+
+		wf_ring_reap(&ready);
+		n = ready.n;
+		wf_ready_all(&ready);
+		if (n != 0)
+			wf_poll_done(n);
+		wf_os_thread_yield();	/* out of memory: others may give some back */
+	}
+	return r;
+}
+
+int
 wf_ring_wait(int64_t timeout_ns)
 {
-	/* Interrupted, timed out or out of memory: the caller looks again in any case. */
-	if (timeout_ns != 0)
-		(void)wf_os_uring_wait(&ring, timeout_ns);
+	return timeout_ns != 0 ? wf_os_uring_wait(&ring, timeout_ns) : 0;
 }
 
 /* A request and the goroutine that waits for it, on whose stack it is. Under run_lock. */
@@ -294,7 +316,7 @@ cancel(struct run *run)
 	    .opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = (uintptr_t)&run->op};
 
 	WF_POINT("ring.cancel");
-	(void)wf_ring_submit(&sqe, NULL);	/* not to be had: then it ends when it ends */
+	(void)wf_ring_submit_surely(&sqe);	/* refused: then it ends when it ends */
 	WF_CHECK(await(run, WEFT_FOREVER, false) == 0);
 }
 

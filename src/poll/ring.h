@@ -28,16 +28,22 @@ bool wf_ring_on(void);
 int wf_ring_fd(void);
 
 /*
- * Hands sqe over for op, or for nobody (NULL). 0, or -errno (mostly -EAGAIN: no memory): then
- * nothing was submitted. Takes about a microsecond; blocks for no request.
+ * Hands sqe over for op, or for nobody (NULL). 0, or -errno, and then nothing was submitted:
+ * -EAGAIN (no memory), -EBUSY (completions must be taken first; Linux before 5.19), or what
+ * wf_ring_is_refused() is true of. Takes about a microsecond; blocks for no request.
  */
 int wf_ring_submit(const struct io_uring_sqe *sqe, struct ring_op *op);
+/* The same for nobody, as often as need be; takes completions meanwhile. By a goroutine, without
+ * locks. 0, or the ring is refused. */
+int wf_ring_submit_surely(const struct io_uring_sqe *sqe);
+/* Is this -errno of the ring one that stays: somebody forbade io_uring, or closed our ring? */
+bool wf_ring_is_refused(int r);
 
 /* Calls done() for what is complete. Costs two loads if nothing is. */
 void wf_ring_reap(struct gqueue *ready);
 
-/* Waits until something is complete: as wf_poll_wait(), but for the reaping. */
-void wf_ring_wait(int64_t timeout_ns);
+/* Waits until something is complete: as wf_poll_wait(), but for the reaping. 0 or -errno. */
+int wf_ring_wait(int64_t timeout_ns);
 
 /*
  * Submits sqe for the calling goroutine and waits for its end, which is put in *ret_res; it counts

@@ -7,10 +7,12 @@
 #include "base/assert.h"
 #include "os/os.h"
 #include "poll/ring.h"
+#include "sched/panic.h"
 #include "sched/poll.h"
 
 #include <errno.h>
 #include <linux/io_uring.h>
+#include <string.h>
 
 static void
 kicked(struct ring_op *op, int32_t res, struct gqueue *ready);
@@ -25,6 +27,16 @@ kicked(struct ring_op *op, int32_t res, struct gqueue *ready)
 	(void)res;
 	(void)ready;
 	wf_store_seqcst(&has_kick, true);				/* U7 */
+}
+
+/* It was there when it was chosen. Without it nothing of ours can wait, and nothing must spin. */
+static int
+check(int r)
+{
+	if (wf_unlikely(wf_ring_is_refused(r)))
+		wf_fatal("io_uring worked when the program started and is refused now (%s); "
+		    "start it without WEFT_POLLER=uring", strerror(-r));
+	return r;
 }
 
 static int
@@ -68,7 +80,7 @@ arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, enum pd_use dir,
 #endif
 	*arm = (struct pd_arm){.op.done = arm_done, .pd = pd, .w = w, .dir = dir,
 	    .events = events & ~(uint32_t)(EPOLLERR | EPOLLHUP | EPOLLRDHUP)};
-	return wf_ring_submit(&sqe, &arm->op);
+	return check(wf_ring_submit(&sqe, &arm->op)) < 0 ? -EAGAIN : 0;
 }
 
 /*
@@ -88,8 +100,7 @@ disarm(struct pd_arm *arm)
 	if (!arm->is_done) {
 		wf_unlock(&pd->lock);
 		WF_POINT("uring.disarm");
-		while (wf_ring_submit(&sqe, NULL) < 0)
-			wf_os_thread_yield();	/* out of memory: it would never end by itself */
+		(void)check(wf_ring_submit_surely(&sqe));	/* it would never end by itself */
 		wf_lock(&pd->lock);
 	}
 	if (!arm->is_done) {
@@ -122,8 +133,14 @@ kick(void)
 {
 	static const struct io_uring_sqe sqe = {.opcode = IORING_OP_NOP, .fd = -1};
 
-	while (wf_ring_submit(&sqe, &kick_op) < 0)
-		wf_os_thread_yield();	/* out of memory: without it somebody may sleep for ever */
+	int r;
+
+	/* Out of memory: without it somebody may sleep for ever. */
+	while ((r = check(wf_ring_submit(&sqe, &kick_op))) < 0 && r != -EBUSY)
+		wf_os_thread_yield();
+	/* The ring of completions is full, so nobody sleeps; who takes them takes this. */
+	if (r < 0)
+		wf_store_seqcst(&has_kick, true);			/* U7 */
 }
 
 static bool
@@ -131,7 +148,8 @@ wait_uring(int64_t timeout_ns, struct gqueue *q)
 {
 	bool is_kicked;
 
-	wf_ring_wait(timeout_ns);
+	/* Interrupted, timed out or out of memory: the caller looks again in any case. */
+	(void)check(wf_ring_wait(timeout_ns));
 	wf_ring_reap(q);
 	if (!wf_load_relaxed(&has_kick))	/* missed now: whoever took it sees it */
 		return false;
