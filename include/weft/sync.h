@@ -34,7 +34,9 @@ WEFT_API int weft_mutex_lock_until(weft_mutex *m, int64_t deadline);
 
 /**
  * weft_rwmutex - many readers or one writer; a waiting writer keeps new readers
- * out, so a read lock must not be taken twice by one goroutine. Misuse is fatal.
+ * out, so a read lock must not be taken twice by one goroutine. Misuse is fatal; one
+ * runlock too many is noticed at once, or by the next writer. Reads that no write comes
+ * between share no cache line; the first write after many pays for that, by about 1 us.
  */
 WEFT_API void weft_rwmutex_lock(weft_rwmutex *m);
 WEFT_API bool weft_rwmutex_trylock(weft_rwmutex *m);

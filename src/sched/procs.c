@@ -6,9 +6,12 @@
 #include "sched/sched.h"
 
 #include "os/os.h"
+#include "sched/slot.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert(WF_SLOTS_OF_PS == PROCS_MAX, "one for each");
 
 /* A new P, or NULL. Under sched.lock. */
 static struct p *
@@ -86,6 +89,26 @@ wf_p_release(struct m *m)
 	m->p = NULL;
 	wf_store_release(&p->m, NULL);
 	return p;
+}
+
+uint32_t
+wf_slot(void)
+{
+	const struct m *m = wf_self();
+
+	return m->p != NULL ? m->p->id : WF_SLOTS_OF_PS + m->id % WF_SLOTS_SHARED;
+}
+
+uint32_t
+wf_slots_of_ps(void)
+{
+	return wf_load_acquire(&wf_sched.n_p);				/* P-ALL */
+}
+
+bool
+wf_has_membarrier(void)
+{
+	return wf_sched.has_membarrier;
 }
 
 bool

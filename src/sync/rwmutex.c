@@ -2,13 +2,11 @@
  * weft_rwmutex: many readers or one writer, as in Go; writers exclude each other by a mutex of
  * their own. Protocol: README.md, "RWMutex", whose steps and edges are cited here.
  */
+#include "sync/bias.h"
 #include "sync/mutex.h"
 
 #include "base/assert.h"
 #include "sched/panic.h"
-
-#define READER ((uint64_t)1)
-#define WRITER ((uint64_t)1 << 32)
 
 /*
  * Life: the user's, all zero at first.
@@ -17,7 +15,7 @@
  *   x  atomic; W1-W10
  */
 struct rwmutex {
-	_Atomic uint64_t word;		/* x  readers + writers * WRITER */
+	_Atomic uint64_t word;		/* x  bias.h */
 	struct mutex writers;		/* x  held from W5 to W8 */
 	struct wf_lock lock;
 	int32_t reader_wait;		/* l  readers the writer waits for; see README.md */
@@ -44,7 +42,7 @@ n_readers(uint64_t word)
 static inline bool
 has_writer(uint64_t word)
 {
-	return word >= WRITER;
+	return (word & WORD_WRITERS) != 0;
 }
 
 /* ---- Letting in. Under lock; who is to be readied goes on ready. ---- */
@@ -101,32 +99,6 @@ wait_for_writer(struct rwmutex *rw)
 	(void)wf_park_unlock(&rw->lock, WAIT_RWMUTEX_R, WEFT_FOREVER, /* cancellable */ false);
 }
 
-WF_API_PARKS void
-weft_rwmutex_rlock(weft_rwmutex *pub)
-{
-	struct rwmutex *rw = rwmutex_of(pub);
-	uint64_t old = wf_add_acquire(&rw->word, READER);		/* W1; B1 */
-
-	if (wf_likely(!has_writer(old)))
-		return;
-	WF_POINT("rwmutex.reader_counted");
-	wf_enter();
-	wait_for_writer(rw);
-	wf_leave();
-}
-
-WEFT_API bool
-weft_rwmutex_tryrlock(weft_rwmutex *pub)
-{
-	struct rwmutex *rw = rwmutex_of(pub);
-	uint64_t old = wf_load_relaxed(&rw->word);	/* a first guess for the CAS */
-
-	while (!has_writer(old))
-		if (wf_cas_acquire(&rw->word, &old, old + READER))	/* B1 */
-			return true;
-	return false;
-}
-
 /* W4. The writer is waiting for us, so rw is still there until we let it in. */
 static WF_COLD void
 leave_to_writer(struct rwmutex *rw)
@@ -140,12 +112,115 @@ leave_to_writer(struct rwmutex *rw)
 	wf_ready_all(&ready);
 }
 
+/* ---- Readers counted elsewhere ---- */
+
+/* word was seen in rw, with an entry or a wish. True: we are in, and counted elsewhere. */
+static WF_NOINLINE bool
+enter_biased(struct rwmutex *rw, uint64_t word)
+{
+	bool is_in;
+
+	if ((word & WORD_ENTRIES) == 0 && (word & WORD_USERS) != 0)
+		return false;
+	wf_enter();
+	if ((word & WORD_ENTRIES) == 0) {
+		wf_bias_claim(&rw->word);
+		word = wf_load_acquire(&rw->word);			/* B1 */
+	}
+	is_in = (word & WORD_ENTRIES) != 0
+	    && (wf_bias_count(&rw->word, word_entry(word), 1) || wf_bias_settle(&rw->word, 1));
+	wf_leave();
+	return is_in;
+}
+
+/* word was seen in rw, with an entry. True: we have left, and rw may be gone. */
+static WF_NOINLINE bool
+leave_biased(struct rwmutex *rw, uint64_t word)
+{
+	bool has_left;
+
+	wf_enter();
+	has_left = wf_bias_count(&rw->word, word_entry(word), -1)
+	    || wf_bias_settle(&rw->word, -1);
+	wf_leave();
+	return has_left;
+}
+
+/*
+ * We are counted in word, and old, which it was before, is no common case. There is a bias: then
+ * our count moves, because we shall leave by it (U13).
+ */
+static WF_NOINLINE WF_PARKS void
+rlock_slow(struct rwmutex *rw, uint64_t old)
+{
+	wf_enter();
+	WF_POINT("rwmutex.reader_counted");
+	if (has_writer(old))
+		wait_for_writer(rw);
+	else if ((old & WORD_ENTRIES) != 0 && wf_bias_settle(&rw->word, 1)) {
+		WF_POINT("rwmutex.counted_twice");
+		if (has_writer(wf_sub_release(&rw->word, WORD_READER)))	/* W3; B1 */
+			leave_to_writer(rw);
+	}
+	wf_leave();
+}
+
+/* W6 was just now, or is to follow, and old had an entry: how many readers were counted there. */
+static WF_COLD int64_t
+end_bias(struct rwmutex *rw)
+{
+	int64_t readers = wf_bias_end(&rw->word);
+
+	if (readers < 0)
+		wf_fatal("sync: RUnlock of unlocked RWMutex");
+	return readers;
+}
+
+/* ---- Read locks ---- */
+
+WF_API_PARKS void
+weft_rwmutex_rlock(weft_rwmutex *pub)
+{
+	struct rwmutex *rw = rwmutex_of(pub);
+	uint64_t old = wf_load_acquire(&rw->word);			/* B1 */
+
+	if ((old & (WORD_ENTRIES | WORD_WISH)) != 0 && enter_biased(rw, old))
+		return;
+	WF_POINT("rwmutex.looked");
+	old = wf_add_acquire(&rw->word, WORD_READER + WORD_EARN);	/* W1; B1 */
+	if (wf_unlikely((old & (WORD_WRITERS | WORD_ENTRIES)) != 0))
+		rlock_slow(rw, old);
+}
+
+WEFT_API bool
+weft_rwmutex_tryrlock(weft_rwmutex *pub)
+{
+	struct rwmutex *rw = rwmutex_of(pub);
+	uint64_t old = wf_load_acquire(&rw->word);			/* B1 */
+
+	for (;;) {
+		if ((old & (WORD_ENTRIES | WORD_WISH)) != 0) {
+			if (enter_biased(rw, old))
+				return true;
+			old = wf_load_relaxed(&rw->word);	/* a first guess for the CAS */
+		}
+		while ((old & (WORD_WRITERS | WORD_ENTRIES)) == 0)
+			if (wf_cas_acquire(&rw->word, &old, old + WORD_READER))	/* B1 */
+				return true;
+		if ((old & WORD_ENTRIES) == 0)
+			return false;
+	}
+}
+
 WF_API_PARKS void
 weft_rwmutex_runlock(weft_rwmutex *pub)
 {
 	struct rwmutex *rw = rwmutex_of(pub);
-	uint64_t old = wf_sub_release(&rw->word, READER);		/* W3; B1 */
+	uint64_t old = wf_load_relaxed(&rw->word);	/* B1's, when we came in */
 
+	if ((old & WORD_ENTRIES) != 0 && leave_biased(rw, old))
+		return;
+	old = wf_sub_release(&rw->word, WORD_READER);			/* W3; B1 */
 	if (wf_likely(!has_writer(old) && n_readers(old) != 0))
 		return;
 	wf_enter();
@@ -161,12 +236,15 @@ weft_rwmutex_runlock(weft_rwmutex *pub)
 static WF_PARKS void
 wait_for_others(struct rwmutex *rw, uint64_t old)
 {
+	int64_t n = n_readers(old);
 	struct waiter w;
 	bool may_go;
 
+	if ((old & WORD_ENTRIES) != 0)
+		n += end_bias(rw);
 	wf_lock(&rw->lock);
 	if (!has_writer(old)) {
-		rw->reader_wait += (int32_t)n_readers(old);
+		rw->reader_wait += (int32_t)n;
 		may_go = rw->reader_wait == 0;
 	} else {
 		may_go = rw->writer_pass;
@@ -192,8 +270,8 @@ weft_rwmutex_lock(weft_rwmutex *pub)
 		wf_mutex_lock_slow(&rw->writers, WEFT_FOREVER, WAIT_RWMUTEX_W);
 		wf_leave();
 	}
-	old = wf_add_acquire(&rw->word, WRITER);			/* W6; B1 */
-	if (wf_likely(old == 0))
+	old = wf_add_acquire(&rw->word, WORD_WRITER);			/* W6; B1 */
+	if (wf_likely((old & (WORD_USERS | WORD_ENTRIES)) == 0))
 		return;
 	WF_POINT("rwmutex.writer_counted");
 	wf_enter();
@@ -219,12 +297,23 @@ WF_API_PARKS bool
 weft_rwmutex_trylock(weft_rwmutex *pub)
 {
 	struct rwmutex *rw = rwmutex_of(pub);
-	uint64_t old = 0;
+	uint64_t old;
 
 	if (!mutex_trylock(&rw->writers))
 		return false;
-	if (wf_cas_acquire(&rw->word, &old, WRITER))			/* B1 */
-		return true;
+	old = wf_load_relaxed(&rw->word);	/* a first guess for the CAS */
+	for (;;) {
+		if ((old & WORD_ENTRIES) != 0) {
+			wf_enter();
+			(void)end_bias(rw);
+			wf_leave();
+			old = wf_load_relaxed(&rw->word);	/* a first guess for the CAS */
+		} else if ((old & WORD_USERS) != 0) {
+			break;
+		} else if (wf_cas_acquire(&rw->word, &old, old + WORD_WRITER)) {	/* B1 */
+			return true;
+		}
+	}
 	(void)unlock_writers(rw);
 	return false;
 }
@@ -260,7 +349,8 @@ weft_rwmutex_unlock(weft_rwmutex *pub)
 	}
 	handed_over = unlock_writers(rw);				/* W8 */
 	WF_POINT("rwmutex.writers_unlocked");
-	word = wf_sub_release(&rw->word, WRITER) - WRITER;		/* W9; B1 */
+	word = wf_sub_release(&rw->word, WORD_WRITER) - WORD_WRITER;	/* W9; B1 */
+	word &= WORD_USERS;
 	if (wf_likely(word == 0 && !handed_over))
 		return;
 	wf_enter();

@@ -373,6 +373,13 @@ MISUSE(unlock_twice, weft_rwmutex_lock(&m); weft_rwmutex_unlock(&m); weft_rwmute
 MISUSE(runlock_fresh, weft_rwmutex_runlock(&m))
 MISUSE(runlock_written, weft_rwmutex_lock(&m); weft_rwmutex_runlock(&m))
 MISUSE(runlock_twice, weft_rwmutex_rlock(&m); weft_rwmutex_runlock(&m); weft_rwmutex_runlock(&m))
+MISUSE(runlock_after_many_reads,
+    for (int i = 0; i < 200000; i++) {
+	    weft_rwmutex_rlock(&m);
+	    weft_rwmutex_runlock(&m);
+    }
+    weft_rwmutex_runlock(&m);
+    weft_rwmutex_lock(&m))
 MISUSE(unlock_in_try, weft_try(unlock_fresh, NULL, NULL, 0))
 MISUSE(runlock_in_try, weft_try(runlock_fresh, NULL, NULL, 0))
 
@@ -392,6 +399,8 @@ TEST(runlock_of_unlocked_is_fatal)
 	expect_death(runlock_written, "fatal error: sync: RUnlock of unlocked RWMutex\n");
 	expect_death(runlock_twice, "fatal error: sync: RUnlock of unlocked RWMutex\n");
 	expect_death(runlock_in_try, "fatal error: sync: RUnlock of unlocked RWMutex\n");
+	/* By the next writer at the latest. */
+	expect_death(runlock_after_many_reads, "fatal error: sync: RUnlock of unlocked RWMutex\n");
 }
 
 static void

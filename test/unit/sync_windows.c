@@ -11,6 +11,7 @@
 #include <weft.h>
 #include "base/atomic.h"
 #include "hold.h"
+#include "sync/bias.h"
 
 #define MS ((int64_t)1000000)
 /* A deadline that must not pass before its waiter has queued, on a busy machine. */
@@ -71,7 +72,7 @@ note(struct stage *s, char who)
 static uint64_t
 word_of(struct stage *s)
 {
-	return wf_load_acquire((_Atomic uint64_t *)(void *)&s->rw);
+	return wf_load_acquire((_Atomic uint64_t *)(void *)&s->rw) % WORD_ENTRY;
 }
 
 #define READERS(n) ((uint64_t)(n))
