@@ -248,6 +248,38 @@ wf_os_close(int fd)
 	return wf_real_close(fd);
 }
 
+/* ---- New descriptors ---- */
+
+int
+wf_os_pipe(int ret[2])
+{
+	return wf_sim_refuses() ? -EMFILE : wf_real_pipe(ret);
+}
+
+int
+wf_os_dup(int fd)
+{
+	return wf_sim_refuses() ? -EMFILE : wf_real_dup(fd);
+}
+
+int
+wf_os_open(const char *path, int flags, mode_t mode)
+{
+	return wf_sim_refuses() ? -EMFILE : wf_real_open(path, flags, mode);
+}
+
+int
+wf_os_eventfd(void)
+{
+	return wf_sim_refuses() ? -EMFILE : wf_real_eventfd();
+}
+
+int
+wf_os_epoll_create(void)
+{
+	return wf_sim_refuses() ? -EMFILE : wf_real_epoll_create();
+}
+
 /* ---- epoll ---- */
 
 int
@@ -257,6 +289,8 @@ wf_os_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
 
 	if (wf_sim_is_on())
 		wf_sim_call();
+	if (op == EPOLL_CTL_ADD && wf_sim_refuses())
+		return -ENOMEM;
 	r = wf_real_epoll_ctl(epfd, op, fd, events, data);
 	if (wf_sim_is_on() && r == 0 && fd < FDS)
 		registered[fd] = (struct registration){

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdlib.h>
 #include <string.h>
 
 void *
@@ -15,10 +16,48 @@ wf_os_map(size_t bytes)
 {
 	if (wf_sim_is_on()) {
 		wf_sim_call();
-		if (wf_sim_fault(WEFT_SIM_NO_MEMORY, 2))
+		if (wf_sim_refuses() || wf_sim_fault(WEFT_SIM_NO_MEMORY, 2))
 			return NULL;
 	}
 	return wf_real_map(bytes);
+}
+
+int
+wf_os_guard_install(void *p, size_t bytes)
+{
+	return wf_sim_refuses() ? -ENOMEM : wf_real_guard_install(p, bytes);
+}
+
+int
+wf_os_protect_none(void *p, size_t bytes)
+{
+	return wf_sim_refuses() ? -ENOMEM : wf_real_protect_none(p, bytes);
+}
+
+/* What the runtime calls for malloc(3) and so on: the build renames them. */
+
+void *
+wf_sim_malloc(size_t n)
+{
+	return wf_sim_refuses() ? NULL : malloc(n);
+}
+
+void *
+wf_sim_calloc(size_t count, size_t n)
+{
+	return wf_sim_refuses() ? NULL : calloc(count, n);
+}
+
+void *
+wf_sim_realloc(void *p, size_t n)
+{
+	return wf_sim_refuses() ? NULL : realloc(p, n);
+}
+
+void *
+wf_sim_aligned_alloc(size_t alignment, size_t n)
+{
+	return wf_sim_refuses() ? NULL : aligned_alloc(alignment, n);
 }
 
 int

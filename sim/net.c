@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,7 @@ bind_any(int fd)
 static int
 no_file(void)
 {
-	return wf_sim_fault(WEFT_SIM_NO_FILES, 4) ? -EMFILE : 0;
+	return wf_sim_refuses() || wf_sim_fault(WEFT_SIM_NO_FILES, 4) ? -EMFILE : 0;
 }
 
 int
@@ -170,8 +171,12 @@ wf_os_accept(int fd, struct sockaddr *from, socklen_t *len)
 	if (!wf_sim_is_on())
 		return wf_real_accept(fd, from, len);
 	wf_sim_call();
-	if (wf_sim_fault(WEFT_SIM_NO_FILES, 4) && wf_os_poll_now(fd, 1) > 0)
-		return wf_sim_below(2) == 0 ? -EMFILE : -ECONNABORTED;
+	if (wf_os_poll_now(fd, POLLIN) > 0) {
+		if (wf_sim_refuses())
+			return -EMFILE;
+		if (wf_sim_fault(WEFT_SIM_NO_FILES, 4))
+			return wf_sim_below(2) == 0 ? -EMFILE : -ECONNABORTED;
+	}
 	r = wf_real_accept(fd, (struct sockaddr *)&un, &un_len);
 	if (r >= 0 && r < FDS)
 		family_of[r] = fd < FDS ? family_of[fd] : 0;

@@ -40,6 +40,7 @@ report(int failed, const char *what)
 	    .hash = wf_sim.hash,
 	    .steps = wf_sim.steps,
 	    .elapsed_ns = wf_sim.now - wf_sim.start,
+	    .calls = wf_sim.calls,
 	};
 
 	snprintf(r.what, sizeof(r.what), "%s", what);

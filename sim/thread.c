@@ -88,7 +88,7 @@ wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block
 	if (!wf_sim_is_on())
 		return wf_real_thread_start(fn, arg, stack_bytes, block_signals);
 	wf_sim_call();
-	if (wf_sim_fault(WEFT_SIM_THREADS, 4)) {
+	if (wf_sim_refuses() || wf_sim_fault(WEFT_SIM_THREADS, 4)) {
 		wf_sim.refused_at = wf_sim.now;
 		return -EAGAIN;
 	}

@@ -68,6 +68,7 @@ struct sim_world {
 	enum sim_style style;
 	int64_t lowest;			/* priority that anybody has */
 	bool is_up;			/* the runtime has begun */
+	uint64_t calls;			/* for resources, since then */
 	uint64_t faults_until;		/* steps; then all goes well: the liveness phase */
 	uint64_t hash;			/* of every choice so far */
 
@@ -129,6 +130,13 @@ wf_sim_fault(unsigned kind, uint32_t n)
 	    (wf_sim.is_up || (kind & WEFT_SIM_LUCK) != 0) && wf_sim_below(n) == 0;
 }
 
+/* A call for memory, a descriptor or a thread: shall it be refused? */
+static inline bool
+wf_sim_refuses(void)
+{
+	return wf_sim.is_up && wf_sim_is_on() && ++wf_sim.calls == wf_sim.options.fail_at;
+}
+
 /* ---- check.c ---- */
 
 /* Nobody can go on until `until`. Fails when somebody should. */
@@ -140,6 +148,13 @@ __attribute__((noreturn)) void wf_sim_standstill(void);
 
 /* Wakes the threads whose descriptors are ready. Returns whether there was one. */
 bool wf_sim_look_at_fds(void);
+
+/* ---- machine.c ---- */
+
+void *wf_sim_malloc(size_t n);
+void *wf_sim_calloc(size_t count, size_t n);
+void *wf_sim_realloc(void *p, size_t n);
+void *wf_sim_aligned_alloc(size_t alignment, size_t n);
 
 /* ---- run.c ---- */
 

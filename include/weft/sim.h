@@ -35,6 +35,7 @@ typedef struct weft_sim_options {	/* zero = defaults; size-versioned by the firs
 	unsigned    faults;		/* WEFT_SIM_...; 0 = WEFT_SIM_LUCK */
 	bool        no_faults;		/* none at all */
 	uint64_t    max_steps;		/* ends as a livelock; 0 = 1,000,000,000 */
+	uint64_t    fail_at;		/* the so-many-eth call for a resource fails; 0 = none */
 } weft_sim_options;
 
 typedef struct weft_sim_result {
@@ -42,6 +43,7 @@ typedef struct weft_sim_result {
 	uint64_t    hash;		/* of every choice made: the same for the same seed */
 	uint64_t    steps;		/* how many points the run went through */
 	int64_t     elapsed_ns;		/* by the simulated clock */
+	uint64_t    calls;		/* for resources: what fail_at counts */
 	char        what[160];		/* what went wrong, or "" */
 } weft_sim_result;
 
@@ -63,6 +65,10 @@ WEFT_API int weft_sim_run(uint64_t seed, void (*fn)(void *), void *arg);
  * weft_sim_run_with - the same with options, and what came of it
  * @o: NULL for the defaults
  * @ret: filled also for a run that failed; NULL is allowed
+ *
+ * With fail_at = 1, 2, ... until a run has made fewer calls, everything that weft asks of the
+ * system after its start - memory, descriptors, threads - is refused once: with -ENOMEM, -EMFILE or
+ * -EAGAIN.
  */
 WEFT_API int weft_sim_run_with(const weft_sim_options *o, uint64_t seed, void (*fn)(void *),
     void *arg, weft_sim_result *ret);

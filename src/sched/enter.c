@@ -62,15 +62,18 @@ wf_adopt_foreign(void)
 	struct m *m;
 	struct g *g;
 	uintptr_t lo = 0, hi = 0;
+	int tries = 0;
 
 	(void)wf_os_thread_stack(&lo, &hi);
-	wf_lock(&wf_sched.lock);
-	m = wf_m_new_locked();
-	if (m != NULL) {
-		m->is_foreign = true;
-		wf_sched.n_foreign++;
-	}
-	wf_unlock(&wf_sched.lock);
+	do {
+		wf_lock(&wf_sched.lock);
+		m = wf_m_new_locked();
+		if (m != NULL) {
+			m->is_foreign = true;
+			wf_sched.n_foreign++;
+		}
+		wf_unlock(&wf_sched.lock);
+	} while (m == NULL && wf_be_patient(&tries));
 	if (m == NULL || wf_os_at_thread_exit(foreign_ends, m) != 0)
 		wf_throw("out of memory for a thread that calls weft", __FILE__, __LINE__);
 	wf_self_set(m);

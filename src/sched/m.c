@@ -18,7 +18,7 @@
 /* Idle threads beyond these end after IDLE_NS (Go keeps them for ever, W17). */
 #define KEEP_IDLE 2u
 #define IDLE_NS ((int64_t)5000000000)
-#define CLONE_TRIES 20		/* as Go: sleeping 1, 2, ... 20 ms between them */
+#define SHORTAGE_TRIES 20	/* as Go for threads: sleeping 1, 2, ... 20 ms between them */
 #if defined(WF_TSAN) || defined(WF_ASAN)
 #define THREAD_STACK ((size_t)1 << 20)
 #else
@@ -221,19 +221,25 @@ wf_m_exit(struct m *m)
 	wf_os_thread_exit();
 }
 
+bool
+wf_be_patient(int *tries)
+{
+	_Atomic uint32_t word = 0;
+
+	if (++*tries > SHORTAGE_TRIES)
+		return false;
+	(void)wf_os_futex_wait(&word, 0, wf_os_now() + *tries * (int64_t)1000000);
+	return true;
+}
+
 int
 wf_thread_start(void (*fn)(void *), struct m *m, size_t stack_bytes, bool block_signals)
 {
-	int r = 0;
+	int tries = 0, r;
 
-	for (int i = 1; i <= CLONE_TRIES; i++) {
-		_Atomic uint32_t word = 0;
-
+	do
 		r = wf_os_thread_start(fn, m, stack_bytes, block_signals);
-		if (r != -EAGAIN)
-			break;
-		(void)wf_os_futex_wait(&word, 0, wf_os_now() + i * (int64_t)1000000);
-	}
+	while (r == -EAGAIN && wf_be_patient(&tries));
 	return r;
 }
 
@@ -302,6 +308,32 @@ too_many(int limit)
 	wf_fatal("thread exhaustion");
 }
 
+/* A thread that is asleep, or one to be started: then *ret_is_new. NULL: there is no memory. */
+static struct m *
+idle_or_new(bool is_spinning, bool *ret_is_new)
+{
+	struct m *m;
+
+	wf_lock(&wf_sched.lock);
+	m = wf_sched.idle_m;
+	*ret_is_new = m == NULL;
+	if (m != NULL) {
+		idle_remove_locked(m);
+	} else {
+		if (wf_sched.n_m >= (uint32_t)wf_sched.max_threads) {
+			wf_unlock(&wf_sched.lock);
+			too_many(wf_sched.max_threads);
+		}
+		m = wf_m_new_locked();
+		if (m != NULL)
+			wf_sched.n_m++;		/* now, so that check_dead counts it */
+	}
+	if (m != NULL)
+		wf_store_relaxed(&m->is_spinning, is_spinning);
+	wf_unlock(&wf_sched.lock);
+	return m;
+}
+
 /*
  * Finds or makes a thread for p, which is the caller's; is_spinning: counted in n_spinning
  * already.
@@ -310,27 +342,16 @@ void
 wf_m_start(struct p *p, bool is_spinning)
 {
 	struct m *m;
+	bool is_new;
+	int tries = 0;
 
-	wf_lock(&wf_sched.lock);
-	m = wf_sched.idle_m;
-	if (m != NULL) {
-		idle_remove_locked(m);
-		wf_store_relaxed(&m->is_spinning, is_spinning);
-		wf_unlock(&wf_sched.lock);
+	while ((m = idle_or_new(is_spinning, &is_new)) == NULL)
+		if (!wf_be_patient(&tries))
+			wf_fatal("runtime: out of memory for a thread");
+	if (!is_new) {
 		wf_m_wake(m, p);
 		return;
 	}
-	if (wf_sched.n_m >= (uint32_t)wf_sched.max_threads) {
-		wf_unlock(&wf_sched.lock);
-		too_many(wf_sched.max_threads);
-	}
-	m = wf_m_new_locked();
-	if (m != NULL)
-		wf_sched.n_m++;		/* now, so that check_dead counts it */
-	wf_unlock(&wf_sched.lock);
-	if (m == NULL)
-		wf_fatal("runtime: out of memory for a thread");
-	wf_store_relaxed(&m->is_spinning, is_spinning);
 	m->next_p = p;
 	if (may_be_changed(wf_self()))
 		defer_start(m);

@@ -285,7 +285,12 @@ struct m *wf_m_new_locked(void);
 void wf_m_init_self(struct m *m);
 void wf_m_start(struct p *p, bool is_spinning);
 void wf_m_start_deferred(void);
-/* As wf_os_thread_start(); tries again for 0.2 s while the system says -EAGAIN. */
+/*
+ * The system was short of something: waits a little, longer each time, 0.2 s in all. False: that is
+ * over. *tries is 0 at first. The thread sleeps, so not under a lock.
+ */
+bool wf_be_patient(int *tries);
+/* As wf_os_thread_start(), but patient with -EAGAIN. */
 int wf_thread_start(void (*fn)(void *), struct m *m, size_t stack_bytes, bool block_signals);
 void wf_m_stop(struct m *m);
 void wf_m_sleep(struct m *m);

@@ -34,18 +34,21 @@ wf_timer_arm(struct wf_timer *t, int64_t when)
 	struct p *p = wf_self()->p;
 	struct timers *ts;
 	bool is_first, ok;
+	int tries = 0;
 
 	if (when == INT64_MAX)
 		return;
 	if (p == NULL)
 		p = wf_load_acquire(&wf_sched.all_p[0]);
 	ts = &p->timers;
-	wf_lock(&ts->lock);
-	ok = timer_heap_put(ts, t, when);
-	is_first = ok && t->index == 0;
-	if (is_first)
-		publish_next(ts);					/* T1 */
-	wf_unlock(&ts->lock);
+	do {
+		wf_lock(&ts->lock);
+		ok = timer_heap_put(ts, t, when);
+		is_first = ok && t->index == 0;
+		if (is_first)
+			publish_next(ts);				/* T1 */
+		wf_unlock(&ts->lock);
+	} while (!ok && wf_be_patient(&tries));
 	if (!ok)
 		wf_fatal("runtime: out of memory for timers");
 	WF_POINT("timer.armed");
@@ -115,21 +118,38 @@ wf_timers_check(void)
 		wf_ready_all(&ready);
 }
 
-/* Moves all timers of a P that retires. `to` is P 0's, so the locks are ordered. */
-void
-wf_timers_move(struct timers *from, struct timers *to)
+/* With both locks held. False: there is no memory, and nothing has been moved. */
+static bool
+move_locked(struct timers *from, struct timers *to)
 {
-	if (from == to)
-		return;
-	wf_lock(&to->lock);
-	wf_lock(&from->lock);
+	if (!timer_heap_reserve(to, from->n))
+		return false;
 	for (uint32_t i = 0; i < from->n; i++)
 		WF_CHECK(timer_heap_put(to, from->heap[i].t, from->heap[i].when));
 	from->n = 0;
 	publish_next(to);	/* before from: wf_timers_next_all() looks at P 0 last */
 	publish_next(from);
-	wf_unlock(&from->lock);
-	wf_unlock(&to->lock);
+	return true;
+}
+
+/* Moves all timers of a P that retires. `to` is P 0's, so the locks are ordered. */
+void
+wf_timers_move(struct timers *from, struct timers *to)
+{
+	int tries = 0;
+	bool ok;
+
+	if (from == to)
+		return;
+	do {
+		wf_lock(&to->lock);
+		wf_lock(&from->lock);
+		ok = move_locked(from, to);
+		wf_unlock(&from->lock);
+		wf_unlock(&to->lock);
+	} while (!ok && wf_be_patient(&tries));
+	if (!ok)
+		wf_fatal("runtime: out of memory for timers");
 }
 
 /* When the earliest timer of all Ps is due; INT64_MAX: never. */

@@ -77,6 +77,16 @@ timer_heap_grow(struct timers *ts)
 	return true;
 }
 
+/* Makes room for n more, so that they can be put. */
+static inline bool
+timer_heap_reserve(struct timers *ts, uint32_t n)
+{
+	while (ts->cap - ts->n < n)
+		if (!timer_heap_grow(ts))
+			return false;
+	return true;
+}
+
 /* Gives memory back after a burst. A realloc that fails leaves what is there. */
 static inline void
 timer_heap_shrink(struct timers *ts)
