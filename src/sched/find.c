@@ -121,6 +121,16 @@ obey(struct p *p)
 	return wanted & PREEMPT_GLOBAL ? take_global(p, 1) : NULL;
 }
 
+/* Another P was made: it may have what waits here (X2). */
+static WF_COLD void
+stop_being_alone(struct p *p)
+{
+	runq_share(&p->runq);						/* A1 */
+	WF_POINT("procs.shared");
+	wf_fence_seqcst();						/* A2 */
+	wf_wake_one();							/* A3 */
+}
+
 bool
 wf_pick_would_look(const struct p *p)
 {
@@ -140,6 +150,8 @@ wf_pick_local(struct m *m)
 
 	if (wf_unlikely(wf_p_must_retire(p)))
 		return NULL;
+	if (wf_unlikely(runq_is_alone(&p->runq) && wf_load_relaxed(&wf_sched.n_p) > 1))
+		stop_being_alone(p);
 	wf_store_relaxed(&p->picks, picks);
 	if (wf_unlikely(picks % POLL_PICKS == 0))
 		look_around(p);
@@ -222,7 +234,7 @@ steal(struct m *m, int64_t now)
 			struct p *victim = wf_load_acquire(&wf_sched.all_p[at]);
 			bool last = pass == STEAL_PASSES - 1;
 
-			if (victim == p)
+			if (victim == p || !runq_may_steal(&victim->runq))
 				continue;
 			if (last && wf_load_relaxed(&victim->timers.next) <= now) {
 				run_timers(victim, now);

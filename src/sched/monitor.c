@@ -158,7 +158,8 @@ retake(int64_t now)
 		if (due)
 			mark(p, PREEMPT_GLOBAL);
 		stuck = is_stuck(p, m, now, &again);
-		if (!(wanted || wf_p_must_retire(p)))
+		/* X3: it has not noticed yet that it is not alone any more. */
+		if (!(wanted || wf_p_must_retire(p) || (n > 1 && !runq_may_steal(&p->runq))))
 			continue;
 		if (!again) {
 			/* New here: with its clock read now, the next look can tell. */

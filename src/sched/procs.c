@@ -26,6 +26,7 @@ new_p_locked(void)
 	p->id = id;
 	wf_store_relaxed(&p->status, P_DEAD);
 	wf_timers_init(&p->timers);
+	wf_store_relaxed(&p->runq.is_alone, id == 0);
 	/* P-ALL: release -> acquire of n_p: whoever sees the count sees the P. */
 	wf_store_release(&wf_sched.all_p[id], p);
 	wf_store_release(&wf_sched.n_p, id + 1);
@@ -189,6 +190,8 @@ wf_procs_init(uint32_t n)
 	wf_lock(&wf_sched.lock);
 	wf_store_relaxed(&wf_sched.gomaxprocs, n);
 	WF_CHECK(add_ps_locked(n) == n);
+	if (n > 1)
+		runq_share(&wf_load_relaxed(&wf_sched.all_p[0])->runq);	/* X1: nobody runs yet */
 	wf_unlock(&wf_sched.lock);
 }
 
@@ -221,6 +224,8 @@ change(uint32_t want, bool by_program)
 		return old;
 	for (struct p *p; (p = take_surplus()) != NULL;)
 		wf_p_retire(p);
+	if (wf_self()->p != NULL && wf_load_relaxed(&wf_sched.n_p) > 1)
+		runq_share(&wf_self()->p->runq);			/* X2 */
 	wf_monitor_wake();
 	wf_fence_seqcst();						/* A2 */
 	wf_wake_one();

@@ -57,7 +57,7 @@ wf_runq_put(struct p *p, struct g *g, bool next)
 	}
 	if (wf_unlikely(!runq_put(&p->runq, g)))
 		overflow(p, g);
-	if (next)
+	if (next && !runq_is_alone(&p->runq))
 		wf_fence_seqcst();					/* A2 */
 }
 

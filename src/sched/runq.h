@@ -22,6 +22,10 @@
  *       The owner kicks one goroutine into the ring, then takes the other from runnext. Whoever
  *       sees runnext empty after that sees the new tail, too: else both would seem to be gone.
  *
+ *   Q6  is_alone: release in runq_share -> acquire in runq_may_steal
+ *       While there is one P only nobody steals: what its owner does to head and runnext is plain.
+ *       A thief that sees the end of this sees all that was done before it.
+ *
  * The slots are relaxed atomics, not plain pointers: a thief that has fallen a lap behind may
  * read a slot while the owner overwrites it. What it reads is then junk, and its CAS on head is
  * certain to fail.
@@ -42,9 +46,31 @@ _Static_assert((RUNQ_CAP & (RUNQ_CAP - 1)) == 0, "slot index relies on wrap-arou
 struct runq {
 	_Alignas(WF_CACHELINE) _Atomic uint32_t head;	/* CAS by consumers */
 	_Atomic(struct g *) runnext;			/* exchange by all; set by the owner */
+	_Atomic uint8_t is_alone;			/* cleared once, by the owner; Q6 */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t tail;	/* stored by the owner only */
 	_Atomic(struct g *) slot[RUNQ_CAP];
 };
+
+/* Owner only: is it known that nobody else takes anything? */
+static inline bool
+runq_is_alone(const struct runq *q)
+{
+	return wf_load_relaxed(&((struct runq *)(uintptr_t)q)->is_alone) != 0;
+}
+
+/* From here on others take, too. Owner only; the look of the idle protocol comes after (A2). */
+static inline void
+runq_share(struct runq *q)
+{
+	wf_store_release(&q->is_alone, 0);				/* Q6 */
+}
+
+/* Anybody: may the caller take anything though q is not its own? */
+static inline bool
+runq_may_steal(struct runq *q)
+{
+	return wf_load_acquire(&q->is_alone) == 0;			/* Q6 */
+}
 
 /* Appends g. Returns false if the ring is full; g is then still the caller's. Owner only. */
 static inline bool
@@ -64,23 +90,42 @@ runq_put(struct runq *q, struct g *g)
 static inline struct g *
 runq_put_next(struct runq *q, struct g *g)
 {
+	if (runq_is_alone(q)) {
+		struct g *old = wf_load_relaxed(&q->runnext);
+
+		wf_store_relaxed(&q->runnext, g);
+		return old;
+	}
 	return wf_xchg_seqcst(&q->runnext, g);				/* Q4 */
 }
 
-/* Takes the goroutine that is to run next, or NULL. */
+/* Takes the goroutine that is to run next, or NULL. Owner only; a thief has a CAS of its own. */
 static inline struct g *
 runq_take_next(struct runq *q)
 {
-	if (wf_load_relaxed(&q->runnext) == NULL)	/* a hint: the exchange decides */
+	struct g *g = wf_load_relaxed(&q->runnext);	/* a hint: the exchange decides */
+
+	if (g == NULL)
 		return NULL;
+	if (runq_is_alone(q)) {
+		wf_store_relaxed(&q->runnext, NULL);
+		return g;
+	}
 	return wf_xchg_acqrel(&q->runnext, NULL);			/* Q4, Q5 */
 }
 
-/* Takes the oldest goroutine of the ring, or NULL. Any thread. */
+/* Takes the oldest goroutine of the ring, or NULL. Any thread that may. */
 static inline struct g *
 runq_take(struct runq *q)
 {
 	uint32_t h = wf_load_acquire(&q->head);				/* Q3 */
+
+	if (runq_is_alone(q)) {
+		if (h == wf_load_relaxed(&q->tail))
+			return NULL;
+		wf_store_relaxed(&q->head, h + 1);
+		return wf_load_relaxed(&q->slot[h % RUNQ_CAP]);
+	}
 
 	for (;;) {
 		uint32_t t = wf_load_acquire(&q->tail);			/* Q1 */

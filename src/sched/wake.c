@@ -83,7 +83,8 @@ wf_has_work(int64_t now)
 	for (uint32_t i = 0; i < n; i++) {
 		struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
 
-		if (!runq_is_empty(&p->runq))
+		/* X3: a ring that nobody may steal from is no work for others. */
+		if ((n == 1 || wf_load_seqcst(&p->runq.is_alone) == 0) && !runq_is_empty(&p->runq))
 			return true;
 		if (now != 0 && wf_load_seqcst(&p->timers.next) <= now)
 			return true;

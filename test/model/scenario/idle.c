@@ -303,3 +303,46 @@ again_reset(void)
 
 SCENARIO(the_same_goroutine_again, .threads = { put_again, worker }, .setup = again_reset,
     .may_rest = true)
+
+/* ---- The only P, whose goroutines compute without end, and another is added (X1-X3) ---- */
+
+static void
+alone_reset(void)
+{
+	world_reset(1);
+	wf_store_relaxed(&world.ps[0].runq.is_alone, 1);
+	giver_m = world_m(&world.ps[0]);
+	worker_m = wf_m_new_locked();
+	wf_store_relaxed(&worker_m->gate.in_runtime, 1);
+	giver_m2 = world_m(NULL);
+	wf_store_relaxed(&giver_m2->gate.in_runtime, 0);
+	for (unsigned i = 0; i < WORLD_GS; i++)
+		(void)world_g(i, compute, NULL);
+}
+
+static void
+alone_owner(void)
+{
+	world_become(giver_m);
+	wf_ready(&world.gs[0]);
+	wf_ready(&world.gs[1]);
+	wf_schedule(giver_m);
+}
+
+static void
+add_second_p(void)
+{
+	world_become(giver_m2);
+	MC_ASSERT(weft_gomaxprocs(2) == 1);
+}
+
+/* Else the owner has picked before, and computes: the monitor will detach it (X3). */
+static void
+shared_or_unseen(void)
+{
+	if (runq_may_steal(&world.ps[0].runq))
+		no_work_is_left();
+}
+
+SCENARIO(the_only_p_is_joined, .threads = { alone_owner, add_second_p, worker, world_monitor },
+    .setup = alone_reset, .check = shared_or_unseen, .may_rest = true)

@@ -126,7 +126,7 @@ next_thief(void)
 
 SCENARIO(next_slot, .threads = { next_owner, next_thief }, .setup = reset, .check = conserved)
 
-/* Any thread may take from the slot by exchange, too. */
+/* By exchange, as the owner does. */
 static void
 next_taker(void)
 {
@@ -253,3 +253,39 @@ publish_kick(void)
 
 SCENARIO(publish_kick, .threads = { publish_kick, go_idle }, .setup = publish_reset,
     .check = somebody_saw)
+
+/* ---- The only P: plain until another one is made (Q6) ---- */
+
+static void
+alone_reset(void)
+{
+	reset();
+	wf_store_relaxed(&q.is_alone, 1);
+}
+
+static void
+alone_owner(void)
+{
+	struct g *g;
+
+	put();
+	put();
+	got(runq_take(&q));
+	g = &gs[n_put++];
+	g->parent_id = 42;
+	MC_ASSERT(runq_put_next(&q, g) == NULL);
+	got(runq_take_next(&q));
+	put();
+	runq_share(&q);
+	got(runq_take(&q));
+}
+
+static void
+alone_thief(void)
+{
+	if (runq_may_steal(&q))
+		thief();
+}
+
+SCENARIO(alone_and_then_not, .threads = { alone_owner, alone_thief }, .setup = alone_reset,
+    .check = conserved)
