@@ -253,6 +253,13 @@ wf_run_defers(struct g *g)
 /* ---- scope/ ---- */
 
 void
+wf_metrics_ran(struct p *p, struct g *g)
+{
+	(void)p;
+	(void)g;
+}
+
+void
 wf_scope_leave(struct g *g)
 {
 	g->scope = NULL;
