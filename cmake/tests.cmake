@@ -112,12 +112,17 @@ foreach(tier ${tiers})
 	endforeach()
 endforeach()
 
-# Programs that scripts of test/net run, several at a time.
-add_executable(test_net_crowd ${PROJECT_SOURCE_DIR}/test/net/crowd.c)
-set_target_properties(test_net_crowd PROPERTIES OUTPUT_NAME crowd
-    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/net)
-target_include_directories(test_net_crowd PRIVATE ${PROJECT_SOURCE_DIR}/test/lib)
-target_link_libraries(test_net_crowd PRIVATE weft_flags weft_static)
+# Programs that scripts of test/net and test/trace run.
+foreach(program net/crowd trace/load)
+	get_filename_component(folder ${program} DIRECTORY)
+	get_filename_component(name ${program} NAME)
+	set(target test_${folder}_${name})
+	add_executable(${target} ${PROJECT_SOURCE_DIR}/test/${program}.c)
+	set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}
+	    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/${folder})
+	target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/test/lib)
+	target_link_libraries(${target} PRIVATE weft_flags weft_static)
+endforeach()
 
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/test
     ${PROJECT_SOURCE_DIR}/test/*.sh)

@@ -17,6 +17,7 @@
 #include <weft/flight.h>
 #include <weft/scope.h>
 #include <weft/time.h>
+#include <weft/trace.h>
 #include <weft/panic.h>
 #include <weft/file.h>
 #include <weft/io.h>

@@ -9,6 +9,7 @@
 
 #include <weft/debug.h>
 #include "base/assert.h"
+#include "debug/tracer.h"
 #include "os/os.h"
 
 #include <signal.h>
@@ -100,6 +101,7 @@ void
 wf_crash_end(struct dump *d, int sig)
 {
 	wf_dump_fini(d);
+	wf_tracer_crash();
 	if (crash.wants_core)
 		wf_os_raise_default(sig != 0 ? sig : SIGABRT);
 	wf_os_exit(2);

@@ -14,7 +14,8 @@ static void
 warn(const char *item, size_t n)
 {
 	static const char known[] = ": known are schedtrace=MS, scheddetail=1, crash=1, "
-				    "nomembarrier=1, poller=1, guard=madvise|mprotect|canary\n";
+				    "nomembarrier=1, poller=1, guard=madvise|mprotect|canary, "
+				    "traceadvanceperiod=NS\n";
 	struct wf_out o;
 
 	wf_out_init(&o, STDERR);
@@ -89,6 +90,8 @@ item(const char *s, size_t n, struct wf_debug *d)
 		return flag(eq + 1, rest, &d->nomembarrier);
 	if (is(s, name, "poller"))
 		return flag(eq + 1, rest, &d->poller);
+	if (is(s, name, "traceadvanceperiod"))
+		return number(eq + 1, rest, &d->trace_period_ns);
 	if (is(s, name, "guard"))
 		return guard(eq + 1, rest, d);
 	return false;

@@ -29,6 +29,12 @@ wf_os_open(const char *path, int flags, mode_t mode)
 }
 
 int
+wf_os_create(const char *path, mode_t mode)
+{
+	return wf_os_open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+}
+
+int
 wf_os_fsync(int fd, bool data_only)
 {
 	int r;

@@ -228,6 +228,8 @@ int wf_os_socket_id(int fd, uint64_t *ret_id);
 
 /* Close-on-exec. */
 int wf_os_open(const char *path, int flags, mode_t mode);
+/* To write an empty file: a new one, or what was there is cut off. */
+int wf_os_create(const char *path, mode_t mode);
 int wf_os_fsync(int fd, bool data_only);
 int wf_os_ftruncate(int fd, off_t length);
 int wf_os_fstat(int fd, struct stat *ret);

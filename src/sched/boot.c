@@ -200,6 +200,7 @@ static void
 boot(void)
 {
 	uint32_t n = procs_from_env();
+	struct m *m;
 
 	wf_os_at_fork_child(forked);
 	wf_os_thread_mask_init();
@@ -220,6 +221,13 @@ boot(void)
 		adopt_main();
 	wf_crash_init(&wf_sched.debug);
 	start_monitor();
+	/* It waits until all threads are at rest, this one too: nothing is half done here. */
+	m = wf_self();
+	if (m != NULL)
+		wf_rest_begin(m);
+	wf_trace_init();
+	if (m != NULL)
+		wf_rest_end(m);
 }
 
 void

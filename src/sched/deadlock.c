@@ -30,7 +30,7 @@ static bool
 strangers_may_help(void)
 {
 	int ours = (int)(wf_sched.n_m + wf_sched.n_foreign) + (wf_sched.has_monitor ? 1 : 0)
-	    + (wf_sched.main_thread_is_away ? 1 : 0);
+	    + (wf_sched.main_thread_is_away ? 1 : 0) + (int)wf_sched.n_service;
 	int n = wf_os_thread_count();
 
 #ifdef WF_TSAN

@@ -59,6 +59,7 @@ wf_detach(struct p *p, bool is_blocked)
 		return false;
 	}
 	/* The M can't come in before the verdict: what it owned is ours. */
+	WF_EVENT(detach, wf_self(), m, p);
 	m->p = NULL;
 	m->last_p = p;
 	wf_store_release(&p->m, NULL);

@@ -40,6 +40,8 @@ foreign_ends(void *arg)
 		return;
 	end_bound(&m->bound_g);
 	wf_store_relaxed(&m->gate.in_syscall, 0);
+	wf_store_relaxed(&m->gate.in_runtime, 1);	/* to those who look, it does something */
+	WF_EVENT(foreign_end, m);
 	wf_os_sigaltstack_free(m->sigstack, SIGSTACK_BYTES);
 	m->sigstack = NULL;
 	wf_lock(&wf_sched.lock);
@@ -87,8 +89,11 @@ wf_adopt_foreign(void)
 	wf_store_relaxed(&g->stack_hi, hi);
 	wf_store_relaxed(&g->id, wf_goid_new(m));
 	wf_store_relaxed(&g->flags, GF_BOUND);
-	wf_store_relaxed(&g->status, G_RUNNING);
 	m->gate.g = g;
+	wf_store_relaxed(&m->trace.own_p, 0);
+	WF_EVENT(adopt, m);
+	/* From here on it is there for those who go through all goroutines. */
+	wf_store_release(&g->status, G_RUNNING);
 	return m;
 }
 
@@ -133,8 +138,9 @@ reattach(struct m *m)
 		p = wf_p_get_idle_locked(m->last_p);
 		wf_unlock(&wf_sched.lock);
 	}
+	WF_EVENT(reattach, m, g, p);
 	if (p != NULL) {
-		wf_p_acquire(m, p);
+		wf_p_take(m, p);
 		return m;
 	}
 	WF_POINT("enter.no_p");

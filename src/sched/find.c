@@ -326,7 +326,9 @@ wait_in_poller(struct m *m)
 	until = wf_min(until, wf_timers_next_all());			/* T4 */
 	now = wf_os_now();
 	WF_POINT("poll.waits");
+	wf_rest_begin(m);
 	wf_poll_wait(until == INT64_MAX ? -1 : wf_max(until - now, (int64_t)0), &q);
+	wf_rest_end(m);
 	now = wf_os_now();
 	metrics_idle_poll(q.n);
 	wf_store_seqcst(&wf_sched.poll_until, INT64_MAX);

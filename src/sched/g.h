@@ -109,6 +109,7 @@ struct g {
 					 *    ones */
 	uint32_t stack_class;		/* c  bytes of its stack, 0 = default */
 	_Atomic uint32_t locked;	/* o  depth of weft_lock_thread */
+	_Atomic uint64_t trace;		/* x  what the trace knows of it: trace/README.md, G5 */
 #if defined(WF_TSAN) || defined(WF_ASAN)
 	void *sanitizer;		/* o  TSan's fiber, or ASan's fake stack */
 #endif

@@ -77,7 +77,9 @@ wf_g_new(const struct wf_go_args *a)
 	g->parent_id = m->gate.g != NULL ? wf_load_relaxed(&m->gate.g->id) : 0;
 	wf_store_relaxed(&g->id, wf_goid_new(m));
 	wf_store_relaxed(&g->since, wf_load_relaxed(&wf_sched.now_coarse));
-	wf_store_relaxed(&g->status, G_RUNNABLE);
+	WF_EVENT(go, m, g);
+	/* From here on it is there for those who go through all goroutines. */
+	wf_store_release(&g->status, G_RUNNABLE);
 	if (p != NULL)
 		wf_store_relaxed(&p->n_created, wf_load_relaxed(&p->n_created) + 1);
 	else

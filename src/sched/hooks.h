@@ -15,6 +15,7 @@ struct sigaction;
 /* WEFT_DEBUG, parsed. Zero is what an empty variable gives. Constant after boot. */
 struct wf_debug {
 	int64_t schedtrace_ms;	/* print a line every so often; 0 = never */
+	int64_t trace_period_ns;	/* a generation of the trace; 0 = as Go, a second */
 	bool nomembarrier;	/* act as on a kernel without membarrier(2) */
 	bool scheddetail;	/* with it: every P, M and G too */
 	bool poller;		/* say which poller is used, and why */
@@ -33,6 +34,9 @@ bool wf_crash_owns(const struct sigaction *sa);
 
 /* The lines of WEFT_DEBUG=schedtrace, to stderr. Under sched.lock. */
 void wf_schedtrace_print(int64_t ms_since_start, bool detail);
+
+/* What WEFT_TRACE and WEFT_FLIGHT ask for. Once, at the end of boot. */
+void wf_trace_init(void);
 
 /* Every goroutine, the caller's first. Takes no lock of the scheduler. */
 void wf_dump_all(int fd);

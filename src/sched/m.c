@@ -82,8 +82,10 @@ wf_m_wake(struct m *m, struct p *p)
 void
 wf_m_sleep(struct m *m)
 {
+	wf_rest_begin(m);
 	while (wf_load_acquire(&m->note) == 0)				/* N1 */
 		(void)wf_os_futex_wait(&m->note, 0, INT64_MAX);
+	wf_rest_end(m);
 	wf_store_relaxed(&m->note, 0);
 	if (m->next_p != NULL) {
 		struct p *p = m->next_p;
@@ -145,6 +147,7 @@ wf_m_stop(struct m *m)
 	idle_put_locked(m);
 	wf_check_dead_locked();
 	wf_unlock(&wf_sched.lock);
+	wf_rest_begin(m);
 	while (wf_load_acquire(&m->note) == 0) {			/* N1 */
 		int r = wf_os_futex_wait(&m->note, 0, until);
 
@@ -153,10 +156,13 @@ wf_m_stop(struct m *m)
 			WF_POINT("idle.overslept");
 			if (retire_idle(m)) {
 				m->is_exiting = true;
-				return;
+				break;
 			}
 		}
 	}
+	wf_rest_end(m);
+	if (m->is_exiting)
+		return;
 	wf_m_sleep(m);
 }
 
@@ -186,7 +192,7 @@ wf_m_main(void *arg)
  * signals to the process come here first.
  */
 static WF_NORETURN void
-put_away(void)
+put_away(struct m *m)
 {
 	wf_self_set(NULL);
 	wf_lock(&wf_sched.lock);
@@ -194,6 +200,7 @@ put_away(void)
 	wf_sched.main_thread_is_away = true;
 	wf_check_dead_locked();
 	wf_unlock(&wf_sched.lock);
+	wf_rest_begin(m);
 	wf_os_pause_forever();
 }
 
@@ -202,7 +209,7 @@ void
 wf_m_exit(struct m *m)
 {
 	if (m->is_main_thread)
-		put_away();
+		put_away(m);
 	wf_os_sigaltstack_free(m->sigstack, SIGSTACK_BYTES);
 	m->sigstack = NULL;
 	wf_self_set(NULL);

@@ -45,14 +45,16 @@ wf_monitor_wake(void)
 
 /* Sleeps until the time, or until somebody calls wf_monitor_wake(). */
 static void
-nap(int64_t ns)
+nap(struct m *m, int64_t ns)
 {
 	int64_t until = ns == INT64_MAX ? INT64_MAX : wf_os_now() + ns;
 
 	wf_store_relaxed(&wf_sched.monitor_is_slow, ns >= ROUND_WANTED_NS);
+	wf_rest_begin(m);
 	while (wf_load_acquire(&wf_sched.monitor_note) == 0)
 		if (wf_os_futex_wait(&wf_sched.monitor_note, 0, until) == -ETIMEDOUT)
 			break;
+	wf_rest_end(m);
 	wf_store_relaxed(&wf_sched.monitor_is_slow, 0);
 	/* An exchange: it sees the wake that it clears, and what that waker has left for us. */
 	(void)wf_xchg_seqcst(&wf_sched.monitor_note, 0u);
@@ -333,7 +335,7 @@ wf_monitor_main(void *arg)
 				ns = ROUND_MAX_NS;
 			WF_POINT("monitor.deep");
 		}
-		nap(ns);
+		nap(m, ns);
 		wf_store_seqcst(&wf_sched.monitor_is_deep, 0);
 		WF_POINT("monitor.round");
 		wf_m_start_deferred();

@@ -51,6 +51,8 @@ wf_ready(struct g *g)
 {
 	struct m *m = wf_self();
 
+	if (wf_load_relaxed(&g->status) == G_WAITING)	/* not new */
+		WF_EVENT(ready, m, g);
 	if (wf_unlikely(wf_load_relaxed(&g->flags) & GF_BOUND)) {
 		wf_note_wake(&g->m->note);
 		return;
@@ -111,7 +113,10 @@ park_bound(struct m *m, struct g *g, const struct commit *c)
 {
 	bool forever = c->deadline == WEFT_FOREVER;
 
+	bool by_itself = false;
+
 	wf_ctx_here(&g->ctx);	/* for dumps: nothing ever switches to it */
+	WF_EVENT(leave, m, g, EVENT_PARK);
 	wf_store_relaxed(&g->status, G_WAITING);
 	wf_store_seqcst(&g->wait, c->ticket);
 	if (c->unlock != NULL)
@@ -127,13 +132,16 @@ park_bound(struct m *m, struct g *g, const struct commit *c)
 			wf_check_dead_locked();
 		wf_unlock(&wf_sched.lock);
 	}
+	wf_rest_begin(m);
 	while (wf_load_acquire(&m->note) == 0) {			/* N1 */
 		int r = wf_os_futex_wait(&m->note, 0, c->deadline);
 
 		/* If the claim is lost, whoever won it will set the note. */
-		if (r == -ETIMEDOUT && wf_claim_ticket(g, c->ticket, -ETIMEDOUT))
+		by_itself = r == -ETIMEDOUT && wf_claim_ticket(g, c->ticket, -ETIMEDOUT);
+		if (by_itself)
 			break;
 	}
+	wf_rest_end(m);
 	if (forever) {
 		/*
 		 * Before the note is cleared: one of both tells the deadlock detector that we
@@ -144,6 +152,7 @@ park_bound(struct m *m, struct g *g, const struct commit *c)
 		wf_unlock(&wf_sched.lock);
 	}
 	wf_store_relaxed(&m->note, 0);	/* the M may serve a thread of ours one day */
+	WF_EVENT(bound_wakes, m, g, by_itself);
 	wf_store_relaxed(&g->status, G_RUNNING);
 	return g->wait_result;
 }

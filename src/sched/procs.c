@@ -75,6 +75,14 @@ void
 wf_p_acquire(struct m *m, struct p *p)
 {
 	WF_CHECK(m->p == NULL);
+	WF_EVENT(p_start, m, p);
+	wf_p_take(m, p);
+}
+
+/* Likewise, without a word to those who listen. */
+void
+wf_p_take(struct m *m, struct p *p)
+{
 	m->p = p;
 	wf_store_relaxed(&p->status, P_RUNNING);
 	wf_store_release(&p->m, m);					/* D4 reads it */
@@ -87,6 +95,7 @@ wf_p_release(struct m *m)
 	struct p *p = m->p;
 
 	WF_CHECK(p != NULL);
+	WF_EVENT(p_stop, m, p);
 	m->p = NULL;
 	wf_store_release(&p->m, NULL);
 	return p;

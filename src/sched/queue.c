@@ -109,6 +109,8 @@ wf_inject(struct gqueue *q, enum wf_inject_where where)
 			wf_ready(g);
 			continue;
 		}
+		if (wf_load_relaxed(&g->status) == G_WAITING)	/* not new */
+			WF_EVENT(ready, wf_self(), g);
 		wf_store_relaxed(&g->status, G_RUNNABLE);
 		WF_PROBE1(ready, WF_PROBE_U64(&g->id));
 		if (p != NULL)

@@ -18,6 +18,7 @@
 #include "base/probe.h"
 #include "base/rand.h"
 #include "sched/settings.h"
+#include "sched/event.h"
 #include "sched/g.h"
 #include "sched/go.h"
 #include "sched/hooks.h"
@@ -96,6 +97,8 @@ struct p {
 	_Atomic int64_t n_created;		/* w  goroutines born here ... */
 	_Atomic int64_t n_ended;		/* w  ... and ended here: only sums mean anything */
 	_Atomic uint64_t n_steals;		/* w  batches stolen by this P */
+	_Atomic uint64_t trace;			/* x  what the trace knows of it: trace/README.md,
+						 *    G5 */
 
 	/* What the monitor saw last. */
 	_Alignas(WF_CACHELINE) uint32_t seen_tick;	/* m */
@@ -162,6 +165,8 @@ struct m {
 	struct commit commit;			/* o  pending */
 	struct wf_rand rand;			/* o */
 	_Atomic uint8_t is_spinning;		/* w */
+	_Atomic uint8_t is_resting;		/* w  asleep, or about to: nothing is half done.
+						 *    trace/README.md, G0 */
 	bool is_foreign;			/* c  not ours: its goroutine is bound to it */
 	bool is_exiting;			/* o  ends when it gets to its own stack */
 	bool is_main_thread;			/* c  the process's first thread: never ends */
@@ -187,6 +192,7 @@ struct m {
 						 *    for others */
 	void *sigstack;				/* o */
 	struct g bound_g;			/* x  the goroutine of a foreign thread */
+	struct trace_m trace;			/* x  trace/trace.h */
 	uintptr_t g0_lo, g0_hi;			/* c  bounds of its own stack, for sanitizers */
 #if defined(WF_TSAN) || defined(WF_ASAN)
 	void *sanitizer;			/* o  TSan's fiber of its own stack, or ASan's
@@ -232,6 +238,8 @@ struct sched {
 	int max_threads;			/* s */
 	uint32_t next_m_id;			/* s */
 	uint32_t n_foreign_parked;		/* s */
+	uint32_t n_service;			/* s  threads of ours that run no goroutine: the
+						 * tracer */
 	bool main_thread_is_away;		/* s  the first thread waits for the end */
 
 	/* The poller: last_poll is 0 while a thread blocks in it. */
@@ -270,6 +278,30 @@ struct sched {
 
 extern struct sched wf_sched;
 
+/*
+ * Around a sleep inside the runtime, when all that m was about is done. G0: whoever starts to
+ * listen either finds it resting, or it sees that there is somebody who listens (trace/README.md).
+ */
+static inline void
+wf_rest_begin(struct m *m)
+{
+#ifdef WF_NO_EVENTS
+	(void)m;
+#else
+	wf_store_release(&m->is_resting, 1);				/* G0 */
+#endif
+}
+
+static inline void
+wf_rest_end(struct m *m)
+{
+#ifdef WF_NO_EVENTS
+	(void)m;
+#else
+	wf_store_seqcst(&m->is_resting, 0);				/* G0 */
+#endif
+}
+
 /* ---- boot.c ---- */
 void wf_boot(void);
 /* ---- procs.c: Ps ---- */
@@ -277,6 +309,7 @@ void wf_procs_init(uint32_t n);
 struct p *wf_p_get_idle_locked(struct p *prefer);
 void wf_p_put_idle_locked(struct p *p);
 void wf_p_acquire(struct m *m, struct p *p);
+void wf_p_take(struct m *m, struct p *p);
 struct p *wf_p_release(struct m *m);
 bool wf_p_must_retire(const struct p *p);
 void wf_p_retire(struct p *p);

@@ -188,6 +188,13 @@ enter_g(struct m *m, struct g *g)
 		wf_metrics_ran(m->p, g);
 }
 
+/* How the goroutine that leaves m leaves, as the commit says. */
+static WF_ALWAYS_INLINE enum wf_event_how
+how_it_leaves(const struct m *m)
+{
+	return m->commit.kind == COMMIT_PARK ? EVENT_PARK : EVENT_YIELD;
+}
+
 static void g_main(void *carry);
 
 /* Gives g, which has not run yet, a stack. False: there is none. */
@@ -222,6 +229,8 @@ prepare_first_run(struct m *m, struct g *g)
 WF_PARKS void
 wf_switch_to_g0(struct m *m, struct g *from)
 {
+	if (m->p != NULL)	/* else it has left already, when its P was taken */
+		WF_EVENT(leave, m, from, how_it_leaves(m));
 	m->gate.g = NULL;
 	cross(m, &from->ctx, side_of_g(from), &m->g0ctx, side_of_g0(m), false);
 }
@@ -235,6 +244,7 @@ wf_switch_to_g(struct m *m, struct g *from, struct g *to)
 		wf_switch_to_g0(m, from);
 		return;
 	}
+	WF_EVENT(switch, m, from, how_it_leaves(m), to);
 	if (from == to) {
 		/* Nobody else was there: its commit would only put it back. */
 		m->commit.kind = COMMIT_NONE;
@@ -253,6 +263,7 @@ run(struct m *m, struct g *g)
 		wf_starve(g);
 		return;
 	}
+	WF_EVENT(run, m, g);
 	enter_g(m, g);
 	cross(m, &m->g0ctx, side_of_g0(m), &g->ctx, side_of_g(g), false);
 }
@@ -322,6 +333,15 @@ release_belongings(struct g *g)
 	wf_store_relaxed(&g->wait_reason, WAIT_NONE);
 }
 
+/* From here on g is dead for all who look. */
+static WF_ALWAYS_INLINE void
+bury(struct g *g)
+{
+	wf_store_relaxed(&g->status, G_DEAD);
+	wf_store_relaxed(&g->id, 0);
+	g->ctx.pc = 0;
+}
+
 /*
  * The goroutine's function has ended. If the next one has no stack yet, it gets this one, as it is:
  * no switch at all, and the next call of its function is the loop in g_main. Else leaves for
@@ -343,8 +363,6 @@ end_or_reuse(struct m *m, struct g *g)
 	} else {
 		next = wf_pick_local(m);
 	}
-	wf_store_relaxed(&g->status, G_DEAD);
-	wf_store_relaxed(&g->id, 0);
 	if (next != NULL && next->ctx.pc == 0 && next->stack_class == g->stack_class) {
 		if (wf_unlikely(wf_load_relaxed(&next->flags) & GF_STARVED))
 			wf_starved_no_more(next);
@@ -358,19 +376,23 @@ end_or_reuse(struct m *m, struct g *g)
 		next->sanitizer = g->sanitizer;
 		g->sanitizer = NULL;
 #endif
-		g->ctx.pc = 0;
+		WF_EVENT(switch, m, g, EVENT_END, next);
+		bury(g);
 		wf_g_free(g);
 		enter_g(m, next);
 		return;
 	}
-	g->ctx.pc = 0;
 	m->commit.kind = COMMIT_DEAD;
 	m->commit.g = g;
 	if (next != NULL && (wf_load_relaxed(&next->locked) == 0 || next->m == m) &&
 	    (next->ctx.pc != 0 || prepare_first_run(m, next))) {
+		WF_EVENT(switch, m, g, EVENT_END, next);
+		bury(g);
 		enter_g(m, next);
 		cross(m, &m->gone, side_of_g(g), &next->ctx, side_of_g(next), true);
 	} else {
+		WF_EVENT(leave, m, g, EVENT_END);
+		bury(g);
 		m->picked = next;
 		m->gate.g = NULL;
 		cross(m, &m->gone, side_of_g(g), &m->g0ctx, side_of_g0(m), true);
@@ -425,9 +447,8 @@ wf_g_exit(struct g *g)
 		wf_store_relaxed(&g->locked, 0);
 		m->is_exiting = true;
 	}
-	wf_store_relaxed(&g->status, G_DEAD);
-	wf_store_relaxed(&g->id, 0);
-	g->ctx.pc = 0;
+	WF_EVENT(leave, m, g, EVENT_END);
+	bury(g);
 	m->commit.kind = COMMIT_DEAD;
 	m->commit.g = g;
 	m->gate.g = NULL;

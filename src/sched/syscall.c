@@ -14,6 +14,7 @@ mark(struct m *m)
 	wf_store_relaxed(&m->gate.syscall_tick,
 	    (uint8_t)(wf_load_relaxed(&m->gate.syscall_tick) + 1));
 	wf_store_relaxed(&m->gate.in_syscall, 1);
+	WF_EVENT(syscall, m);
 	/* Work is waiting, and the monitor would not look for a while: let it. */
 	if (m->p != NULL && wf_load_relaxed(&wf_sched.monitor_is_slow) &&
 	    !runq_is_empty(&m->p->runq))
@@ -34,7 +35,8 @@ weft_syscall_exit(void)
 
 	if (m != NULL)
 		wf_store_relaxed(&m->gate.in_syscall, 0);
-	(void)wf_enter();
+	m = wf_enter();
+	WF_EVENT(syscall_end, m);
 	wf_leave();
 }
 
@@ -48,6 +50,9 @@ wf_blocking_begin(void)
 WF_PARKS void
 wf_blocking_end(void)
 {
+	struct m *m;
+
 	wf_store_relaxed(&wf_self()->gate.in_syscall, 0);
-	(void)wf_enter();
+	m = wf_enter();
+	WF_EVENT(syscall_end, m);
 }

@@ -56,6 +56,7 @@ done >"$work/dangling"
 
 # What the environment can say is in weft.7.
 for name in WEFT_MAXPROCS GOMAXPROCS WEFT_STACK WEFT_DEBUG WEFT_POLLER WEFT_FILE_THREADS \
+    WEFT_TRACE WEFT_FLIGHT \
     $(sed -n 's/.*is(s, name, "\([a-z]*\)").*/\1/p' ../src/debug/env.c); do
 	grep -q "\(Ev\|Cm\) $name\>" weft.7 || bad "weft.7: $name is not there"
 done

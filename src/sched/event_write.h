@@ -1,0 +1,182 @@
+/*
+ * One event of the trace being written: for event.c. README.md in trace/ has the protocol.
+ */
+#ifndef WEFT_SCHED_EVENT_WRITE_H
+#define WEFT_SCHED_EVENT_WRITE_H
+
+#include "os/os.h"
+#include "sched/sched.h"
+#include "trace/encode.h"
+#include "trace/word.h"
+
+/* Ps with ids from here on are foreign threads, each by the id of its goroutine. */
+#define EVENT_OWN_P ((uint64_t)PROCS_MAX)
+/* What one event and all that it must say before take at most. */
+#define EVENT_BYTES_MAX 512u
+
+struct event_writer {
+	struct m *m;
+	struct trace_m *t;
+	struct trace_block *b;
+	int64_t now;
+	uint32_t gen;
+};
+
+/* ---- event_write.c ---- */
+/* A block of m's for generation gen that has room for bytes more, or NULL: the trace is broken. */
+struct trace_block *event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes);
+/* The first mention of what word stands for in this generation: says what it was until now. */
+void event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
+    enum trace_event status, uint32_t state, const struct m *on);
+/* The P of m, or the one that m is if it is foreign. */
+void event_say_p_slow(struct event_writer *w, struct m *m, enum trace_p state);
+/* P and goroutine of m, as they are; and with `ends`, a call is over that has not been ended. */
+void event_say_context_slow(struct event_writer *w, struct m *m, bool ends);
+/* Numbers of the caller's stack, of a stack of one frame, of a string. 0 = none. */
+uint64_t event_stack(struct event_writer *w, struct m *m);
+uint64_t event_stack_of(struct event_writer *w, uintptr_t pc);
+uint64_t event_string(struct event_writer *w, const char *s);
+void event_break(void);
+
+static inline bool
+event_open(struct event_writer *w, struct m *m, int64_t now)
+{
+	w->m = m;
+	w->t = &m->trace;
+	w->now = now;
+	w->b = w->t->side[w->gen % 2].events;
+	if (wf_unlikely(w->b == NULL || w->b->gen != w->gen ||
+	    w->b->n + EVENT_BYTES_MAX > TRACE_BLOCK_CAP ||
+	    w->b->tid != wf_load_relaxed(&m->tid)))
+		w->b = event_room(m, w->gen, now, EVENT_BYTES_MAX);
+	return w->b != NULL;
+}
+
+/* G2: false: there is no trace any more. */
+static inline bool
+event_begin(struct event_writer *w, struct m *m)
+{
+	struct trace_m *t = &m->trace;
+
+	wf_store_relaxed(&t->busy, 1);
+	wf_compiler_barrier();	/* the tracer's membarrier orders the two */
+	if (wf_unlikely(!wf_sched.has_membarrier))
+		wf_fence_seqcst();
+	w->gen = wf_load_acquire(&wf_trace.gen);			/* G1 */
+	if (wf_likely(w->gen != 0 && event_open(w, m, wf_os_now())))
+		return true;
+	wf_store_release(&t->busy, 0);
+	return false;
+}
+
+static inline void
+event_end(struct event_writer *w)
+{
+	wf_store_release(&w->t->busy, 0);				/* G3 */
+}
+
+#define event_put(w, type, n, ...) \
+	event_put_all((w), (type), (n), (const uint64_t[6]){0, ##__VA_ARGS__})
+
+/* An event of args[1..n], after all before it: times in a block grow. */
+static WF_ALWAYS_INLINE void
+event_put_all(struct event_writer *w, enum trace_event type, int n, const uint64_t *args)
+{
+	struct trace_block *b = w->b;
+	uint8_t *at = b->data + b->n;
+	int64_t dt = w->now - b->last;
+
+	if (dt < 1)
+		dt = 1;
+	b->last += dt;
+	*at++ = (uint8_t)type;
+	at = trace_put_varint(at, (uint64_t)dt);
+	for (int i = 1; i <= n; i++)
+		at = trace_put_varint(at, args[i]);
+	b->n = (uint32_t)(at - b->data);
+}
+
+/* ---- words: only their owner changes them within a generation that has named them (G5) ---- */
+
+/* Its next event, of those that have numbers. Returns the number. */
+static inline uint64_t
+event_word_next(struct event_writer *w, _Atomic uint64_t *word, uint32_t state, uint32_t m)
+{
+	struct trace_word v = trace_word_unpack(wf_load_relaxed(word));
+
+	(void)w;
+	if (wf_unlikely(++v.seq == TRACE_SEQ_MAX))
+		event_break();
+	v.state = state;
+	v.m = m;
+	wf_store_relaxed(word, trace_word_pack(v));
+	return v.seq;
+}
+
+/* An event without a number. */
+static inline void
+event_word_keep(struct event_writer *w, _Atomic uint64_t *word, uint32_t state, uint32_t m)
+{
+	struct trace_word v = trace_word_unpack(wf_load_relaxed(word));
+
+	(void)w;
+	v.state = state;
+	v.m = m;
+	wf_store_relaxed(word, trace_word_pack(v));
+}
+
+/* Of what is new in this generation. */
+static inline void
+event_word_new(struct event_writer *w, _Atomic uint64_t *word, uint32_t state)
+{
+	wf_store_relaxed(word,
+	    trace_word_pack((struct trace_word){ .gen = w->gen, .state = state }));
+}
+
+static inline void
+event_say(struct event_writer *w, _Atomic uint64_t *word, uint64_t id, enum trace_event status,
+    uint32_t state, const struct m *on)
+{
+	uint64_t v = wf_load_relaxed(word);
+
+	if (wf_unlikely(trace_word_unpack(v).gen != (w->gen & TRACE_GEN_MASK) || (v & 7) == 0))
+		event_say_slow(w, word, id, status, state, on);
+}
+
+/* g was in that state until now, on the thread `on` if that is not NULL. */
+static inline void
+event_say_g(struct event_writer *w, struct g *g, enum trace_g state, const struct m *on)
+{
+	event_say(w, &g->trace, wf_load_relaxed(&g->id), EV_GO_STATUS, state, on);
+}
+
+static inline uint64_t
+event_own_p_id(const struct m *m)
+{
+	return EVENT_OWN_P + wf_load_relaxed(&m->bound_g.id);
+}
+
+static inline bool
+event_is_in_syscall(const struct event_writer *w)
+{
+	return w->t->syscall_gen != 0 && w->t->syscall_gen >= wf_load_relaxed(&wf_trace.first);
+}
+
+/* m's P and goroutine, which runs: every event needs them to be known. */
+static inline void
+event_say_context(struct event_writer *w, struct m *m)
+{
+	if (wf_unlikely(w->t->said != w->gen || w->t->syscall_gen != 0))
+		event_say_context_slow(w, m, true);
+}
+
+/* m's P; it has no goroutine. */
+static inline void
+event_say_p(struct event_writer *w, struct m *m)
+{
+	if (wf_unlikely(w->t->said != w->gen))
+		event_say_p_slow(w, m, TP_RUNNING);
+	w->t->said = w->gen;
+}
+
+#endif /* WEFT_SCHED_EVENT_WRITE_H */

@@ -1,0 +1,222 @@
+/*
+ * Blocks and tables. See block.h.
+ */
+#include "trace/block.h"
+
+#include "os/os.h"
+
+#include <string.h>
+
+#define KEEP_FREE 64u		/* blocks: 4 MiB */
+#define SLOTS 512u		/* of a table, a power of two; they lie before the items */
+#define ITEMS_AT (SLOTS * sizeof(uint16_t))
+#define ITEM_UNIT 8u		/* slots hold offsets in these units; 0 = empty */
+
+_Static_assert(TRACE_BLOCK_BYTES / ITEM_UNIT <= UINT16_MAX, "slots are 16 bits");
+
+/*
+ * A spin lock of a dozen instructions, taken once per 64 KiB of events. Innermost; base/ and os/
+ * have no lock of their own.
+ *
+ *   B1  lock: release when it is given back -> acquire when it is taken
+ */
+static struct {
+	_Atomic uint32_t lock;
+	struct trace_block *free;
+	uint32_t n_free;
+	_Atomic size_t used;		/* written under lock */
+} pool;
+
+static void
+lock_pool(void)
+{
+	for (int i = 0; wf_xchg_acquire(&pool.lock, 1u) != 0; i++) {	/* B1 */
+		if (i < 100)
+			wf_cpu_relax();
+		else
+			wf_os_thread_yield();
+	}
+}
+
+static void
+unlock_pool(void)
+{
+	wf_store_release(&pool.lock, 0u);				/* B1 */
+}
+
+struct trace_block *
+trace_block_new(void)
+{
+	struct trace_block *b;
+	size_t used;
+
+	lock_pool();
+	used = wf_load_relaxed(&pool.used) + TRACE_BLOCK_BYTES;
+	if (used > TRACE_USED_MAX) {
+		unlock_pool();
+		return NULL;
+	}
+	wf_store_relaxed(&pool.used, used);
+	b = pool.free;
+	if (b != NULL) {
+		pool.free = b->next;
+		pool.n_free--;
+	}
+	unlock_pool();
+	if (b == NULL)
+		b = wf_os_map(TRACE_BLOCK_BYTES);
+	if (b == NULL) {
+		lock_pool();
+		wf_store_relaxed(&pool.used, wf_load_relaxed(&pool.used) - TRACE_BLOCK_BYTES);
+		unlock_pool();
+		return NULL;
+	}
+	b->next = NULL;
+	b->n = 0;
+	return b;
+}
+
+void
+trace_block_free(struct trace_block *list)
+{
+	struct trace_block *b, *next;
+
+	for (b = list; b != NULL; b = next) {
+		bool kept;
+
+		next = b->next;
+		lock_pool();
+		wf_store_relaxed(&pool.used, wf_load_relaxed(&pool.used) - TRACE_BLOCK_BYTES);
+		kept = pool.n_free < KEEP_FREE;
+		if (kept) {
+			b->next = pool.free;
+			pool.free = b;
+			pool.n_free++;
+		}
+		unlock_pool();
+		if (!kept)
+			wf_os_unmap(b, TRACE_BLOCK_BYTES);
+	}
+}
+
+void
+trace_block_trim(void)
+{
+	struct trace_block *b, *next;
+
+	lock_pool();
+	b = pool.free;
+	pool.free = NULL;
+	pool.n_free = 0;
+	unlock_pool();
+	for (; b != NULL; b = next) {
+		next = b->next;
+		wf_os_unmap(b, TRACE_BLOCK_BYTES);
+	}
+}
+
+size_t
+trace_block_used(void)
+{
+	return wf_load_relaxed(&pool.used);
+}
+
+/* ---- tables ---- */
+
+static uint64_t
+hash_of(const uint8_t *data, uint32_t bytes)
+{
+	uint64_t h = 0x9e3779b97f4a7c15u ^ bytes, w;
+
+	for (; bytes >= 8; data += 8, bytes -= 8) {
+		memcpy(&w, data, 8);
+		h = (h ^ w) * 0xff51afd7ed558ccdu;
+		h ^= h >> 32;
+	}
+	w = 0;
+	memcpy(&w, data, bytes);
+	h = (h ^ w) * 0xff51afd7ed558ccdu;
+	return h ^ h >> 29;
+}
+
+static uint32_t
+round_up(uint32_t bytes)
+{
+	return (bytes + ITEM_UNIT - 1) / ITEM_UNIT * ITEM_UNIT;
+}
+
+static struct trace_item *
+item_at(struct trace_block *b, uint32_t offset)
+{
+	return (struct trace_item *)(void *)(b->data + offset);
+}
+
+/* Room for one more item, in a new block if need be. Then the slots are empty again. */
+static struct trace_block *
+make_room(struct trace_table *t, uint64_t gen, uint32_t bytes)
+{
+	struct trace_block *b = t->blocks;
+
+	if (b != NULL && b->n + bytes <= TRACE_BLOCK_CAP)
+		return b;
+	b = trace_block_new();
+	if (b == NULL)
+		return NULL;
+	memset(b->data, 0, ITEMS_AT);
+	b->n = ITEMS_AT;
+	b->gen = gen;
+	b->next = t->blocks;
+	t->blocks = b;
+	return b;
+}
+
+uint32_t
+trace_intern(struct trace_table *t, uint64_t gen, const void *data, uint32_t bytes)
+{
+	uint64_t hash = hash_of(data, bytes);
+	uint32_t size = (uint32_t)sizeof(struct trace_item) + round_up(bytes);
+	struct trace_block *b = t->blocks;
+	struct trace_item *item;
+	uint16_t *slots, *slot;
+
+	if (b != NULL) {
+		slots = (uint16_t *)(void *)b->data;
+		slot = &slots[hash % SLOTS];
+		if (*slot != 0) {
+			item = item_at(b, *slot * ITEM_UNIT);
+			if (item->hash == hash && item->bytes == bytes &&
+			    memcmp(item->data, data, bytes) == 0)
+				return item->id;
+		}
+	}
+	if (size > TRACE_BLOCK_CAP - ITEMS_AT || (b = make_room(t, gen, size)) == NULL)
+		return 0;
+	item = item_at(b, b->n);
+	item->bytes = bytes;
+	item->id = ++t->n;
+	item->hash = hash;
+	memcpy(item->data, data, bytes);
+	/* One place per hash: who comes later pushes the other out. */
+	slots = (uint16_t *)(void *)b->data;
+	slots[hash % SLOTS] = (uint16_t)(b->n / ITEM_UNIT);
+	b->n += size;
+	return item->id;
+}
+
+const struct trace_item *
+trace_item_first(const struct trace_block *b)
+{
+	if (b->n <= ITEMS_AT)
+		return NULL;
+	return (const struct trace_item *)(const void *)(b->data + ITEMS_AT);
+}
+
+const struct trace_item *
+trace_item_next(const struct trace_block *b, const struct trace_item *item)
+{
+	const uint8_t *next = item->data + round_up(item->bytes);
+
+	if (next >= b->data + b->n)
+		return NULL;
+	return (const struct trace_item *)(const void *)next;
+}

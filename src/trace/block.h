@@ -1,0 +1,58 @@
+/*
+ * The memory of traces: blocks of 64 KiB that are filled by one thread and then handed to the
+ * tracer, and tables in such blocks that give equal stacks and strings the same number. README.md,
+ * "Memory".
+ */
+#ifndef WEFT_TRACE_BLOCK_H
+#define WEFT_TRACE_BLOCK_H
+
+#include "base/atomic.h"
+
+#define TRACE_BLOCK_BYTES ((size_t)64 << 10)
+
+/* Owned by the thread that fills it, then by the tracer. */
+struct trace_block {
+	struct trace_block *next;	/* newest first */
+	uint64_t gen;
+	int64_t first, last;		/* times of the batch and of its last event */
+	int tid;			/* whose events these are */
+	uint32_t n;			/* bytes of data in use */
+	uint8_t data[];
+};
+
+#define TRACE_BLOCK_CAP (TRACE_BLOCK_BYTES - sizeof(struct trace_block))
+
+/* A new block, or NULL: no memory, or there are more than the limit already. */
+struct trace_block *trace_block_new(void);
+/* Gives a list back. Kept for the next, as far as it is not too much. */
+void trace_block_free(struct trace_block *list);
+/* Gives the memory of free ones back. */
+void trace_block_trim(void);
+/* Bytes in blocks that are in use. Called by the tracer. */
+size_t trace_block_used(void);
+/* More bytes than this: trace_block_new() fails. */
+#define TRACE_USED_MAX ((size_t)512 << 20)
+
+/* Things to which a number was given: stacks (arrays of pc) or strings. In data of a block. */
+struct trace_item {
+	uint32_t bytes;
+	uint32_t id;
+	uint64_t hash;
+	uint8_t data[];			/* then up to a multiple of 8 */
+};
+
+/* A table of them. Lives as long as a generation; owned as its blocks are. */
+struct trace_table {
+	struct trace_block *blocks;	/* slots are in the newest only: older things are forgotten,
+					 * and get another number if they come again */
+	uint32_t n;			/* numbers given in this generation */
+};
+
+/* The number of those bytes, from 1 on, or 0: no memory. */
+uint32_t trace_intern(struct trace_table *t, uint64_t gen, const void *data, uint32_t bytes);
+/* The first of a block, and the one after; NULL: that was all. */
+const struct trace_item *trace_item_first(const struct trace_block *b);
+const struct trace_item *trace_item_next(
+    const struct trace_block *b, const struct trace_item *item);
+
+#endif /* WEFT_TRACE_BLOCK_H */
