@@ -107,7 +107,10 @@ struct pd_arm {
 	struct waiter *w;	/* who waits, on pd->wait[dir] */
 	enum pd_use dir;
 	uint32_t events;	/* what it waits for */
-	struct waiter *leaver;	/* who waits for the end of the request */
+	struct waiter *leaver;	/* who waits for the end of the request, or of its removal */
+	struct ring_op removal;
+	bool is_removing;	/* the removal is with the kernel ... */
+	bool is_removed;	/* ... which has agreed to it: op ends now */
 	bool is_done;		/* the request has ended ... */
 	int32_t res;		/* ... and this is what came */
 };

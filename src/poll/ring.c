@@ -235,11 +235,11 @@ wf_ring_is_refused(int r)
 }
 
 int
-wf_ring_submit_surely(const struct io_uring_sqe *sqe)
+wf_ring_submit_surely(const struct io_uring_sqe *sqe, struct ring_op *op)
 {
 	int r;
 
-	while ((r = wf_ring_submit(sqe, NULL)) < 0 && !wf_ring_is_refused(r)) {
+	while ((r = wf_ring_submit(sqe, op)) < 0 && !wf_ring_is_refused(r)) {
 		struct gqueue ready = {0};
 		uint32_t n;
 
@@ -316,7 +316,7 @@ cancel(struct run *run)
 	    .opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = (uintptr_t)&run->op};
 
 	WF_POINT("ring.cancel");
-	(void)wf_ring_submit_surely(&sqe);	/* refused: then it ends when it ends */
+	(void)wf_ring_submit_surely(&sqe, NULL);	/* refused: then it ends when it ends */
 	WF_CHECK(await(run, WEFT_FOREVER, false) == 0);
 }
 

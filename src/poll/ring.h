@@ -33,9 +33,9 @@ int wf_ring_fd(void);
  * wf_ring_is_refused() is true of. Takes about a microsecond; blocks for no request.
  */
 int wf_ring_submit(const struct io_uring_sqe *sqe, struct ring_op *op);
-/* The same for nobody, as often as need be; takes completions meanwhile. By a goroutine, without
- * locks. 0, or the ring is refused. */
-int wf_ring_submit_surely(const struct io_uring_sqe *sqe);
+/* The same, as often as need be; takes completions meanwhile. By a goroutine, without locks. 0, or
+ * the ring is refused. */
+int wf_ring_submit_surely(const struct io_uring_sqe *sqe, struct ring_op *op);
 /* Is this -errno of the ring one that stays: somebody forbade io_uring, or closed our ring? */
 bool wf_ring_is_refused(int r);
 

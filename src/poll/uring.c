@@ -47,6 +47,18 @@ open_uring(void)
 
 /* The request of a wait has ended: there are events, or it is to be asked again. */
 static void
+wake_leaver_locked(struct pd_arm *arm, struct gqueue *ready)
+{
+	struct waiter *leaver = arm->leaver;
+
+	if (leaver == NULL || arm->is_removing)
+		return;
+	arm->leaver = NULL;
+	if (wf_claim(leaver, 0))
+		gqueue_put(ready, leaver->g);
+}
+
+static void
 arm_done(struct ring_op *op, int32_t res, struct gqueue *ready)
 {
 	struct pd_arm *arm = wf_container_of(op, struct pd_arm, op);
@@ -58,10 +70,24 @@ arm_done(struct ring_op *op, int32_t res, struct gqueue *ready)
 	if (waitq_remove(&pd->wait[arm->dir], arm->w)) {
 		if (wf_claim(arm->w, 0))
 			gqueue_put(ready, arm->w->g);
-	} else if (arm->leaver != NULL && wf_claim(arm->leaver, 0)) {
-		gqueue_put(ready, arm->leaver->g);
+	} else {
+		wake_leaver_locked(arm, ready);
 	}
 	wf_unlock(&pd->lock);	/* from here on arm may be gone; pd never is */
+}
+
+static void
+removal_done(struct ring_op *op, int32_t res, struct gqueue *ready)
+{
+	struct pd_arm *arm = wf_container_of(op, struct pd_arm, removal);
+	struct pd *pd = arm->pd;
+
+	wf_lock(&pd->lock);
+	arm->is_removing = false;
+	arm->is_removed = res >= 0;
+	if (arm->is_done || !arm->is_removed)
+		wake_leaver_locked(arm, ready);
+	wf_unlock(&pd->lock);
 }
 
 static int
@@ -78,39 +104,60 @@ arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, enum pd_use dir,
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	sqe.poll32_events = events << 16 | events >> 16;	/* as io_uring_enter(2) wants it */
 #endif
-	*arm = (struct pd_arm){.op.done = arm_done, .pd = pd, .w = w, .dir = dir,
-	    .events = events & ~(uint32_t)(EPOLLERR | EPOLLHUP | EPOLLRDHUP)};
+	*arm = (struct pd_arm){.op.done = arm_done, .removal.done = removal_done, .pd = pd, .w = w,
+	    .dir = dir, .events = events & ~(uint32_t)(EPOLLERR | EPOLLHUP | EPOLLRDHUP)};
 	return check(wf_ring_submit(&sqe, &arm->op)) < 0 ? -EAGAIN : 0;
 }
 
+static void
+ask_to_remove(struct pd_arm *arm)
+{
+	const struct io_uring_sqe sqe = {
+	    .opcode = IORING_OP_POLL_REMOVE, .fd = -1, .addr = (uintptr_t)&arm->op};
+
+	/* It would never end by itself. */
+	(void)check(wf_ring_submit_surely(&sqe, &arm->removal));
+}
+
+/* Until no removal is under way, and the request has ended or is to be removed again. */
+static void
+await_removal_locked(struct pd_arm *arm)
+{
+	struct waiter w;
+
+	while (arm->is_removing || (!arm->is_done && arm->is_removed)) {
+		wf_poll_count();
+		wf_waiter_init(&w, WEFT_FOREVER, false);
+		arm->leaver = &w;
+		(void)wf_park_unlock(&arm->pd->lock, WAIT_IO, WEFT_FOREVER, false);
+		wf_lock(&arm->pd->lock);
+	}
+}
+
 /*
- * U5: the request must not outlive the wait; it holds on to the open file, too. The kernel also
+ * U5: the request must not outlive the wait; it holds on to the open file, too. -EALREADY and
+ * -ENOENT do not mean that it is about to end: the kernel may be looking whether a wake was for it
+ * (a change of the socket's state wakes everybody), and then waits on. So it is asked again.
+ *
+ * The kernel also
  * reports errors and hang-ups that nobody asked for; they last, so a writer to a peer that has
  * half closed would be told so without end while it waits for room.
  */
 static bool
 disarm(struct pd_arm *arm)
 {
-	const struct io_uring_sqe sqe = {
-	    .opcode = IORING_OP_POLL_REMOVE, .fd = -1, .addr = (uintptr_t)&arm->op};
 	struct pd *pd = arm->pd;
-	struct waiter w;
 
 	wf_lock(&pd->lock);
-	if (!arm->is_done) {
+	while (!arm->is_done) {
+		arm->is_removing = true;
 		wf_unlock(&pd->lock);
 		WF_POINT("uring.disarm");
-		(void)check(wf_ring_submit_surely(&sqe));	/* it would never end by itself */
+		ask_to_remove(arm);
 		wf_lock(&pd->lock);
+		await_removal_locked(arm);
 	}
-	if (!arm->is_done) {
-		wf_poll_count();
-		wf_waiter_init(&w, WEFT_FOREVER, false);
-		arm->leaver = &w;
-		(void)wf_park_unlock(&pd->lock, WAIT_IO, WEFT_FOREVER, false);
-	} else {
-		wf_unlock(&pd->lock);
-	}
+	wf_unlock(&pd->lock);
 	return arm->res < 0 || ((uint32_t)arm->res & arm->events);
 }
 

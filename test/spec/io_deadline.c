@@ -3,6 +3,11 @@
  */
 #include "io_util.h"
 
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
 struct wait {
 	int fd;
 	int r;
@@ -200,4 +205,45 @@ TEST(deadlines_that_fly_about_lose_nothing)
 		EXPECT_EQ(f.got, f.sent);
 		EXPECT_EQ(weft_close(f.fd[0]), 0);
 	}
+}
+
+/*
+ * Whoever waits is woken again and again with nothing to be had (every signal wakes who polls a
+ * signalfd), and each wait ends at its deadline. io_uring is then busy with the very request that
+ * is to be taken back, and may refuse that.
+ */
+static void
+do_nothing(int signo)
+{
+	(void)signo;
+}
+
+static void *
+wake_for_nothing(void *arg)
+{
+	struct flight *f = arg;
+
+	while (!f->stop)
+		EXPECT_EQ(raise(SIGUSR2), 0);
+	return NULL;
+}
+
+TEST(a_wait_that_is_woken_for_nothing_ends_at_its_deadline)
+{
+	struct flight f = {.got = 0};
+	sigset_t other;
+	pthread_t t[2];
+
+	sigemptyset(&other);
+	sigaddset(&other, SIGUSR1);
+	f.fd[0] = signalfd(-1, &other, SFD_NONBLOCK | SFD_CLOEXEC);
+	EXPECT(f.fd[0] >= 0 && signal(SIGUSR2, do_nothing) != SIG_ERR);
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(pthread_create(&t[i], NULL, wake_for_nothing, &f), 0);
+	for (int i = 0; i < 400 / test_scale(); i++)
+		EXPECT_EQ(weft_poll(f.fd[0], POLLIN, weft_in(i % 5 * MS / 20)), -ETIMEDOUT);
+	f.stop = true;
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(pthread_join(t[i], NULL), 0);
+	EXPECT_EQ(weft_close(f.fd[0]), 0);
 }
