@@ -60,6 +60,15 @@ start(void (*fn)(void *), struct stage *s)
 	EXPECT_EQ(weft_go(fn, s), 0);
 }
 
+/* Returns when it is held at the point. */
+static void
+start_and_hold(const char *point, void (*fn)(void *), struct stage *s)
+{
+	hold_at(point);
+	start(fn, s);
+	hold_await(point);
+}
+
 static void
 note(struct stage *s, char who)
 {
@@ -149,9 +158,7 @@ meet_leaving_writer(struct stage *s, int readers)
 		start(read_once, s);
 		await_word(s, WRITERS(1) + READERS(1));
 	}
-	hold_at("rwmutex.writers_unlocked");
-	start(unlock_rw, s);
-	hold_await("rwmutex.writers_unlocked");
+	start_and_hold("rwmutex.writers_unlocked", unlock_rw, s);
 	start(write_once, s);
 	await_word(s, WRITERS(2) + READERS(readers));
 	EXPECT(!weft_rwmutex_tryrlock(&s->rw));
@@ -180,12 +187,8 @@ TEST(rwmutex_a_writer_is_let_in_before_it_waits)
 
 	set_stage(&s);
 	weft_rwmutex_lock(&s.rw);
-	hold_at("rwmutex.writers_unlocked");
-	start(unlock_rw, &s);
-	hold_await("rwmutex.writers_unlocked");
-	hold_at("rwmutex.writer_counted");
-	start(write_once, &s);
-	hold_await("rwmutex.writer_counted");
+	start_and_hold("rwmutex.writers_unlocked", unlock_rw, &s);
+	start_and_hold("rwmutex.writer_counted", write_once, &s);
 	hold_release("rwmutex.writers_unlocked");
 	await_ended(&s, 1);
 	hold_release("rwmutex.writer_counted");
@@ -201,9 +204,7 @@ TEST(rwmutex_readers_leave_before_the_writer_has_added_them)
 	set_stage(&s);
 	weft_rwmutex_rlock(&s.rw);
 	weft_rwmutex_rlock(&s.rw);
-	hold_at("rwmutex.writer_counted");
-	start(write_once, &s);
-	hold_await("rwmutex.writer_counted");
+	start_and_hold("rwmutex.writer_counted", write_once, &s);
 	weft_rwmutex_runlock(&s.rw);
 	weft_rwmutex_runlock(&s.rw);
 	start(read_once, &s);
@@ -223,9 +224,7 @@ TEST(rwmutex_a_reader_is_let_in_before_it_waits)
 
 	set_stage(&s);
 	weft_rwmutex_lock(&s.rw);
-	hold_at("rwmutex.reader_counted");
-	start(read_once, &s);
-	hold_await("rwmutex.reader_counted");
+	start_and_hold("rwmutex.reader_counted", read_once, &s);
 	weft_rwmutex_unlock(&s.rw);
 	hold_release("rwmutex.reader_counted");
 	await_ended(&s, 1);
@@ -262,9 +261,7 @@ TEST(cond_a_signal_before_the_park_counts)
 		struct stage s;
 
 		set_stage(&s);
-		hold_at("cond.unlocked");
-		start(wait_cond, &s);
-		hold_await("cond.unlocked");
+		start_and_hold("cond.unlocked", wait_cond, &s);
 		weft_mutex_lock(&s.m);
 		if (broadcast)
 			weft_cond_broadcast(&s.c);
@@ -287,12 +284,8 @@ TEST(cond_a_signal_before_the_park_wakes_one)
 	struct stage s;
 
 	set_stage(&s);
-	hold_at("cond.unlocked");
-	start(wait_cond, &s);
-	hold_await("cond.unlocked");
-	hold_at("cond.parking");
-	start(wait_cond, &s);
-	hold_await("cond.parking");
+	start_and_hold("cond.unlocked", wait_cond, &s);
+	start_and_hold("cond.parking", wait_cond, &s);
 	hold_release("cond.parking");
 	weft_cond_signal(&s.c);
 	hold_release("cond.unlocked");
@@ -310,9 +303,7 @@ TEST(cond_a_signal_before_the_park_beats_the_deadline)
 
 	set_stage(&s);
 	s.deadline = weft_in(PATIENCE);
-	hold_at("cond.unlocked");
-	start(wait_cond, &s);
-	hold_await("cond.unlocked");
+	start_and_hold("cond.unlocked", wait_cond, &s);
 	weft_cond_signal(&s.c);
 	while (weft_now() < s.deadline)
 		continue;
@@ -328,16 +319,12 @@ TEST(cond_a_signal_skips_one_that_is_giving_up)
 
 	set_stage(&s);
 	s.deadline = weft_in(PATIENCE);
-	hold_at("cond.gave_up");
-	start(wait_cond, &s);
-	hold_await("cond.gave_up");
+	start_and_hold("cond.gave_up", wait_cond, &s);
 	/* The second waiter, on the same cond: the test itself. */
 	weft_mutex_lock(&s.m);
 	weft_mutex_unlock(&s.m);
 	s.deadline = WEFT_FOREVER;
-	hold_at("cond.unlocked");
-	start(wait_cond, &s);
-	hold_await("cond.unlocked");
+	start_and_hold("cond.unlocked", wait_cond, &s);
 	hold_release("cond.unlocked");
 	weft_cond_signal(&s.c);
 	await_ended(&s, 1);
@@ -392,9 +379,7 @@ TEST(waitgroup_is_not_done_before_its_release)
 	weft_waitgroup_add(&s.wg, 1);
 	start(wait_wg, &s);
 	await_wg_waiter(&s);
-	hold_at("waitgroup.zero");
-	start(done_wg, &s);
-	hold_await("waitgroup.zero");
+	start_and_hold("waitgroup.zero", done_wg, &s);
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, weft_in(1 * MS)), -ETIMEDOUT);
 	start(wait_wg, &s);
@@ -415,9 +400,7 @@ TEST(waitgroup_release_finds_its_waiter_gone)
 	s.deadline = weft_in(PATIENCE);
 	start(wait_wg, &s);
 	await_wg_waiter(&s);
-	hold_at("waitgroup.zero");
-	start(done_wg, &s);
-	hold_await("waitgroup.zero");
+	start_and_hold("waitgroup.zero", done_wg, &s);
 	await_ended(&s, 1);
 	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
@@ -444,9 +427,7 @@ TEST(waitgroup_wait_does_not_return_while_done_is_inside)
 	s.deadline = weft_in(PATIENCE);
 	start(wait_wg, &s);
 	await_wg_waiter(&s);
-	hold_at("waitgroup.zero");
-	start(done_wg, &s);
-	hold_await("waitgroup.zero");
+	start_and_hold("waitgroup.zero", done_wg, &s);
 	await_ended(&s, 1);
 	hold_at("waitgroup.released");
 	hold_release("waitgroup.zero");
@@ -485,9 +466,7 @@ TEST(waitgroup_release_skips_one_that_is_giving_up)
 	set_stage(&s);
 	weft_waitgroup_add(&s.wg, 1);
 	s.deadline = weft_in(PATIENCE);
-	hold_at("waitgroup.gave_up");
-	start(wait_wg, &s);
-	hold_await("waitgroup.gave_up");
+	start_and_hold("waitgroup.gave_up", wait_wg, &s);
 	weft_waitgroup_done(&s.wg);
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), 0);
 	hold_release("waitgroup.gave_up");
@@ -512,9 +491,7 @@ TEST(waitgroup_add_during_the_release_panics)
 	weft_waitgroup_add(&s.wg, 1);
 	start(wait_wg, &s);
 	await_wg_waiter(&s);
-	hold_at("waitgroup.zero");
-	start(done_wg, &s);
-	hold_await("waitgroup.zero");
+	start_and_hold("waitgroup.zero", done_wg, &s);
 	weft_waitgroup_add(&s.wg, 0);
 	EXPECT_EQ(weft_try(add_wg, &s.wg, msg, sizeof(msg)), 1);
 	EXPECT_STR(msg, "sync: WaitGroup misuse: Add called concurrently with Wait");
@@ -556,9 +533,7 @@ TEST(sem_release_finds_its_waiter_gone)
 	start(acquire_sem, &s);
 	while (weft_sem_tryacquire(&s.sem, 0))
 		weft_yield();
-	hold_at("sem.has_waiters");
-	start(release_sem, &s);
-	hold_await("sem.has_waiters");
+	start_and_hold("sem.has_waiters", release_sem, &s);
 	await_ended(&s, 1);
 	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
 	EXPECT(weft_sem_tryacquire(&s.sem, 1));
@@ -583,9 +558,7 @@ TEST(sem_grant_skips_one_that_is_giving_up)
 	EXPECT(weft_sem_tryacquire(&s.sem, 2));
 	s.n = 2;
 	s.deadline = weft_in(PATIENCE);
-	hold_at("sem.gave_up");
-	start(acquire_sem, &s);
-	hold_await("sem.gave_up");
+	start_and_hold("sem.gave_up", acquire_sem, &s);
 	/* With one permit back the next one would fit, if the head were not before it. */
 	EXPECT_EQ(weft_sem_acquire(&s.sem, 1, weft_in(1 * MS)), -ETIMEDOUT);
 	weft_sem_release(&s.sem, 1);
