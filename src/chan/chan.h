@@ -74,6 +74,21 @@ int wf_chan_trysend_collect(struct weft_chan *c, const void *elem, struct gqueue
  */
 size_t wf_chan_drain(struct weft_chan *c);
 
+/*
+ * Does nobody wait on c, and has the caller its only reference? Then it may be freed as it is:
+ * there is nobody to tell. Who has left its queue has unlocked, too, if the lock is free when it
+ * is looked at last.
+ */
+static inline bool
+wf_chan_is_forgotten(const struct weft_chan *c)
+{
+	return wf_load_acquire(&c->refs) == 1 &&			/* N3 */
+	    !wf_load_acquire(&c->has_receiver) &&			/* N2 */
+	    !wf_load_acquire(&c->has_sender) &&				/* N2 */
+	    !wf_load_acquire(&c->closed) &&				/* N1 */
+	    wf_load_acquire(&c->lock.word) == 0;			/* L1 */
+}
+
 /* What wf_chan_drain() would return, without doing it. Needs no lock, may be stale. */
 static inline size_t
 wf_chan_count_racy(const struct weft_chan *c)

@@ -28,6 +28,16 @@ publish_next(struct timers *ts)
 	wf_store_seqcst(&ts->next, ts->n == 0 ? INT64_MAX : ts->heap[0].when);	/* T1 */
 }
 
+/*
+ * The same after one was taken away: next can only have grown. Not seq_cst: a thread that sees the
+ * old one wakes too early and looks again.
+ */
+static void
+publish_later(struct timers *ts)
+{
+	wf_store_release(&ts->next, ts->n == 0 ? INT64_MAX : ts->heap[0].when);
+}
+
 void
 wf_timer_arm(struct wf_timer *t, int64_t when)
 {
@@ -71,7 +81,7 @@ wf_timer_disarm(struct wf_timer *t)
 
 			timer_heap_remove(ts, t->index);
 			if (was_first)
-				publish_next(ts);
+				publish_later(ts);
 			wf_unlock(&ts->lock);
 			return true;
 		}

@@ -100,7 +100,7 @@ stop(struct weft_timer *t)
 	/* Now fire is not running. What it has sent and nobody received is taken back. */
 	was_pending = t->is_pending;
 	t->is_pending = false;
-	if (t->chan != NULL && wf_chan_drain(t->chan) > 0)
+	if (t->chan != NULL && wf_chan_count_racy(t->chan) != 0 && wf_chan_drain(t->chan) > 0)
 		was_pending = true;
 	return was_pending;
 }
@@ -132,9 +132,7 @@ weft_timer_new(int64_t deadline, int64_t period, void (*fn)(void *), void *arg)
 		}
 	}
 	wf_enter();
-	wf_lock(&t->ops);
-	start(t, deadline, period, &ready);
-	wf_unlock(&t->ops);
+	start(t, deadline, period, &ready);	/* without ops: nobody has t yet */
 	wf_ready_all(&ready);
 	wf_leave();
 	return t;
@@ -184,16 +182,22 @@ weft_timer_reset(weft_timer *t, int64_t deadline, int64_t period)
 WF_API_PARKS void
 weft_timer_free(weft_timer *t)
 {
+	weft_chan *chan, *forgotten = NULL;
+
 	if (t == NULL)
 		return;
+	chan = t->chan;
 	wf_enter();
-	wf_lock(&t->ops);
-	stop(t);
-	wf_unlock(&t->ops);
+	stop(t);				/* without ops: nobody else may use t any more */
 	/* Nothing will ever be sent: whoever waits is told so instead of waiting for ever. */
-	if (t->chan != NULL)
-		(void)wf_chan_close_quiet(t->chan);
+	if (chan != NULL && !wf_chan_is_forgotten(chan))
+		(void)wf_chan_close_quiet(chan);
+	else
+		forgotten = chan;
 	wf_leave();
-	weft_chan_unref(t->chan);
+	if (forgotten != NULL)
+		free(forgotten);
+	else
+		weft_chan_unref(chan);
 	free(t);
 }
