@@ -129,6 +129,18 @@ bury(void)
 	wf_sim.ended = NULL;
 }
 
+/* What the C++ library keeps for the one real thread belongs to the one that runs. */
+static void
+exchange_exceptions(struct sim_thread *from, const struct sim_thread *to)
+{
+	struct wf_os_exceptions *real = wf_os_exceptions();
+
+	if (real == NULL)
+		return;
+	from->exceptions = *real;
+	*real = to->exceptions;
+}
+
 /* The next one goes on; returns when the caller does again. Never inlined: see arch/arch.h. */
 static WF_NOINLINE void
 give_way(void)
@@ -140,6 +152,7 @@ give_way(void)
 	from->self = wf_self();
 	wf_sim.current = to;
 	wf_self_set(to->self);
+	exchange_exceptions(from, to);
 	(void)wf_ctx_switch(&from->ctx, &to->ctx, NULL);
 	bury();
 }

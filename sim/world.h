@@ -10,6 +10,7 @@
 #include <weft/sim.h>
 #include "arch/arch.h"
 #include "base/rand.h"
+#include "os/os.h"
 
 #include <stdatomic.h>
 
@@ -26,6 +27,7 @@ enum sim_state {
 struct sim_thread {
 	struct wf_ctx ctx;		/* where it was left */
 	struct m *self;			/* the runtime's thread-local */
+	struct wf_os_exceptions exceptions;	/* and the C++ library's */
 	uint32_t id;
 	enum sim_state state;
 	uint32_t at;			/* its place in world.runnable */

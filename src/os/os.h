@@ -69,6 +69,16 @@ void wf_os_thread_yield(void);
 /* Calls fn(arg) on the thread that ends, when one that called this ends. arg is not NULL. */
 int wf_os_at_thread_exit(void (*fn)(void *), void *arg);
 __attribute__((noreturn)) void wf_os_thread_exit(void);
+/*
+ * What the C++ library keeps for a thread: the exceptions whose catch blocks it is in, newest
+ * first, and how many are on their way. Laid out by the Itanium C++ ABI (2.2.2), the same in
+ * libstdc++ and libc++abi. Of the calling thread, until it ends; NULL in a program without C++.
+ */
+struct wf_os_exceptions {
+	void *caught;
+	unsigned int uncaught;
+};
+struct wf_os_exceptions *wf_os_exceptions(void);
 /* Timer slack of this thread to 1 ns: a 1 ms sleep is then 25 us late, not 72. */
 void wf_os_timer_slack_min(void);
 /* Registers for, and makes, an expedited barrier on all threads of the process. 0 or -errno. */

@@ -21,6 +21,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Of the C++ library, if the program has it. It never changes its mind about a thread. */
+extern struct wf_os_exceptions *__cxa_get_globals(void) __attribute__((weak));
+
 struct start {
 	void (*fn)(void *);
 	void *arg;
@@ -75,6 +78,12 @@ wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block
 	if (e != 0)
 		free(s);
 	return -e;
+}
+
+struct wf_os_exceptions *
+wf_os_exceptions(void)
+{
+	return __cxa_get_globals != NULL ? __cxa_get_globals() : NULL;
 }
 
 int

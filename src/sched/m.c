@@ -59,6 +59,7 @@ wf_m_init_self(struct m *m)
 	wf_store_relaxed(&m->gate.in_runtime, 1);
 	wf_store_relaxed(&m->tid, wf_os_tid());
 	wf_os_timer_slack_min();
+	m->exceptions = wf_os_exceptions();
 	m->sigstack = wf_os_sigaltstack_new(SIGSTACK_BYTES);
 }
 

@@ -191,6 +191,8 @@ struct m {
 	struct g *picked;			/* o  to be run by wf_schedule before it looks
 						 *    for others */
 	void *sigstack;				/* o */
+	struct wf_os_exceptions *exceptions;	/* o  the thread's, those of the goroutine that
+						 *    runs on it; NULL without C++ */
 	struct g bound_g;			/* x  the goroutine of a foreign thread */
 	struct trace_m trace;			/* x  trace/trace.h */
 	uintptr_t g0_lo, g0_hi;			/* c  bounds of its own stack, for sanitizers */

@@ -12,6 +12,7 @@
  */
 #include "sched/sched.h"
 
+#include "sched/exceptions.h"
 #include "sched/fiber.h"
 #include "sched/panic.h"
 #include "sched/scope_hook.h"
@@ -156,9 +157,15 @@ static WF_ALWAYS_INLINE void
 cross(struct m *m, struct wf_ctx *from, struct side from_side, const struct wf_ctx *to,
     struct side to_side, bool dying)
 {
+	struct wf_os_exceptions taken, *kept = NULL;
+
 	(void)from_side;
 	(void)to_side;
 	(void)dying;
+	if (wf_unlikely(has_exceptions(m))) {
+		take_exceptions(m, &taken);
+		kept = &taken;
+	}
 #ifdef WF_TSAN
 	__tsan_switch_to_fiber(*to_side.sanitizer, 0);
 #endif
@@ -167,6 +174,8 @@ cross(struct m *m, struct wf_ctx *from, struct side from_side, const struct wf_c
 	    to_side.hi - to_side.lo);
 #endif
 	m = wf_ctx_switch(from, to, m);
+	if (wf_unlikely(kept != NULL))
+		*m->exceptions = *kept;
 #ifdef WF_ASAN
 	__sanitizer_finish_switch_fiber(*from_side.sanitizer, NULL, NULL);
 #endif
@@ -363,6 +372,8 @@ end_or_reuse(struct m *m, struct g *g)
 	} else {
 		next = wf_pick_local(m);
 	}
+	if (wf_unlikely(has_exceptions(m)))	/* a panic left a catch block */
+		take_exceptions(m, &(struct wf_os_exceptions){0});
 	if (next != NULL && next->ctx.pc == 0 && next->stack_class == g->stack_class) {
 		if (wf_unlikely(wf_load_relaxed(&next->flags) & GF_STARVED))
 			wf_starved_no_more(next);

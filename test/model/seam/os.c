@@ -87,6 +87,12 @@ wf_os_thread_name(const char *name)
 	(void)name;
 }
 
+struct wf_os_exceptions *
+wf_os_exceptions(void)
+{
+	return NULL;
+}
+
 void
 wf_os_timer_slack_min(void)
 {

@@ -1,0 +1,28 @@
+/*
+ * A goroutine that parks in a catch block, or in a destructor that an exception runs, takes along
+ * what the C++ library keeps for the thread. README.md, "C++ exceptions". Only switch.c includes
+ * this.
+ */
+#ifndef WEFT_SCHED_EXCEPTIONS_H
+#define WEFT_SCHED_EXCEPTIONS_H
+
+#include "os/os.h"
+#include "sched/sched.h"
+
+/* Is anything caught on this thread, or on its way? */
+static WF_ALWAYS_INLINE bool
+has_exceptions(const struct m *m)
+{
+	return m->exceptions != NULL &&
+	    (m->exceptions->caught != NULL || m->exceptions->uncaught != 0);
+}
+
+/* The thread has none any more. */
+static WF_NOINLINE void
+take_exceptions(struct m *m, struct wf_os_exceptions *ret)
+{
+	*ret = *m->exceptions;
+	*m->exceptions = (struct wf_os_exceptions){0};
+}
+
+#endif /* WEFT_SCHED_EXCEPTIONS_H */
