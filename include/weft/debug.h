@@ -41,6 +41,20 @@ WEFT_API int weft_dump_blocked(int fd, int64_t ns);
  */
 WEFT_API int weft_set_crash_output(int fd);
 
+/**
+ * weft_debug_serve - answer HTTP requests about this process at @address
+ *
+ * "unix:/path" makes a socket that only this user can open (mode 0600). "127.0.0.1:6060", or
+ * "[::1]:0" for any port, listens on this machine only, and wants a token, from WEFT_HTTP_TOKEN or
+ * made up: where to look is said on stderr. Other addresses are refused. What there is to see:
+ * weft(7). Threads of its own answer, so it does when no goroutine can run. WEFT_HTTP=@address
+ * does the same without a line of code. Once in a process.
+ *
+ * Returns 0, or a negative errno: -EINVAL, -EACCES (an address of the network), -EALREADY, those of
+ * bind(2).
+ */
+WEFT_API int weft_debug_serve(const char *address);
+
 /** weft_version - WEFT_VERSION of the library that runs. */
 WEFT_API const char *weft_version(void);
 

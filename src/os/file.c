@@ -46,6 +46,12 @@ wf_os_fsync(int fd, bool data_only)
 }
 
 int
+wf_os_fchmod(int fd, mode_t mode)
+{
+	return result(fchmod(fd, mode));
+}
+
+int
 wf_os_ftruncate(int fd, off_t length)
 {
 	int r;

@@ -242,6 +242,8 @@ int wf_os_open(const char *path, int flags, mode_t mode);
 int wf_os_create(const char *path, mode_t mode);
 int wf_os_fsync(int fd, bool data_only);
 int wf_os_ftruncate(int fd, off_t length);
+/* Of a socket before it is bound: what the file gets. */
+int wf_os_fchmod(int fd, mode_t mode);
 int wf_os_fstat(int fd, struct stat *ret);
 int wf_os_stat(const char *path, struct stat *ret);
 int wf_os_lstat(const char *path, struct stat *ret);

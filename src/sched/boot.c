@@ -238,8 +238,10 @@ wf_boot(void)
 
 	/* Every new thread comes by here once: the lock is all the ordering it needs. */
 	wf_lock(&lock);
-	if (!done)
+	if (!done) {
 		boot();
+		wf_serve_from_env();
+	}
 	done = true;
 	wf_unlock(&lock);
 }

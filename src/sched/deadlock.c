@@ -33,6 +33,8 @@ strangers_may_help(void)
 	    + (wf_sched.main_thread_is_away ? 1 : 0) + (int)wf_sched.n_service;
 	int n = wf_os_thread_count();
 
+	ours += (int)wf_load_relaxed(&wf_sched.n_servants);
+
 #ifdef WF_TSAN
 	ours++;		/* ThreadSanitizer has a thread of its own */
 #endif

@@ -37,6 +37,8 @@ void wf_schedtrace_print(int64_t ms_since_start, bool detail);
 
 /* What WEFT_TRACE and WEFT_FLIGHT ask for. Once, at the end of boot. */
 void wf_trace_init(void);
+/* WEFT_HTTP, once the runtime has begun: the debug endpoint. A line on stderr if it can't be. */
+void wf_serve_from_env(void);
 
 /* Every goroutine, the caller's first. Takes no lock of the scheduler. */
 void wf_dump_all(int fd);

@@ -264,6 +264,7 @@ struct sched {
 	_Atomic uint32_t n_detached;		/* threads that run a goroutine without a P */
 	_Atomic uint64_t n_detach_blocked;	/* counts, for schedtrace */
 	_Atomic uint64_t n_detach_computing;
+	_Atomic uint32_t n_servants;		/* threads of debug/, which wake nobody */
 	_Atomic uint64_t n_hand_offs;		/* Ps given to another thread */
 	_Atomic uint64_t n_idle_polls;		/* waits in the poller, and the monitor's looks */
 	_Atomic int64_t n_outside;		/* goroutines born minus ended on threads

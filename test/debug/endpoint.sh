@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# The debug endpoint: what it tells, and to whom. If it fails, either nobody can look into a server
+# that is in trouble, or everybody can.
+# ctest: timeout=600
+set -eu
+export LC_ALL=C
+work=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true; rm -rf "$work"' EXIT
+cd "$work"
+failed=0
+wrong()
+{
+	echo "wrong: $*"
+	failed=1
+}
+start() # ADDRESS: a program whose goroutines wait, and that serves there
+{
+	rm -f ready
+	mkfifo ready
+	WEFT_HTTP=$1 ./stuck >ready 2>said &
+	pid=$!
+	read -r _ <ready
+}
+stop()
+{
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null || true
+	pid=
+}
+get() # ARGUMENT...: the body; the status goes to the file status
+{
+	curl -s --max-time 100 -o body -w '%{http_code}' "$@" >status || echo none >status
+	cat body
+}
+expect() # STATUS ARGUMENT...
+{
+	local want=$1
+	shift
+	rm -f body
+	touch body
+	get "$@" >/dev/null
+	[ "$(cat status)" = "$want" ] || wrong "$*: $(cat status), not $want"
+}
+
+$CC -g -O1 -fno-omit-frame-pointer -I"$WEFT_SRC/include" -o stuck "$WEFT_SRC/test/gdb/stuck.c" \
+    "$WEFT_BUILD/libweft.a" -pthread
+
+# On a Unix socket, for this user only.
+start "unix:$work/socket"
+[ "$(stat -c %a socket)" = 600 ] || wrong "others may open the socket: $(stat -c %a socket)"
+here=(--unix-socket "$work/socket")
+get "${here[@]}" http://localhost/ | grep -q '^/metrics ' || wrong "no list of what there is"
+get "${here[@]}" http://localhost/metrics >metrics
+promtool check metrics <metrics || wrong "Prometheus does not like the figures"
+grep -q '^go_sched_goroutines_goroutines 4$' metrics || wrong "it does not know four goroutines"
+get "${here[@]}" 'http://localhost/debug/pprof/goroutine?debug=2' >stacks
+grep -q '^goroutine 2 "receiver" \[chan receive' stacks || wrong "no goroutine 2: $(cat stacks)"
+grep -q '^receive_here(...)$' stacks || wrong "no stack: $(cat stacks)"
+get "${here[@]}" http://localhost/debug/weft >snapshot
+python3 - snapshot <<'PY' || failed=1
+import json, sys
+s = json.load(open(sys.argv[1]))
+groups = {g["function"]: g for g in s["groups"]}
+assert s["version"] == 1 and len(s["procs"]) >= 1, s
+assert groups["receiver"]["state"] == "chan receive" and groups["receiver"]["count"] == 1, s
+assert groups["locker"]["state"] == "sync.Mutex.Lock", s
+assert s["metrics"]["/sched/goroutines:goroutines"] == 4, s
+PY
+# Events go on until the reader has enough: three of them.
+curl -sN "${here[@]}" 'http://localhost/debug/weft/events?interval=100' 2>/dev/null |
+    grep -m 3 '^data: {"version":1,' >events || true
+[ "$(wc -l <events)" -eq 3 ] || wrong "no three events"
+
+# Not what is no plain question from here.
+expect 404 "${here[@]}" http://localhost/nonesuch
+expect 403 "${here[@]}" http://evil.example/metrics
+expect 403 "${here[@]}" -H 'Host: localhost.evil.example' http://localhost/metrics
+expect 405 "${here[@]}" -X POST http://localhost/metrics
+expect 405 "${here[@]}" -I http://localhost/metrics
+expect 413 "${here[@]}" -X GET -d x http://localhost/metrics
+expect 431 "${here[@]}" -H "X: $(head -c 9000 /dev/zero | tr '\0' x)" http://localhost/
+printf 'GET /metrics HTTP/1.1\r\n\r\n' | nc -NU socket | grep -q '^HTTP/1.1 400 ' ||
+    wrong "it answered a request without Host"
+expect 200 "${here[@]}" http://127.0.0.1:1/metrics
+stop
+
+# The socket that a killed process has left is in nobody's way, one that is in use is.
+[ -S socket ] || wrong "where is the socket?"
+start "unix:$work/socket"
+[ ! -s said ] || wrong "could not take over: $(cat said)"
+WEFT_HTTP=unix:$work/socket ./stuck 2>second >ready2 &
+second=$!
+until [ -s ready2 ]; do
+	kill -0 "$second"
+	sleep 0.1
+done
+kill -9 "$second"
+{ wait "$second" || true; } 2>/dev/null
+grep -q "can't serve at unix:$work/socket: errno 98" second || wrong "two at one socket"
+expect 200 "${here[@]}" http://localhost/metrics
+stop
+
+# On loopback, with a token.
+start 127.0.0.1:0
+url=$(sed -n 's/^weft: debug endpoint at //p' said)
+base=${url%%\?*} token=${url##*=}
+[ ${#token} -eq 32 ] || wrong "no token: $(cat said)"
+expect 200 "$url"
+expect 200 -H "Authorization: Bearer $token" "${base}metrics"
+expect 401 "${base}metrics"
+expect 401 "${base}metrics?token="
+expect 401 "${base}metrics?token=${token}0"
+expect 401 -H "Authorization: Bearer ${token%?}" "${base}metrics"
+expect 403 -H 'Host: evil.example' "$url"
+stop
+
+# Never for the network.
+for address in 0.0.0.0:0 :0 '[::]:0' localhost:0 192.0.2.1:0 x; do
+	start "$address"
+	grep -q "can't serve at" said || wrong "it served at $address"
+	stop
+done
+exit $failed

@@ -1,0 +1,125 @@
+/*
+ * weft_debug_serve(): what it refuses, and that a program with an endpoint is like any other: it
+ * still learns that all its goroutines are asleep, and answers while none of them runs.
+ */
+#include <weft.h>
+
+#include "child.h"
+#include "test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A place for a socket. */
+static const char *
+place(void)
+{
+	static char address[64];
+
+	snprintf(address, sizeof(address), "unix:/tmp/weft-test-%d", (int)getpid());
+	return address;
+}
+
+/* What is answered there to a request, whole. */
+static char *
+ask(const char *request)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char *said = calloc(1, 1 << 16);
+	size_t n = 0;
+	ssize_t r;
+
+	EXPECT(fd >= 0 && said != NULL);
+	strcpy(to.sun_path, place() + 5);
+	EXPECT_EQ(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	EXPECT_EQ(write(fd, request, strlen(request)), strlen(request));
+	while ((r = read(fd, said + n, (1 << 16) - 1 - n)) > 0)
+		n += (size_t)r;
+	close(fd);
+	return said;
+}
+
+TEST(addresses_of_the_network_are_refused)
+{
+	EXPECT_EQ(weft_debug_serve(NULL), -EINVAL);
+	EXPECT_EQ(weft_debug_serve(""), -EINVAL);
+	EXPECT_EQ(weft_debug_serve("nonsense"), -EINVAL);
+	EXPECT_EQ(weft_debug_serve("0.0.0.0:0"), -EACCES);
+	EXPECT_EQ(weft_debug_serve(":0"), -EACCES);
+	EXPECT_EQ(weft_debug_serve("[::]:0"), -EACCES);
+	EXPECT_EQ(weft_debug_serve("unix:/nonesuch/socket"), -ENOENT);
+}
+
+TEST(one_endpoint_is_all)
+{
+	EXPECT_EQ(weft_debug_serve(place()), 0);
+	EXPECT_EQ(weft_debug_serve(place()), -EALREADY);
+	unlink(place() + 5);
+}
+
+/* The only processor is ours while we ask, in calls that weft does not know. */
+TEST(it_answers_while_nothing_else_runs)
+{
+	char *said;
+
+	weft_gomaxprocs(1);
+	EXPECT_EQ(weft_debug_serve(place()), 0);
+	said = ask("GET /debug/weft HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	EXPECT_CONTAINS(said, "HTTP/1.1 200 OK\r\n");
+	EXPECT_CONTAINS(said, "\"function\":\"main\",\"state\":\"running\"");
+	free(said);
+	unlink(place() + 5);
+}
+
+/* More at a time than it has threads for: some are told to come later, nobody is forgotten. */
+TEST(a_crowd_is_told_to_come_later)
+{
+	static const char rest[] = "Host: localhost\r\n\r\n";
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd[40], answered = 0, refused = 0;
+
+	EXPECT_EQ(weft_debug_serve(place()), 0);
+	strcpy(to.sun_path, place() + 5);
+	for (int i = 0; i < 40; i++) {
+		fd[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+		EXPECT_EQ(connect(fd[i], (struct sockaddr *)&to, sizeof(to)), 0);
+		(void)send(fd[i], "GET / HTTP/1.1\r\n", 16, MSG_NOSIGNAL);
+	}
+	for (int i = 0; i < 40; i++) {
+		char said[64] = "";
+
+		(void)send(fd[i], rest, sizeof(rest) - 1, MSG_NOSIGNAL);
+		(void)recv(fd[i], said, sizeof(said) - 1, MSG_WAITALL);
+		answered += strncmp(said, "HTTP/1.1 200", 12) == 0;
+		refused += strncmp(said, "HTTP/1.1 503", 12) == 0;
+		close(fd[i]);
+	}
+	EXPECT(answered > 0 && refused > 0);
+	unlink(place() + 5);
+}
+
+static void
+wait_for_nothing(void *arg)
+{
+	(void)arg;
+	if (weft_debug_serve(place()) != 0)
+		_exit(9);
+	unlink(place() + 5);
+	weft_chan_recv(weft_chan_new(0, 0), NULL, WEFT_FOREVER);
+}
+
+TEST(a_deadlock_is_still_found)
+{
+	struct child_result r = child_run(wait_for_nothing, NULL);
+
+	EXPECT_EQ(r.status, 2);
+	EXPECT_CONTAINS(r.err, "all goroutines are asleep - deadlock!");
+	child_result_free(&r);
+}
