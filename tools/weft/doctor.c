@@ -13,7 +13,7 @@
 #include <weft.h>
 
 const char doctor_help[] =
-	"Usage: weft doctor [--json]\n"
+	"Usage: weft doctor [--json] [--root DIR]\n"
 	"\n"
 	"Looks at what weft needs of the system and of the limits of this shell: a line each,\n"
 	"ok, warn (weft works, but slower or not so far) or fail (programs will not work),\n"
