@@ -379,9 +379,10 @@ def waited_channel(layout, goroutine):
     for i in range(len(words) - ticket_at):
         if words[i + g_at] == goroutine.at and words[i + ticket_at] == goroutine.get("wait"):
             heads.add(head_of(layout, sp + 8 * i))
+    heads.discard(None)
     found = set()
     for word in set(words):
-        if word < 4096 or word % 8:
+        if word < 4096 or word % 8 or sp <= word < hi:
             continue
         for queue in ("chan.recvq", "chan.sendq"):
             try:
@@ -393,12 +394,19 @@ def waited_channel(layout, goroutine):
 
 
 def head_of(layout, waiter):
-    for _ in range(100000):
-        before = layout.get(waiter, "waiter.prev")
-        if not before:
-            break
-        waiter = before
-    return waiter
+    """The first place of the queue, or None: what is there only looks like a place. (The same two
+    words stand beside each other in frames of the runtime, and in what frames have left.)"""
+    try:
+        for _ in range(100000):
+            before = layout.get(waiter, "waiter.prev")
+            if not before:
+                return waiter
+            if layout.get(before, "waiter.next") != waiter:
+                return None
+            waiter = before
+    except gdb.MemoryError:
+        pass
+    return None
 
 
 def waiters(layout, channel, queue):
@@ -418,7 +426,9 @@ def channel_text(layout, at):
         numbers = waiters(layout, at, queue)
         if numbers:
             more = "" if len(numbers) <= 8 else f" and {len(numbers) - 8} more"
-            text += f", {', '.join(map(str, numbers[:8]))}{more} wait to {verb}"
+            who = "goroutine" if len(numbers) == 1 else "goroutines"
+            wait = "waits" if len(numbers) == 1 else "wait"
+            text += f", {who} {', '.join(map(str, numbers[:8]))}{more} {wait} to {verb}"
     return text
 
 
