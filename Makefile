@@ -2,6 +2,7 @@
 PREFIX ?= /usr/local
 ARGS ?=
 BENCH ?=
+TESTS ?=
 QUICK ?= 0
 CMAKE_FLAGS ?=
 
@@ -12,7 +13,7 @@ all: release
 help:
 	@echo "make           build the library and the programs (build/release)"
 	@echo "make run       ... and serve docs/ with weft-httpd; ARGS= are its arguments"
-	@echo "make test      build with assertions and run all tests; check is the same"
+	@echo "make test      build with assertions and run all tests; TESTS=regex for some"
 	@echo "make asan tsan release-gcc release-clang aarch64 coverage    the same, built otherwise"
 	@echo "make bench     measure; BENCH=name for one, QUICK=1 for a tenth of the work"
 	@echo "make tidy      check style and layers"
@@ -31,13 +32,13 @@ test check:
 	@tools/setup test
 	@$(call configure,debug)
 	@cmake --build --preset debug
-	@tools/run-tests build/debug
+	@tools/run-tests build/debug $(if $(TESTS),-R '$(TESTS)')
 
 asan tsan release-gcc release-clang:
 	@tools/setup ci
 	@$(call configure,$@)
 	@cmake --build --preset $@
-	@tools/run-tests build/$@
+	@tools/run-tests build/$@ $(if $(TESTS),-R '$(TESTS)')
 
 coverage:
 	@tools/setup test
