@@ -26,7 +26,7 @@
 #define WEFT_VERSION "0.1.0"
 
 #define WEFT_FOREVER INT64_MAX
-#define WEFT_NOW ((int64_t)0)
+#define WEFT_NOW INT64_C(0)
 
 #ifdef __cplusplus
 #define WEFT_BEGIN_DECLS extern "C" {

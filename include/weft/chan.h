@@ -66,11 +66,11 @@ WEFT_API size_t weft_chan_len(const weft_chan *c);
 /** weft_chan_cap - elements it can buffer; NULL: 0. */
 WEFT_API size_t weft_chan_cap(const weft_chan *c);
 
-/* One case of a select. Fill it with WEFT_SEND or WEFT_RECV. */
+/* One case of a select. Fill it with WEFT_SEND, WEFT_RECV, or WEFT_WAIT (weft/event.h). */
 typedef struct weft_case {
 	weft_chan *chan;	/* NULL: never ready */
 	void *elem;		/* as in the plain call */
-	int op;			/* WEFT_OP_SEND or WEFT_OP_RECV */
+	int op;			/* WEFT_OP_SEND, WEFT_OP_RECV or WEFT_OP_WAIT */
 	int res;		/* set for the case that went */
 } weft_case;
 

@@ -376,7 +376,7 @@ count_live(const weft_case *cases, size_t n, size_t *ret_last)
 		if (cases[i].chan == NULL)
 			continue;
 		if (wf_unlikely(cases[i].op < WEFT_OP_SEND || cases[i].op > WEFT_OP_WAIT))
-			wf_panic("select: case %zu is neither a send nor a receive, nor a wait", i);
+			wf_panic("select: case %zu is no send, receive or wait", i);
 		live++;
 		*ret_last = i;
 	}

@@ -174,7 +174,7 @@ refuse_forked(void)
 {
 	wf_crash_abort("weft: called in a child of fork(2)\n"
 	    "Only exec or _exit are possible there: its threads do not exist in the child.\n"
-	    "Start processes with posix_spawn(3), or fork before the first weft call.");
+	    "Start processes with weft_spawn(3), or fork before the first weft call.");
 }
 
 /*

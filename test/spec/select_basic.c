@@ -385,7 +385,7 @@ TEST(a_case_without_operation_panics)
 
 	EXPECT_EQ(weft_try(bad_case, NULL, msg, sizeof(msg)), 0);
 	EXPECT_EQ(weft_try(bad_case, c, msg, sizeof(msg)), 1);
-	EXPECT_STR(msg, "select: case 1 is neither a send nor a receive, nor a wait");
+	EXPECT_STR(msg, "select: case 1 is no send, receive or wait");
 	EXPECT_EQ(try_send_int(c, 1), 0);
 	weft_chan_unref(c);
 }
