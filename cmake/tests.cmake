@@ -113,7 +113,7 @@ foreach(tier ${tiers})
 endforeach()
 
 # Programs that scripts of test/net and test/trace run.
-foreach(program net/crowd trace/load)
+foreach(program net/crowd trace/load trace/profiles)
 	get_filename_component(folder ${program} DIRECTORY)
 	get_filename_component(name ${program} NAME)
 	set(target test_${folder}_${name})

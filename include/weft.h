@@ -22,6 +22,7 @@
 #include <weft/file.h>
 #include <weft/io.h>
 #include <weft/process.h>
+#include <weft/profile.h>
 #include <weft/signal.h>
 #include <weft/debug.h>
 #include <weft/metrics.h>

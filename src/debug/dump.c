@@ -169,18 +169,28 @@ wf_dump_stack(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_go
 /* ---- goroutines ---- */
 
 /* The name may be freed under our eyes: it is read like a stack, and cut at what is not text. */
+void
+wf_dump_name(const struct g *g, char *buf, size_t cap)
+{
+	if (g->name == NULL || !wf_peek_copy(buf, (uintptr_t)g->name, cap, false)) {
+		buf[0] = '\0';
+		return;
+	}
+	buf[cap - 1] = '\0';
+	for (char *p = buf; *p != '\0'; p++) {
+		if ((unsigned char)*p < ' ' || *p == '"' || *p == 0x7f)
+			*p = '?';
+	}
+}
+
 static void
 print_name(struct dump *d, const struct g *g)
 {
 	char name[32];
 
-	if (g->name == NULL || !wf_peek_copy(name, (uintptr_t)g->name, sizeof(name), false))
+	wf_dump_name(g, name, sizeof(name));
+	if (name[0] == '\0')
 		return;
-	name[sizeof(name) - 1] = '\0';
-	for (char *p = name; *p != '\0'; p++) {
-		if ((unsigned char)*p < ' ' || *p == '"' || *p == 0x7f)
-			*p = '?';
-	}
 	wf_out_str(&d->out, " \"");
 	wf_out_str(&d->out, name);
 	wf_out_str(&d->out, "\"");
@@ -325,6 +335,27 @@ collect_other(struct dump *d, const struct g *g, const struct g *copy)
 	    wf_load_relaxed(&copy->stack_hi), /* is_known */ true);
 	collect(d, HIDE_RUNTIME, 0, true);
 	return copy_g(&again, g) && is_same(&again, copy);
+}
+
+bool
+wf_dump_snapshot(struct dump *d, struct g *g, struct g *ret_copy, uintptr_t *pcs, uint32_t max,
+    uint32_t *ret_n)
+{
+	*ret_n = 0;
+	for (int i = 0; i < TRIES; i++) {
+		if (!copy_g(ret_copy, g))
+			return false;
+		if (g == d->self || !has_stack(ret_copy))
+			return true;
+		if (!collect_other(d, g, ret_copy))
+			continue;
+		max = wf_min(max, DUMP_INNER);
+		*ret_n = (uint32_t)wf_min(d->n, (size_t)max);
+		for (uint32_t f = 0; f < *ret_n; f++)
+			pcs[f] = d->inner[f] + 1;
+		return true;
+	}
+	return true;		/* it changes all the time: then it is not the stack that matters */
 }
 
 static bool

@@ -11,7 +11,7 @@
 #include "debug/unwind.h"
 #include "sched/g.h"
 
-#define DUMP_INNER 50		/* as Go: frames printed from the top ... */
+#define DUMP_INNER 50u		/* as Go: frames printed from the top ... */
 #define DUMP_OUTER 50		/* ... and from the bottom of a deep stack */
 
 /* Which frames at the top of a stack are left out: those of the runtime say nothing to users. */
@@ -55,6 +55,14 @@ void wf_dump_others(struct dump *d);
 /* Has g, a copy, waited for ns, or been stuck in the kernel without a P? blocked.c. */
 bool wf_dump_is_blocked(const struct g *g, int64_t now, int64_t ns);
 
+/*
+ * A copy of g, and its stack as return addresses, innermost first: none of one that runs, or of the
+ * caller. False: it has ended.
+ */
+bool wf_dump_snapshot(struct dump *d, struct g *g, struct g *ret_copy, uintptr_t *pcs,
+    uint32_t max, uint32_t *ret_n);
+/* The name of g, a copy, as text; "" = none. */
+void wf_dump_name(const struct g *g, char *buf, size_t cap);
 /* The goroutine whose stack sp is in, if it is the one that runs on this thread; else NULL. */
 struct g *wf_dump_current(uintptr_t sp);
 /* Bounds of the stack around sp. False: a guess. */

@@ -104,12 +104,12 @@ number_of_name(struct trace_names *names, uint64_t gen, const char *s, size_t n)
 
 /* How many frames at the top are the runtime's own: users begin with a weft_ function. */
 static uint32_t
-hidden_frames(struct trace_names *names, const uintptr_t *pcs, uint32_t n)
+hidden_frames(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t n)
 {
 	struct wf_symbol s;
 
 	for (uint32_t i = 0; i < n; i++) {
-		wf_symtab_find(&names->syms, pcs[i] - 1, &s);
+		wf_symtab_find(syms, pcs[i] - 1, &s);
 		if (s.name != NULL && strncmp(s.name, "weft_", 5) == 0)
 			return i;
 	}
@@ -118,25 +118,31 @@ hidden_frames(struct trace_names *names, const uintptr_t *pcs, uint32_t n)
 
 /* The frames at the bottom that begin a goroutine. */
 static uint32_t
-entry_frames(struct trace_names *names, const uintptr_t *pcs, uint32_t n)
+entry_frames(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t n)
 {
 	struct wf_symbol s;
 
 	if (n < 3)
 		return 0;
-	wf_symtab_find(&names->syms, pcs[n - 1] - 1, &s);
+	wf_symtab_find(syms, pcs[n - 1] - 1, &s);
 	return s.name != NULL && strcmp(s.name, "wf_ctx_entry") == 0 ? 2 : 0;
+}
+
+uint32_t
+trace_stack_trim(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t *n)
+{
+	uint32_t from = hidden_frames(syms, pcs, *n);
+
+	*n -= entry_frames(syms, pcs, *n);
+	return from < *n ? from : 0;
 }
 
 static void
 put_stack(struct trace_names *names, uint64_t gen, uint64_t id, const uintptr_t *pcs, uint32_t n)
 {
-	uint32_t from = hidden_frames(names, pcs, n);
+	uint32_t from = trace_stack_trim(&names->syms, pcs, &n);
 	uint8_t *start = trace_batch_room(&names->batch, ITEM_MAX), *at = start;
 
-	n -= entry_frames(names, pcs, n);
-	if (from >= n)
-		from = 0;
 	n = wf_min(n, from + TRACE_FRAMES_MAX);
 	*at++ = EV_STACK;
 	at = trace_put_varint(at, id);

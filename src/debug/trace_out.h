@@ -48,6 +48,9 @@ struct trace_names {
 	struct trace_batch batch;
 };
 
+/* The part of a stack that is not the runtime's own: *n is cut at its end, and it begins at the
+ * result. pcs are return addresses. */
+uint32_t trace_stack_trim(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t *n);
 /* All stacks of a thread's table, with the functions' names: to out, and their names to *names. */
 void trace_out_stacks(struct trace_out *out, struct trace_names *names, uint64_t gen,
     const struct trace_table *t, uint32_t m_id);

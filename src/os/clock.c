@@ -22,6 +22,15 @@ wf_os_now(void)
 }
 
 int64_t
+wf_os_wall_clock(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return to_ns(&ts);
+}
+
+int64_t
 wf_os_thread_cpu(int tid)
 {
 	/*

@@ -19,7 +19,9 @@ struct p;
 
 #ifdef WF_NO_EVENTS		/* test/model: nobody ever listens */
 #define WF_EVENT_IS_HEARD() false
+#define WF_WAITS_ARE_HEARD() false
 #else
+#define WF_WAITS_ARE_HEARD() wf_unlikely(wf_load_relaxed(&wf_trace.waits))
 #define WF_EVENT_IS_HEARD() wf_unlikely(wf_load_relaxed(&wf_trace.gen) != 0)
 #endif
 #define WF_EVENT(name, ...) \
@@ -60,6 +62,13 @@ void wf_on_foreign_end(struct m *m);
 void wf_on_bound_wakes(struct m *m, struct g *g, bool by_itself);
 /* gomaxprocs is n from now on. */
 void wf_on_procs(struct m *m, uint32_t n);
+
+/*
+ * Return addresses of the caller's stack, innermost first; g runs here. By frame pointers, within
+ * the stack's bounds: where code without them is in between it finds less, and reads nothing that
+ * is not there. Returns how many.
+ */
+uint32_t wf_walk_frames(const struct g *g, uintptr_t *pcs, uint32_t max);
 
 /* What the program says of itself, by the goroutine that runs on m. */
 enum wf_event_user {

@@ -126,23 +126,16 @@ event_stack_of(struct event_writer *w, uintptr_t pc)
 	return number(w, trace_intern(&side->stacks, w->gen, &pc, sizeof(pc)));
 }
 
-/*
- * By frame pointers, on the goroutine's own stack, within its bounds: where code without them is in
- * between it finds less, and reads nothing that is not there.
- */
-WF_NOINLINE __attribute__((no_sanitize_address)) __attribute__((no_sanitize_thread)) uint64_t
-event_stack(struct event_writer *w, struct m *m)
+WF_NOINLINE __attribute__((no_sanitize_address)) __attribute__((no_sanitize_thread)) uint32_t
+wf_walk_frames(const struct g *g, uintptr_t *pcs, uint32_t max)
 {
-	struct trace_side *side = &w->t->side[w->gen % 2];
 	uintptr_t fp = (uintptr_t)__builtin_frame_address(0), up, hi;
-	uintptr_t pcs[STACK_FRAMES];
-	const struct g *g = m->gate.g;
 	uint32_t n = 0;
 
 	if (g == NULL || fp < wf_load_relaxed(&g->stack_lo))
 		return 0;
 	hi = wf_load_relaxed(&g->stack_hi) - 2 * sizeof(uintptr_t);
-	while (n < STACK_FRAMES && fp <= hi && fp % sizeof(uintptr_t) == 0) {
+	while (n < max && fp <= hi && fp % sizeof(uintptr_t) == 0) {
 		uintptr_t pc = ((const uintptr_t *)fp)[1];
 
 		if (pc == 0)
@@ -153,6 +146,16 @@ event_stack(struct event_writer *w, struct m *m)
 			break;
 		fp = up;
 	}
+	return n;
+}
+
+uint64_t
+event_stack(struct event_writer *w, struct m *m)
+{
+	struct trace_side *side = &w->t->side[w->gen % 2];
+	uintptr_t pcs[STACK_FRAMES];
+	uint32_t n = wf_walk_frames(m->gate.g, pcs, STACK_FRAMES);
+
 	if (n == 0)
 		return 0;
 	return number(w,

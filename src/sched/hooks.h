@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/compiler.h"
+#include "sched/g.h"
 
 struct sigaction;
 
@@ -39,6 +40,9 @@ void wf_schedtrace_print(int64_t ms_since_start, bool detail);
 void wf_trace_init(void);
 /* WEFT_HTTP, once the runtime has begun: the debug endpoint. A line on stderr if it can't be. */
 void wf_serve_from_env(void);
+
+/* The caller's goroutine has waited since then, for that (enum wf_wait_reason). */
+void wf_profile_waited(enum wf_wait_reason reason, int64_t since);
 
 /* Every goroutine, the caller's first. Takes no lock of the scheduler. */
 void wf_dump_all(int fd);

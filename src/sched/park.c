@@ -108,7 +108,7 @@ check_canary(struct g *g)
 }
 
 /* Waiting of a goroutine that is bound to a foreign thread: the thread itself sleeps. */
-static int
+static void
 park_bound(struct m *m, struct g *g, const struct commit *c)
 {
 	bool forever = c->deadline == WEFT_FOREVER;
@@ -154,7 +154,6 @@ park_bound(struct m *m, struct g *g, const struct commit *c)
 	wf_store_relaxed(&m->note, 0);	/* the M may serve a thread of ours one day */
 	WF_EVENT(bound_wakes, m, g, by_itself);
 	wf_store_relaxed(&g->status, G_RUNNING);
-	return g->wait_result;
 }
 
 /* Leaves the goroutine's stack for whatever is to run next on this thread. */
@@ -212,6 +211,7 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 	struct deadline_timer d;
 	bool timed = deadline != WEFT_FOREVER;
 	uint8_t flags = wf_load_relaxed(&g->flags);
+	int64_t began = WF_WAITS_ARE_HEARD() ? wf_os_now() : 0;
 	bool complex;
 
 	check_not_in_handler(m, reason);
@@ -229,7 +229,10 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 	c->timer = NULL;
 	if (wf_unlikely(flags & GF_BOUND)) {
 		c->kind = COMMIT_NONE;
-		return park_bound(m, g, c);
+		park_bound(m, g, c);
+		if (wf_unlikely(began != 0))
+			wf_profile_waited(reason, began);
+		return g->wait_result;
 	}
 	/* Every wait says it anew, solo ones too: the last one's answer must not end this one. */
 	if (wf_unlikely(cancellable != ((flags & GF_CANCELLABLE) != 0)))
@@ -259,6 +262,8 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 		if (timed)
 			(void)wf_timer_disarm(&d.t);
 	}
+	if (wf_unlikely(began != 0))
+		wf_profile_waited(reason, began);
 	return g->wait_result;
 }
 

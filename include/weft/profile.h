@@ -1,0 +1,53 @@
+/*
+ * Profiles in the form of pprof, uncompressed: `go tool pprof FILE`, speedscope, and others read
+ * them.
+ */
+#ifndef WEFT_PROFILE_H
+#define WEFT_PROFILE_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+/**
+ * weft_profile_write - write a profile to @fd
+ * @name: which:
+ *
+ *	"goroutine"	all goroutines, by stack and name. One that runs now shows its function only
+ *	"leak"		those that have been blocked for a minute or longer, and how long
+ *	"block"		where goroutines waited for channels, selects and what <weft/sync.h> has,
+ *			since weft_profile_block_rate() was set: how often and how long
+ *	"mutex"		the same for mutexes and rwmutexes, since weft_profile_mutex_fraction(),
+ *			by who waited (Go: by who unlocked)
+ *
+ * Returns 0, -ENOENT (no such profile), -ENOMEM, or the negative errno of the write that failed.
+ * Blocking: the thread, while @fd is full. Others run on meanwhile.
+ */
+WEFT_API int weft_profile_write(const char *name, int fd);
+
+/**
+ * weft_profile_leak - the profile "leak" of those that have been blocked for @ns or longer
+ *
+ * Times are exact to about 10 ms. The caller is never among them.
+ */
+WEFT_API int weft_profile_leak(int fd, int64_t ns);
+
+/**
+ * weft_profile_block_rate - record waits for the profile "block" (Go: runtime.SetBlockProfileRate)
+ * @ns: waits of so long are all recorded, shorter ones by chance, with the weight that makes good
+ *      for it. 1: all waits. <= 0: none from now on; what was recorded stays
+ *
+ * While it is on, each wait costs two looks at the clock.
+ */
+WEFT_API void weft_profile_block_rate(int64_t ns);
+
+/**
+ * weft_profile_mutex_fraction - record one in @n waits for locks in the profile "mutex"
+ *
+ * <= 0: none from now on. Returns the setting before. (Go: runtime.SetMutexProfileFraction.)
+ */
+WEFT_API int weft_profile_mutex_fraction(int n);
+
+WEFT_END_DECLS
+
+#endif /* WEFT_PROFILE_H */

@@ -1,0 +1,212 @@
+/*
+ * The calls of <weft/profile.h>: all goroutines as they are now, and waits as they were met.
+ */
+#include <weft/profile.h>
+#include "debug/dump.h"
+#include "debug/profile_table.h"
+#include "os/os.h"
+#include "sched/event.h"
+#include "sched/go.h"
+#include "sched/hooks.h"
+#include "sched/lock.h"
+#include "sched/sched.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAK_NS ((int64_t)60000000000)
+
+/* ---- waits ---- */
+
+/*
+ * The settings are only read by chance of who waits: relaxed. wf_trace.waits says that one of them
+ * is on.
+ */
+static struct {
+	_Atomic int64_t block_rate;	/* ns; 0 = off */
+	_Atomic int mutex_fraction;	/* 0 = off */
+	struct wf_lock lock;
+	struct profile_table block, mutex;	/* under lock */
+} waits;
+
+static void
+update_switch(void)
+{
+	wf_store_relaxed(&wf_trace.waits, wf_load_relaxed(&waits.block_rate) != 0 ||
+	    wf_load_relaxed(&waits.mutex_fraction) != 0);
+}
+
+static void
+add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, int64_t count, int64_t ns)
+{
+	wf_lock(&waits.lock);
+	profile_table_add(t, pcs, n, "", count, ns);
+	wf_unlock(&waits.lock);
+}
+
+/* A short wait is taken by chance, and then counts for all that were not. */
+static void
+add_block(const uintptr_t *pcs, uint32_t n, int64_t ns, int64_t rate)
+{
+	int64_t count = 1;
+
+	if (ns < rate) {
+		if ((int64_t)(wf_rand_fast() % (uint64_t)wf_min(rate, (int64_t)UINT32_MAX)) >= ns)
+			return;
+		count = rate / wf_max(ns, (int64_t)1);
+		ns = rate;
+	}
+	add(&waits.block, pcs, n, count, ns);
+}
+
+void
+wf_profile_waited(enum wf_wait_reason reason, int64_t since)
+{
+	int64_t ns = wf_os_now() - since, rate = wf_load_relaxed(&waits.block_rate);
+	int fraction = wf_load_relaxed(&waits.mutex_fraction);
+	bool is_mutex = reason == WAIT_MUTEX || reason == WAIT_RWMUTEX_R ||
+	    reason == WAIT_RWMUTEX_W;
+	uintptr_t pcs[PROFILE_FRAMES];
+	uint32_t n;
+
+	if (reason == WAIT_SLEEP || reason == WAIT_IO || reason == WAIT_LOOKUP)
+		return;
+	n = wf_walk_frames(wf_g(), pcs, PROFILE_FRAMES);
+	if (rate != 0)
+		add_block(pcs, n, ns, rate);
+	if (is_mutex && fraction != 0 && wf_rand_fast() % (uint32_t)fraction == 0)
+		add(&waits.mutex, pcs, n, fraction, ns * fraction);
+}
+
+void
+weft_profile_block_rate(int64_t ns)
+{
+	(void)wf_enter();
+	wf_store_relaxed(&waits.block_rate, wf_max(ns, (int64_t)0));
+	update_switch();
+	wf_leave();
+}
+
+int
+weft_profile_mutex_fraction(int n)
+{
+	int old;
+
+	(void)wf_enter();
+	old = wf_xchg_relaxed(&waits.mutex_fraction, wf_max(n, 0));
+	update_switch();
+	wf_leave();
+	return old;
+}
+
+/* A copy of the table, so that nobody waits for the descriptor. */
+static int
+write_waits(const struct profile_table *t, int fd)
+{
+	static const struct profile_kind kind = {
+		.type = { "contentions", "delay" }, .unit = { "count", "nanoseconds" },
+		.period_type = "contentions", .period_unit = "count", .period = 1,
+	};
+	struct profile_table copy = { .n = 0 };
+	uint32_t n;
+	int r;
+
+	wf_lock(&waits.lock);
+	n = t->n;
+	copy.samples = malloc((n + 1) * sizeof(copy.samples[0]));
+	if (copy.samples != NULL && n != 0)
+		memcpy(copy.samples, t->samples, n * sizeof(copy.samples[0]));
+	wf_unlock(&waits.lock);
+	if (copy.samples == NULL)
+		return -ENOMEM;
+	copy.n = n;
+	r = profile_table_write(&copy, &kind, fd);
+	profile_table_free(&copy);
+	return r;
+}
+
+/* ---- goroutines ---- */
+
+struct snapshot {
+	struct dump dump;
+	struct profile_table table;
+	int64_t blocked_ns;		/* only those; -1: all */
+	int64_t now;
+};
+
+static void
+add_goroutine(struct g *g, void *arg)
+{
+	struct snapshot *s = arg;
+	uintptr_t pcs[PROFILE_FRAMES];
+	char name[PROFILE_NAME] = "";
+	struct g copy;
+	uint32_t n;
+
+	if (!wf_dump_snapshot(&s->dump, g, &copy, pcs, PROFILE_FRAMES, &n))
+		return;
+	if (s->blocked_ns >= 0 &&
+	    (g == s->dump.self || !wf_dump_is_blocked(&copy, s->now, s->blocked_ns)))
+		return;
+	if (n == 0) {
+		/* It runs, or has not run yet: where it begins is known. */
+		pcs[0] = (uintptr_t)copy.fn + 1;
+		n = copy.fn != NULL;
+	}
+	wf_dump_name(&copy, name, sizeof(name));
+	profile_table_add(&s->table, pcs, n, name, 1, s->now - wf_load_relaxed(&copy.since));
+}
+
+static int
+write_goroutines(int fd, int64_t blocked_ns)
+{
+	static const struct profile_kind all = {
+		.type = { "goroutine" }, .unit = { "count" },
+		.period_type = "goroutine", .period_unit = "count", .period = 1,
+	};
+	static const struct profile_kind leak = {
+		.type = { "goroutine", "delay" }, .unit = { "count", "nanoseconds" },
+		.period_type = "goroutine", .period_unit = "count", .period = 1,
+	};
+	struct snapshot *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s == NULL)
+		return -ENOMEM;
+	(void)wf_enter();
+	wf_dump_init(&s->dump, -1);
+	s->dump.self = wf_g();
+	wf_leave();
+	s->blocked_ns = blocked_ns;
+	s->now = wf_os_now();
+	wf_g_each(add_goroutine, s);
+	r = s->table.lost != 0 ? -ENOMEM
+	    : profile_table_write(&s->table, blocked_ns < 0 ? &all : &leak, fd);
+	wf_dump_fini(&s->dump);
+	profile_table_free(&s->table);
+	free(s);
+	return r;
+}
+
+WF_API_PARKS int
+weft_profile_leak(int fd, int64_t ns)
+{
+	return write_goroutines(fd, wf_max(ns, (int64_t)0));
+}
+
+WF_API_PARKS int
+weft_profile_write(const char *name, int fd)
+{
+	if (strcmp(name, "goroutine") == 0)
+		return write_goroutines(fd, -1);
+	if (strcmp(name, "leak") == 0)
+		return write_goroutines(fd, LEAK_NS);
+	(void)wf_enter();
+	wf_leave();
+	if (strcmp(name, "block") == 0)
+		return write_waits(&waits.block, fd);
+	if (strcmp(name, "mutex") == 0)
+		return write_waits(&waits.mutex, fd);
+	return -ENOENT;
+}

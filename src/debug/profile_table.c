@@ -1,0 +1,97 @@
+/*
+ * Tables of stacks. See profile_table.h.
+ */
+#include "debug/profile_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t
+hash_of(const uintptr_t *pcs, uint32_t n, const char *name)
+{
+	uint64_t h = 0x9e3779b97f4a7c15u;
+
+	for (uint32_t i = 0; i < n; i++)
+		h = (h ^ pcs[i]) * 0xff51afd7ed558ccdu;
+	for (; *name != '\0'; name++)
+		h = (h ^ (unsigned char)*name) * 0x100000001b3u;
+	return h ^ h >> 32;
+}
+
+/* Where the sample is or is to be; there is always an empty slot. */
+static uint32_t *
+slot_of(const struct profile_table *t, uint64_t hash, const uintptr_t *pcs, uint32_t n,
+    const char *name)
+{
+	uint32_t mask = 2 * t->cap - 1, i = (uint32_t)hash & mask;
+
+	for (; t->slots[i] != 0; i = (i + 1) & mask) {
+		const struct profile_sample *s = &t->samples[t->slots[i] - 1];
+
+		if (s->hash == hash && s->n_pcs == n &&
+		    memcmp(s->pcs, pcs, n * sizeof(pcs[0])) == 0 && strcmp(s->name, name) == 0)
+			break;
+	}
+	return &t->slots[i];
+}
+
+static bool
+grow(struct profile_table *t)
+{
+	struct profile_table new = { .cap = t->cap == 0 ? 64 : 2 * t->cap, .lost = t->lost };
+
+	new.samples = malloc(new.cap * sizeof(new.samples[0]));
+	new.slots = calloc((size_t)2 * new.cap, sizeof(new.slots[0]));
+	if (new.samples == NULL || new.slots == NULL) {
+		free(new.samples);
+		free(new.slots);
+		return false;
+	}
+	for (; new.n < t->n; new.n++) {
+		struct profile_sample *s = &new.samples[new.n];
+
+		*s = t->samples[new.n];
+		*slot_of(&new, s->hash, s->pcs, s->n_pcs, s->name) = new.n + 1;
+	}
+	free(t->samples);
+	free(t->slots);
+	*t = new;
+	return true;
+}
+
+void
+profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, const char *name,
+    int64_t count, int64_t ns)
+{
+	struct profile_sample *s;
+	uint64_t hash;
+	uint32_t *slot;
+
+	n = wf_min(n, PROFILE_FRAMES);
+	hash = hash_of(pcs, n, name);
+	if (t->n == t->cap && !grow(t)) {
+		t->lost++;
+		return;
+	}
+	slot = slot_of(t, hash, pcs, n, name);
+	if (*slot == 0) {
+		s = &t->samples[t->n++];
+		*slot = t->n;
+		memset(s, 0, sizeof(*s));
+		s->hash = hash;
+		s->n_pcs = n;
+		memcpy(s->pcs, pcs, n * sizeof(pcs[0]));
+		memcpy(s->name, name, strnlen(name, PROFILE_NAME - 1));
+	}
+	s = &t->samples[*slot - 1];
+	s->count += count;
+	s->ns += ns;
+}
+
+void
+profile_table_free(struct profile_table *t)
+{
+	free(t->samples);
+	free(t->slots);
+	memset(t, 0, sizeof(*t));
+}

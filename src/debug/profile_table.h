@@ -1,0 +1,45 @@
+/*
+ * Stacks that were met, and what was counted at each. And their form as a pprof file.
+ */
+#ifndef WEFT_DEBUG_PROFILE_TABLE_H
+#define WEFT_DEBUG_PROFILE_TABLE_H
+
+#include "base/compiler.h"
+
+#define PROFILE_FRAMES 48u
+#define PROFILE_NAME 32u
+
+struct profile_sample {
+	uint64_t hash;
+	int64_t count;
+	int64_t ns;
+	uint32_t n_pcs;
+	char name[PROFILE_NAME];		/* of the goroutine, or "" */
+	uintptr_t pcs[PROFILE_FRAMES];		/* return addresses, innermost first */
+};
+
+/* Owned by one thread at a time; zero is empty. */
+struct profile_table {
+	struct profile_sample *samples;
+	uint32_t *slots;			/* index + 1; 0 = empty. A power of two of them */
+	uint32_t n, cap;
+	int64_t lost;				/* there was no memory for them */
+};
+
+void profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n,
+    const char *name, int64_t count, int64_t ns);
+void profile_table_free(struct profile_table *t);
+
+/* What the two numbers of each sample are. The second type NULL: only the first is written. */
+struct profile_kind {
+	const char *type[2];
+	const char *unit[2];
+	const char *period_type, *period_unit;	/* or NULL */
+	int64_t period;
+	int64_t duration_ns;
+};
+
+/* 0, -ENOMEM, or what the write failed with. */
+int profile_table_write(const struct profile_table *t, const struct profile_kind *kind, int fd);
+
+#endif /* WEFT_DEBUG_PROFILE_TABLE_H */
