@@ -1,5 +1,9 @@
 /*
- * The runtime's own lock: short critical sections, never held across a park.
+ * The runtime's own lock: short critical sections. Nobody sleeps with one: a goroutine that parks
+ * has its object's lock held for it until it has left its stack, and the commit, first thing on
+ * the next one, gives it back (switch.c). Not fair: who has just come may overtake who sleeps. No
+ * sleep is longer than half a millisecond, but one that finds the lock held again begins anew:
+ * with 100,000 goroutines at one object a thread has been seen to wait for 31 ms.
  *
  * Taking it is one locked instruction, giving it back a plain store. That leaves nobody to say
  * whether others sleep: those who wait spin, and when that takes long - the holder has lost

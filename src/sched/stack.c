@@ -197,6 +197,17 @@ grow_locked(struct stack_class *c)
 	return true;
 }
 
+/* Makes a guard by mprotect, if the process can spare the mappings. */
+static bool
+protect(struct wf_stack *s, void *at)
+{
+	if (wf_sub_relaxed(&mprotect_budget, 1) > 0 && wf_os_protect_none(at, WF_GUARD_BYTES) == 0)
+		s->is_protected = true;
+	else
+		(void)wf_add_relaxed(&mprotect_budget, 1);
+	return s->is_protected;
+}
+
 /* Makes an overflow of s fault; once per slot, as guards survive being purged. */
 static void
 guard(struct wf_stack *s)
@@ -207,10 +218,8 @@ guard(struct wf_stack *s)
 	s->valgrind_id = wf_os_stack_announce(s->lo, s->hi);
 	if (guard_mode == GUARD_MADVISE && wf_os_guard_install(g, WF_GUARD_BYTES) == 0)
 		return;
-	if (guard_mode != GUARD_CANARY && wf_sub_relaxed(&mprotect_budget, 1) > 0 &&
-	    wf_os_protect_none(g, WF_GUARD_BYTES) == 0)
-		return;
-	s->has_canary = true;
+	if (guard_mode == GUARD_CANARY || !protect(s, g))
+		s->has_canary = true;
 }
 
 struct wf_stack *
@@ -274,6 +283,7 @@ void
 wf_stack_usage(struct wf_stack_usage *ret)
 {
 	ret->mapped_bytes = ret->used_bytes = 0;
+	ret->guards_left = wf_load_relaxed(&mprotect_budget);
 	for (unsigned i = 0; i <= CLASSES; i++) {
 		struct stack_class *c = i < CLASSES ? &classes[i] : &default_class;
 
@@ -346,6 +356,7 @@ put_clean(struct stack_class *c, struct wf_stack *s)
 {
 	struct arena *a = s->arena;
 	bool gone = false;
+	long n_protected = 0;
 
 	wf_lock(&c->lock);
 	clean_put_locked(c, s);
@@ -354,6 +365,7 @@ put_clean(struct stack_class *c, struct wf_stack *s)
 			clean_remove_locked(c, &a->slots[i]);
 			if (a->slots[i].is_guarded)
 				wf_os_stack_forget(a->slots[i].valgrind_id);
+			n_protected += a->slots[i].is_protected;
 		}
 		c->n_slots -= a->n;
 		gone = true;
@@ -361,6 +373,7 @@ put_clean(struct stack_class *c, struct wf_stack *s)
 	wf_unlock(&c->lock);
 	if (gone) {
 		wf_os_unmap(a->base, a->n * c->stride);
+		(void)wf_add_relaxed(&mprotect_budget, n_protected);
 		free(a);
 	}
 }

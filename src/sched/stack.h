@@ -30,6 +30,7 @@ struct wf_stack {
 	uint32_t valgrind_id;		/* owner: once is_guarded */
 	bool is_guarded;		/* owner: guard installed, or canary written */
 	bool has_canary;		/* owner: no guard could be had */
+	bool is_protected;		/* owner: the guard was made by mprotect(2) */
 };
 
 /* How guards are made; chosen by a probe at start, or forced by WEFT_DEBUG=guard=... */
@@ -47,9 +48,10 @@ void wf_stack_put(struct wf_stack *s);
 /* Is s of the size that goroutines get unless they ask for another? */
 bool wf_stack_is_default(const struct wf_stack *s);
 
-/* Address space of stacks: all of it, and of those that were got and not put back. */
+/* Address space of stacks: all of it, and of those that were got and not put back. Guards. */
 struct wf_stack_usage {
 	uint64_t mapped_bytes, used_bytes;
+	long guards_left;		/* how many more mprotect(2) may make */
 };
 void wf_stack_usage(struct wf_stack_usage *ret);
 

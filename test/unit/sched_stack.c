@@ -148,6 +148,34 @@ TEST(scavenging_gives_pages_back)
 	EXPECT_EQ(*(volatile char *)(all[199]->hi - 1), 0);
 }
 
+/*
+ * A process may have so many mappings. Those of guards that have been unmapped count no more: a
+ * program that had many goroutines now and then once ended up with canaries only.
+ */
+TEST(unmapped_guards_are_given_back_to_the_budget)
+{
+	enum { N = 2000 };
+	static struct wf_stack *all[N];
+	struct wf_stack_usage before, after;
+
+	wf_stack_init("mprotect", WF_STACK_MIN);
+	wf_stack_usage(&before);
+	for (int i = 0; i < N; i++) {
+		all[i] = wf_stack_get(0);
+		EXPECT(all[i]->is_protected && !all[i]->has_canary);
+	}
+	wf_stack_usage(&after);
+	EXPECT_EQ(before.guards_left - after.guards_left, N);
+	for (int i = 0; i < N; i++)
+		wf_stack_put(all[i]);
+	while (wf_stack_scavenge(0, 1000000) == SCAVENGED_SOME)
+		;
+	wf_stack_usage(&after);
+	EXPECT(after.mapped_bytes < N * (WF_STACK_MIN + WF_GUARD_BYTES));
+	EXPECT(before.guards_left - after.guards_left <=
+	    (long)(after.mapped_bytes / (WF_STACK_MIN + WF_GUARD_BYTES)));
+}
+
 /* The same through the public API, with each kind of guard: 60 KB frames are caught and named. */
 static int
 frame_of_60k(int depth)
