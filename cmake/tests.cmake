@@ -157,3 +157,7 @@ foreach(script ${scripts})
 		weft_set_test(sh.${name}@uring ${PROJECT_SOURCE_DIR}/test/${script} sh 120)
 	endif()
 endforeach()
+
+if(HAVE_SIM AND everything)
+	include(cmake/sim-tests.cmake)
+endif()

@@ -208,18 +208,30 @@ weft_sim_run(uint64_t seed, void (*fn)(void *), void *arg)
 
 /* ---- For the run ---- */
 
+/* The thread is in the user's code, or deeper, for so long. */
+static void
+stay_outside(enum sim_state state, int64_t ns)
+{
+	int64_t until;
+
+	if (!wf_sim_is_on() || ns <= 0)
+		return;
+	until = weft_in(ns);
+	wf_sim.n_outside++;
+	(void)wf_sim_block(state, until);
+	wf_sim.n_outside--;
+}
+
 void
 weft_sim_compute(int64_t ns)
 {
-	if (wf_sim_is_on() && ns > 0)
-		(void)wf_sim_block(SIM_BUSY, weft_in(ns));
+	stay_outside(SIM_BUSY, ns);
 }
 
 void
 weft_sim_block(int64_t ns)
 {
-	if (wf_sim_is_on() && ns > 0)
-		(void)wf_sim_block(SIM_BLOCKED, weft_in(ns));
+	stay_outside(SIM_BLOCKED, ns);
 }
 
 int

@@ -80,6 +80,7 @@ struct sim_world {
 	uint32_t n_runnable;
 	uint32_t n_fd_waits;
 	uint32_t n_stalled;
+	uint32_t n_outside;		/* in weft_sim_compute() and weft_sim_block() */
 	int64_t next_deadline;		/* not later than the earliest of any thread */
 	int64_t refused_at;		/* when a thread was last refused */
 	int64_t waste_ns;		/* for how long work has waited beside an idle P */

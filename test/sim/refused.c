@@ -1,8 +1,8 @@
 /*
  * Each thing that weft asks of the system is refused once: run after run, the first, the second,
  * the third call for memory, a descriptor or a thread fails, until there are no more. What must
- * come of it: the call that needed it says so, a second try succeeds, and nothing else is
- * different. If one of these fails, a moment's shortage ends a program or loses something in it.
+ * come of it: the call that needed it says so, another try succeeds, and nothing else is different.
+ * If one of these fails, a moment's shortage ends a program or loses something in it.
  */
 #include <weft.h>
 #include <weft/sim.h>

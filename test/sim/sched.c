@@ -16,15 +16,21 @@
 enum { SEEDS = 200 };
 
 static void
-run(void (*fn)(void *))
+run_with(const weft_sim_options *o, void (*fn)(void *))
 {
 	const char *one = getenv("WEFT_SIM_SEED"), *many = getenv("WEFT_SIM_SEEDS");
 	uint64_t first = one != NULL ? strtoull(one, NULL, 0) : 1;
 	uint64_t n = one != NULL ? 1 : many != NULL ? strtoull(many, NULL, 0) : SEEDS;
 
 	for (uint64_t seed = first; seed < first + n; seed++)
-		if (weft_sim_run(seed, fn, NULL) != 0)
+		if (weft_sim_run_with(o, seed, fn, NULL, NULL) != 0)
 			FAIL("WEFT_SIM_SEED=%" PRIu64, seed);
+}
+
+static void
+run(void (*fn)(void *))
+{
+	run_with(NULL, fn);
 }
 
 /* ---- Channels ---- */
@@ -352,4 +358,86 @@ resize(void *arg)
 TEST(resizing_under_hogs_loses_nobody)
 {
 	run(resize);
+}
+
+/* ---- Work is taken at once ---- */
+
+struct errand {
+	int64_t brought, begun;
+	weft_event done;
+};
+
+static void
+do_errand(void *arg)
+{
+	struct errand *e = arg;
+
+	e->begun = weft_now();
+	weft_event_set(&e->done);
+}
+
+/*
+ * Brings work at all moments at which the other processor's thread may be just going to sleep, and
+ * then computes, so that nobody else can take it. The monitor would notice, but not so soon.
+ */
+static void
+errands(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 30; i++) {
+		struct errand e = {.begun = 0};
+
+		weft_sleep(1000 + (int64_t)(weft_sim_random() % 20000));
+		if (weft_sim_random() % 2 == 0)
+			weft_sim_compute(20000000);	/* the others have long gone to sleep */
+		EXPECT_EQ(weft_go(do_errand, &e), 0);
+		e.brought = weft_now();
+		weft_sim_compute(20000000);
+		EXPECT_EQ(weft_event_wait(&e.done, WEFT_FOREVER), 0);
+		EXPECT(e.begun - e.brought < 400000);
+	}
+}
+
+TEST(work_that_is_brought_is_taken)
+{
+	weft_sim_options o = {.size = sizeof(o), .no_faults = true, .procs = 2};
+
+	run_with(&o, errands);
+}
+
+/* ---- Timers that are set while the poller sleeps ---- */
+
+static void
+set_earlier(void *arg)
+{
+	for (int i = 0; i < 10; i++) {
+		int64_t due, due_told;
+		weft_timer *t;
+
+		weft_sim_block(20000000);	/* the poller goes to sleep for a minute */
+		due = weft_in(1000000);
+		t = weft_timer_new(due, 0, NULL, NULL);
+		EXPECT(t != NULL);
+		EXPECT_EQ(weft_chan_recv(weft_timer_chan(t), &due_told, WEFT_FOREVER), 1);
+		EXPECT_EQ(due_told, due);
+		EXPECT(weft_now() - due < 1000000000);
+		weft_timer_free(t);
+	}
+	weft_waitgroup_done(arg);
+}
+
+static void
+earlier_timers(void *arg)
+{
+	weft_waitgroup done = {0};
+
+	(void)arg;
+	weft_waitgroup_add(&done, 1);
+	EXPECT_EQ(weft_sim_thread(set_earlier, &done), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&done, weft_in((int64_t)60 * 1000000000)), 0);
+}
+
+TEST(an_earlier_timer_is_heeded)
+{
+	run(earlier_timers);
 }
