@@ -42,10 +42,12 @@ weft_chan_new(size_t elem_size, size_t cap)
 }
 
 static WF_COLD WF_NORETURN void
-die(const char *what)
+die(const weft_chan *c, const char *what)
 {
 	wf_enter();
-	wf_fatal("chan: %s", what);
+	wf_fatal_help(what,
+	    "channel %p: whoever uses it needs a reference; unref once for each new and ref, when "
+	    "it is used no more", (const void *)c);
 }
 
 WEFT_API weft_chan *
@@ -58,7 +60,7 @@ weft_chan_ref(weft_chan *c)
 	/* Relaxed: whoever takes one more has one already. */
 	old = wf_add_relaxed(&c->refs, 1u);
 	if (wf_unlikely(old == 0))
-		die("reference taken to a freed channel");
+		die(c, "chan: reference taken to a freed channel");
 	if (wf_unlikely(old >= REFS_STUCK))
 		wf_store_relaxed(&c->refs, REFS_STUCK_AT);	/* never to be freed again */
 	return c;
@@ -80,7 +82,7 @@ weft_chan_unref(weft_chan *c)
 		return;
 	}
 	if (old == 0)
-		die("unref of a freed channel");
+		die(c, "chan: unref of a freed channel");
 	/*
 	 * Who saw the close without the lock (N1) can be here before the closer has unlocked. The
 	 * lock waits for it; after that nobody who had a reference touches the channel (N3).
@@ -89,7 +91,7 @@ weft_chan_unref(weft_chan *c)
 	is_waited_on = c->recvq.head != NULL || c->sendq.head != NULL;
 	wf_unlock(&c->lock);
 	if (is_waited_on)
-		die("last reference dropped while goroutines wait on the channel");
+		die(c, "chan: last reference dropped while goroutines wait on the channel");
 	free(c);
 }
 
@@ -315,9 +317,11 @@ weft_chan_close(weft_chan *c)
 {
 	wf_enter();
 	if (c == NULL)
-		wf_panic("close of nil channel");
+		wf_panic_help("close of nil channel", "weft_chan_close: c is NULL");
 	if (!wf_chan_close_quiet(c))
-		wf_panic("close of closed channel");
+		wf_panic_help("close of closed channel",
+		    "channel %p: close it once; of many senders let one do it when all have ended",
+		    (void *)c);
 	wf_leave();
 }
 

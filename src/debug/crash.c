@@ -126,16 +126,27 @@ report(struct dump *d, const struct wf_ctx *here, enum dump_hide hide, uintptr_t
 	wf_crash_end(d, 0);
 }
 
+static void
+put_message(struct dump *d, const char *text, const char *help)
+{
+	wf_out_indented(&d->out, text);
+	wf_out_str(&d->out, "\n");
+	if (help == NULL)
+		return;
+	wf_out_str(&d->out, "[");
+	wf_out_str(&d->out, help);
+	wf_out_str(&d->out, "]\n");
+}
+
 void
-wf_crash_fatal(const char *text, bool all, uintptr_t from_pc)
+wf_crash_fatal(const char *text, const char *help, bool all, uintptr_t from_pc)
 {
 	struct dump *d = wf_crash_begin();
 	struct wf_ctx here;
 
 	wf_ctx_here(&here);
 	wf_out_str(&d->out, "fatal error: ");
-	wf_out_indented(&d->out, text);
-	wf_out_str(&d->out, "\n");
+	put_message(d, text, help);
 	report(d, &here, from_pc != 0 ? HIDE_TO_PC : HIDE_RUNTIME, from_pc, all);
 }
 
@@ -143,11 +154,11 @@ void
 wf_crash_abort(const char *text)
 {
 	crash.wants_core = true;
-	wf_crash_fatal(text, /* all */ false, 0);
+	wf_crash_fatal(text, NULL, /* all */ false, 0);
 }
 
 void
-wf_crash_panic(const char *const *texts, size_t n, uintptr_t from_pc)
+wf_crash_panic(const struct wf_crash_text *texts, size_t n, uintptr_t from_pc)
 {
 	struct dump *d = wf_crash_begin();
 	struct wf_ctx here;
@@ -155,8 +166,7 @@ wf_crash_panic(const char *const *texts, size_t n, uintptr_t from_pc)
 	wf_ctx_here(&here);
 	for (size_t i = 0; i < n; i++) {
 		wf_out_str(&d->out, i == 0 ? "panic: " : "\tpanic: ");
-		wf_out_indented(&d->out, texts[i]);
-		wf_out_str(&d->out, "\n");
+		put_message(d, texts[i].text, texts[i].help);
 	}
 	report(d, &here, from_pc != 0 ? HIDE_TO_PC : HIDE_RUNTIME, from_pc, false);
 }

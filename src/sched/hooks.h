@@ -47,6 +47,12 @@ void wf_profile_waited(enum wf_wait_reason reason, int64_t since);
 /* Every goroutine, the caller's first. Takes no lock of the scheduler. */
 void wf_dump_all(int fd);
 
+/* What was wrong: help, or NULL, says what it was about and what to do instead. */
+struct wf_crash_text {
+	const char *text;
+	const char *help;
+};
+
 /*
  * The end of the process because of the user's fault (sched/panic.c calls these; others call
  * wf_panic() and wf_fatal()). Traces begin at the frame that goes on at from_pc; 0: at the first
@@ -57,8 +63,10 @@ void wf_dump_all(int fd);
  *   wf_crash_fatal   "fatal error: ...", and with all set every other goroutine too
  *   wf_crash_abort   the same, but the process dies of SIGABRT
  */
-WF_NORETURN WF_COLD void wf_crash_panic(const char *const *texts, size_t n, uintptr_t from_pc);
-WF_NORETURN WF_COLD void wf_crash_fatal(const char *text, bool all, uintptr_t from_pc);
+WF_NORETURN WF_COLD void wf_crash_panic(
+    const struct wf_crash_text *texts, size_t n, uintptr_t from_pc);
+WF_NORETURN WF_COLD void wf_crash_fatal(
+    const char *text, const char *help, bool all, uintptr_t from_pc);
 WF_NORETURN WF_COLD void wf_crash_abort(const char *text);
 
 #endif /* WEFT_SCHED_HOOKS_H */

@@ -48,6 +48,7 @@ void __asan_handle_no_return(void);
 #endif
 
 #define TEXT_MAX 1024	/* of a message, with its NUL: promised in weft/panic.h */
+#define HELP_MAX 256	/* of what is said about a misuse */
 #define CHAIN_MAX 16	/* nested panics that are printed; the first and the last ones */
 
 enum kind {
@@ -66,7 +67,7 @@ struct wf_try {
 	void *arg;		/* TRY */
 	char *msg;		/* TRY: for the text, or NULL */
 	size_t msg_size;	/* TRY */
-	const char *text;	/* PANIC */
+	struct wf_crash_text say;	/* PANIC */
 };
 
 static void
@@ -225,16 +226,16 @@ find_try(const struct wf_try *newest, struct wf_try **ret_exit)
 static WF_NORETURN void
 unrecovered(const struct wf_try *newest, uintptr_t from_pc)
 {
-	const char *texts[CHAIN_MAX];
+	struct wf_crash_text texts[CHAIN_MAX];
 	size_t n = 0;
 
 	/* Newest first, and turned round; of very many the oldest one gives way. */
 	for (const struct wf_try *t = newest; t != NULL && n < CHAIN_MAX; t = t->prev) {
 		if (t->kind == KIND_PANIC)
-			texts[n++] = t->text;
+			texts[n++] = t->say;
 	}
 	for (size_t i = 0; i < n / 2; i++) {
-		const char *swap = texts[i];
+		struct wf_crash_text swap = texts[i];
 
 		texts[i] = texts[n - 1 - i];
 		texts[n - 1 - i] = swap;
@@ -243,14 +244,14 @@ unrecovered(const struct wf_try *newest, uintptr_t from_pc)
 }
 
 static WF_NORETURN WF_PARKS void
-start_panic(struct g *g, const char *text, uintptr_t from_pc)
+start_panic(struct g *g, struct wf_crash_text say, uintptr_t from_pc)
 {
 	struct wf_try rec, *to, *exit_rec;
 	struct wf_ctx left;
 
 	memset(&rec, 0, sizeof(rec));
 	rec.kind = KIND_PANIC;
-	rec.text = text;
+	rec.say = say;
 	push(g, &rec);
 
 	to = find_try(&rec, &exit_rec);
@@ -263,7 +264,7 @@ start_panic(struct g *g, const char *text, uintptr_t from_pc)
 		exit_rec->prev = to->prev;
 		to = exit_rec;
 	} else if (to->msg != NULL && to->msg_size > 0) {
-		snprintf(to->msg, to->msg_size, "%s", text);
+		snprintf(to->msg, to->msg_size, "%s", say.text);
 	}
 	wf_leave();
 	before_jump();
@@ -280,8 +281,8 @@ panic_v(uintptr_t from_pc, const char *fmt, va_list ap)
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	if (g == NULL)
-		wf_crash_fatal(text, /* all */ false, from_pc);
-	start_panic(g, text, from_pc);
+		wf_crash_fatal(text, NULL, /* all */ false, from_pc);
+	start_panic(g, (struct wf_crash_text){.text = text}, from_pc);
 }
 
 void
@@ -304,6 +305,33 @@ wf_panic(const char *fmt, ...)
 }
 
 void
+wf_panic_help(const char *text, const char *help, ...)
+{
+	struct g *g = wf_g();
+	char about[HELP_MAX];
+	va_list ap;
+
+	va_start(ap, help);
+	vsnprintf(about, sizeof(about), help, ap);
+	va_end(ap);
+	if (g == NULL)
+		wf_crash_fatal(text, about, /* all */ false, 0);
+	start_panic(g, (struct wf_crash_text){.text = text, .help = about}, 0);
+}
+
+void
+wf_fatal_help(const char *text, const char *help, ...)
+{
+	char about[HELP_MAX];
+	va_list ap;
+
+	va_start(ap, help);
+	vsnprintf(about, sizeof(about), help, ap);
+	va_end(ap);
+	wf_crash_fatal(text, about, /* all */ false, 0);
+}
+
+void
 wf_fatal(const char *fmt, ...)
 {
 	char text[TEXT_MAX];
@@ -312,7 +340,7 @@ wf_fatal(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	wf_crash_fatal(text, /* all */ false, 0);
+	wf_crash_fatal(text, NULL, /* all */ false, 0);
 }
 
 void
@@ -324,7 +352,7 @@ wf_fatal_all(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	wf_crash_fatal(text, /* all */ true, 0);
+	wf_crash_fatal(text, NULL, /* all */ true, 0);
 }
 
 /* Outside the runtime. A panic that weft_goexit() survives lands in rec->ctx. */

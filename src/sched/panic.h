@@ -14,8 +14,17 @@
  * "panic: ..." and exits with 2. */
 WF_NORETURN WF_COLD void wf_panic(const char *fmt, ...) WF_PRINTF(1, 2);
 
+/*
+ * The same for misuse of an object: text is what weft_try() gets and what is printed first; then,
+ * in brackets, which object it is and what to do instead.
+ */
+WF_NORETURN WF_COLD void wf_panic_help(const char *text, const char *help, ...) WF_PRINTF(2, 3);
+
 /* Not recoverable: prints "fatal error: ...", the goroutine and its stack, and exits with 2. */
 WF_NORETURN WF_COLD void wf_fatal(const char *fmt, ...) WF_PRINTF(1, 2);
+
+/* The same for misuse, as wf_panic_help(). */
+WF_NORETURN WF_COLD void wf_fatal_help(const char *text, const char *help, ...) WF_PRINTF(2, 3);
 
 /* wf_fatal() with the dump of all goroutines instead of only the caller's. */
 WF_NORETURN WF_COLD void wf_fatal_all(const char *fmt, ...) WF_PRINTF(1, 2);

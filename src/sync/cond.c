@@ -44,7 +44,9 @@ check_not_copied(struct cond *c)
 	    || self == c)
 		return;
 	wf_enter();
-	wf_panic("sync.Cond is copied");
+	wf_panic_help("sync.Cond is copied",
+	    "cond %p was used at %p before: do not copy or move it, or set it to zero", (void *)c,
+	    (void *)self);
 }
 
 /*

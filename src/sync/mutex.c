@@ -246,7 +246,9 @@ wf_mutex_unlock_slow(struct mutex *m)
 
 	for (;;) {
 		if (wf_unlikely((old & MUTEX_LOCKED) == 0))
-			wf_fatal("sync: unlock of unlocked mutex");
+			wf_fatal_help("sync: unlock of unlocked mutex",
+			    "mutex %p: unlock it once for each lock; "
+			    "weft_cond_wait() unlocks it, too", (void *)m);
 		if (!needs_wake(old)) {
 			if (wf_cas_release(&m->state, &old, old & ~MUTEX_LOCKED))	/* A1 */
 				return false;

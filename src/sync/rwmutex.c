@@ -165,6 +165,14 @@ rlock_slow(struct rwmutex *rw, uint64_t old)
 	wf_leave();
 }
 
+static WF_COLD WF_NORETURN void
+die_of_runlock(struct rwmutex *rw)
+{
+	wf_fatal_help("sync: RUnlock of unlocked RWMutex",
+	    "rwmutex %p has fewer readers than none: runlock it once for each rlock, and unlock it "
+	    "for each lock", (void *)rw);
+}
+
 /* W6 was just now, or is to follow, and old had an entry: how many readers were counted there. */
 static WF_COLD int64_t
 end_bias(struct rwmutex *rw)
@@ -172,7 +180,7 @@ end_bias(struct rwmutex *rw)
 	int64_t readers = wf_bias_end(&rw->word);
 
 	if (readers < 0)
-		wf_fatal("sync: RUnlock of unlocked RWMutex");
+		die_of_runlock(rw);
 	return readers;
 }
 
@@ -225,7 +233,7 @@ weft_rwmutex_runlock(weft_rwmutex *pub)
 		return;
 	wf_enter();
 	if (n_readers(old) == 0)
-		wf_fatal("sync: RUnlock of unlocked RWMutex");
+		die_of_runlock(rw);
 	leave_to_writer(rw);
 	wf_leave();
 }
@@ -345,7 +353,9 @@ weft_rwmutex_unlock(weft_rwmutex *pub)
 	/* Relaxed: our own store, or misuse. */
 	if (wf_unlikely(!has_writer(wf_load_relaxed(&rw->word)))) {
 		wf_enter();
-		wf_fatal("sync: Unlock of unlocked RWMutex");
+		wf_fatal_help("sync: Unlock of unlocked RWMutex",
+		    "rwmutex %p is not locked for writing: unlock it once for each lock, and "
+		    "runlock it for each rlock", (void *)rw);
 	}
 	handed_over = unlock_writers(rw);				/* W8 */
 	WF_POINT("rwmutex.writers_unlocked");

@@ -34,12 +34,13 @@ sem_of(weft_sem *s)
 }
 
 static void
-check_n(int64_t n)
+check_n(weft_sem *s, int64_t n)
 {
 	if (wf_likely(n >= 0))
 		return;
 	wf_enter();
-	wf_panic("semaphore: negative weight");
+	wf_panic_help("semaphore: negative weight",
+	    "sem %p: n is %lld, must be 0 or more", (void *)s, (long long)n);
 }
 
 WF_API_PARKS void
@@ -47,7 +48,7 @@ weft_sem_init(weft_sem *pub, int64_t permits)
 {
 	struct sem *s = sem_of(pub);
 
-	check_n(permits);
+	check_n(pub, permits);
 	s->permits = (uint64_t)permits;
 	s->waiters.head = NULL;
 	wf_store_relaxed(&s->lock.word, 0u);	/* relaxed: nobody else has it yet */
@@ -154,7 +155,7 @@ weft_sem_acquire(weft_sem *pub, int64_t n, int64_t deadline)
 	struct sem *s = sem_of(pub);
 	int r;
 
-	check_n(n);
+	check_n(pub, n);
 	if (wf_likely(try_take(s, (uint64_t)n)))
 		return 0;
 	wf_enter();
@@ -166,7 +167,7 @@ weft_sem_acquire(weft_sem *pub, int64_t n, int64_t deadline)
 WF_API_PARKS bool
 weft_sem_tryacquire(weft_sem *pub, int64_t n)
 {
-	check_n(n);
+	check_n(pub, n);
 	return try_take(sem_of(pub), (uint64_t)n);
 }
 
@@ -225,7 +226,7 @@ weft_sem_release(weft_sem *pub, int64_t n)
 	struct sem *s = sem_of(pub);
 	enum given r;
 
-	check_n(n);
+	check_n(pub, n);
 	r = try_give(s, (uint64_t)n);
 	if (wf_likely(r == GIVEN))
 		return;
@@ -233,6 +234,8 @@ weft_sem_release(weft_sem *pub, int64_t n)
 	while (r == HAS_WAITERS)
 		r = give_to_waiters(s, (uint64_t)n);
 	if (r == TOO_MANY)
-		wf_panic("semaphore: released more than held");
+		wf_panic_help("semaphore: released more than held",
+		    "sem %p has %llu permits: release %lld only where as many were acquired",
+		    (void *)s, (unsigned long long)s->permits, (long long)n);
 	wf_leave();
 }

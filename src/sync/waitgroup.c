@@ -37,6 +37,14 @@ waitgroup_of(weft_waitgroup *wg)
 
 /* ---- Add, done ---- */
 
+static WF_COLD WF_NORETURN void
+panic_of_add(struct waitgroup *wg)
+{
+	wf_panic_help("sync: WaitGroup misuse: Add called concurrently with Wait",
+	    "waitgroup %p: its counter had come to 0 and its waiters were being released; add "
+	    "before the wait begins, or while other work is counted", (void *)wg);
+}
+
 /* G2. We are the one that took the counter to 0 while somebody waited. */
 static WF_COLD void
 release_all(struct waitgroup *wg)
@@ -55,7 +63,7 @@ release_all(struct waitgroup *wg)
 	wf_unlock(&wg->lock);		/* The last touch. */
 	wf_ready_all(&ready);						/* D2 */
 	if (state != WAITERS)
-		wf_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
+		panic_of_add(wg);
 }
 
 /* The part of G1 that is not 0 or that is wrong. old is the state before delta. */
@@ -65,11 +73,14 @@ add_slow(struct waitgroup *wg, int32_t old, int delta)
 	int64_t counter = (int64_t)(old >> 1) + delta;
 
 	if (counter < 0 || counter > COUNTER_MAX)
-		wf_panic("sync: negative WaitGroup counter");	/* Go's word for overflow too */
+		/* Go's word for overflow, too. */
+		wf_panic_help("sync: negative WaitGroup counter",
+		    "waitgroup %p: %d was added to %d; add before the work begins, and let it "
+		    "be done once for each", (void *)wg, delta, old >> 1);
 	if (delta == 0)
 		return;		/* between another's G1 and G2 */
 	if (old == WAITERS && delta > 0)
-		wf_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
+		panic_of_add(wg);
 	release_all(wg);
 }
 
@@ -157,7 +168,9 @@ wait_slow(struct waitgroup *wg, int64_t deadline)
 		return r;
 	}
 	if (wf_load_relaxed(&wg->state) != 0)	/* D2 has ordered it, unless there is misuse */
-		wf_panic("sync: WaitGroup is reused before previous Wait has returned");
+		wf_panic_help("sync: WaitGroup is reused before previous Wait has returned",
+		    "waitgroup %p: add to it again when all its waits have returned, or have one "
+		    "for each round", (void *)wg);
 	return 0;
 }
 

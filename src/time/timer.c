@@ -113,7 +113,8 @@ weft_timer_new(int64_t deadline, int64_t period, void (*fn)(void *), void *arg)
 
 	if (period < 0) {
 		wf_enter();
-		wf_panic("negative period for weft_timer_new");
+		wf_panic_help("negative period for weft_timer_new",
+		    "period is %lld ns, must be 0 (once) or more", (long long)period);
 	}
 	t = malloc(sizeof(*t));
 	if (t == NULL)
@@ -151,7 +152,8 @@ weft_timer_stop(weft_timer *t)
 
 	wf_enter();
 	if (t == NULL)
-		wf_panic("time: Stop called on uninitialized Timer");
+		wf_panic_help("time: Stop called on uninitialized Timer",
+		    "weft_timer_stop: t is NULL; did weft_timer_new() fail?");
 	wf_lock(&t->ops);
 	was_pending = stop(t);
 	wf_unlock(&t->ops);
@@ -167,9 +169,12 @@ weft_timer_reset(weft_timer *t, int64_t deadline, int64_t period)
 
 	wf_enter();
 	if (t == NULL)
-		wf_panic("time: Reset called on uninitialized Timer");
+		wf_panic_help("time: Reset called on uninitialized Timer",
+		    "weft_timer_reset: t is NULL; did weft_timer_new() fail?");
 	if (period < 0)
-		wf_panic("negative period for weft_timer_reset");
+		wf_panic_help("negative period for weft_timer_reset",
+		    "timer %p: period is %lld ns, must be 0 (once) or more", (void *)t,
+		    (long long)period);
 	wf_lock(&t->ops);
 	was_pending = stop(t);
 	start(t, deadline, period, &ready);

@@ -305,8 +305,9 @@ TEST(misuse_that_is_fatal)
 	struct child_result r = child_run(recover_unlock, NULL);
 
 	EXPECT_EQ(r.status, 2);
-	EXPECT_CONTAINS(r.err, "fatal error: sync: unlock of unlocked mutex\n\n"
-			       "goroutine 1 [running]:\nweft_mutex_unlock(...)\n");
+	EXPECT_CONTAINS(r.err, "fatal error: sync: unlock of unlocked mutex\n[mutex 0x");
+	EXPECT_CONTAINS(r.err, "unlocks it, too]\n\ngoroutine 1 [running]:\n"
+			       "weft_mutex_unlock(...)\n");
 	EXPECT_CONTAINS(r.err, "\nunlock_unlocked(...)\n");
 	child_result_free(&r);
 }
