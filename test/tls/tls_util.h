@@ -13,14 +13,19 @@
 #include <openssl/ssl.h>
 #include <sys/stat.h>
 
-/* The folder with the certificates: see the script `certificates` for their names. */
+/* The folder with the certificates: see the script `certificates` for their names. A child of a
+ * test may be given that of its parent. */
+#define CERTIFICATES "WEFT_TEST_CERTIFICATES"
+
 static inline const char *
 certificates(void)
 {
 	static char dir[64];
 	char command[512];
-	const char *src = getenv("WEFT_SRC");
+	const char *src = getenv("WEFT_SRC"), *made = getenv(CERTIFICATES);
 
+	if (made != NULL)
+		return made;
 	if (dir[0] != '\0')
 		return dir;
 	strcpy(dir, "/tmp/weft-tls-XXXXXX");
