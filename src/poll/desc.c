@@ -156,7 +156,7 @@ take_turn(struct pd *pd, enum pd_use use, int64_t deadline)
 			wf_unlock(&pd->lock);
 			return 0;
 		}
-		until = wf_pd_until(pd, use, deadline);			/* U1 */
+		until = wf_pd_until(pd, use, deadline);			/* D1 */
 		r = wf_park_check(until, true);
 		if (r < 0) {
 			leave_locked(pd, use, false);
@@ -168,7 +168,7 @@ take_turn(struct pd *pd, enum pd_use use, int64_t deadline)
 		if (r == 0)
 			return 0;
 		wf_lock(&pd->lock);
-	} while (r == -EAGAIN);						/* U3 */
+	} while (r == -EAGAIN);						/* D3 */
 	(void)waitq_remove(&pd->turn[use], &w);
 	leave_locked(pd, use, false);
 	return r;

@@ -102,7 +102,7 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 	WF_POINT("pd.eagain");
 	wf_lock(&pd->lock);						/* R3 */
 	/* Before all else: what may not wait should not cost a registration. */
-	deadline = wf_pd_until(pd, dir, deadline);			/* U1 */
+	deadline = wf_pd_until(pd, dir, deadline);			/* D1 */
 	r = wf_park_check(deadline, true);
 	if (r < 0) {
 		wf_unlock(&pd->lock);

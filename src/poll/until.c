@@ -1,6 +1,6 @@
 /*
  * Deadlines that belong to a descriptor, besides those of the calls: README.md, "Deadlines of a
- * descriptor" (U1-U3). Records beside struct pd, which is full, made when first asked for.
+ * descriptor" (D1-D3). Records beside struct pd, which is full, made when first asked for.
  */
 #include "poll/desc.h"
 
@@ -81,10 +81,10 @@ wf_pd_until_set(struct pd *pd, enum pd_use dir, int64_t at)
 	if (u == NULL && (u = grow(pd)) == NULL)
 		return -ENOMEM;
 	wf_store_relaxed(&is_used, true);
-	wf_lock(&pd->lock);						/* U1 */
+	wf_lock(&pd->lock);						/* D1 */
 	wf_store_relaxed(&u->at[dir], at == WEFT_FOREVER ? 0 : wf_max(at, 1));
-	n = wf_pd_claim_all(&pd->wait[dir], 0, &ready);			/* U2 */
-	(void)wf_pd_claim_all(&pd->turn[dir], -EAGAIN, &ready);		/* U3 */
+	n = wf_pd_claim_all(&pd->wait[dir], 0, &ready);			/* D2 */
+	(void)wf_pd_claim_all(&pd->turn[dir], -EAGAIN, &ready);		/* D3 */
 	wf_unlock(&pd->lock);
 	wf_ready_all(&ready);
 	if (n != 0)

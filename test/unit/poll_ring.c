@@ -14,6 +14,9 @@
 
 #include <errno.h>
 #include <linux/io_uring.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -308,4 +311,70 @@ TEST(exit_and_exec_with_requests_under_way_do_not_hang)
 		EXPECT(r.status == 0 || r.status == 77);
 		child_result_free(&r);
 	}
+}
+
+static int reports[2];		/* a pipe: children write, and hold open, reports[1] */
+
+static void
+work_without_end(void *arg)
+{
+	char path[] = "/tmp/weft_kill_XXXXXX", c = 0;
+	int fd = mkstemp(path), ends[2];
+
+	EXPECT(fd >= 0);
+	EXPECT_EQ(unlink(path), 0);
+	EXPECT_EQ(pipe(ends), 0);
+	EXPECT_EQ(weft_go(read_it, &(struct reader){.fd = ends[0], .deadline = WEFT_FOREVER}), 0);
+	for (;;) {
+		EXPECT_EQ(ring_nop(), 0);
+		EXPECT_EQ(weft_pwrite(fd, &c, 1, 0, WEFT_FOREVER), 1);
+		EXPECT_EQ(weft_fdatasync(fd, WEFT_FOREVER), 0);
+		if (arg != NULL) {	/* one of them says so, once */
+			EXPECT_EQ(write(reports[1], "w", 1), 1);
+			arg = NULL;
+		}
+	}
+}
+
+/*
+ * Catalogue 86. Killed while requests are under way, again and again: each process is gone, and
+ * nothing that it had open is kept open by a ring that lives on. WEFT_KILLS=1000 for more.
+ */
+TEST(processes_killed_while_the_ring_works_leave_nothing)
+{
+	const char *more = getenv("WEFT_KILLS");
+	int rounds = more != NULL ? atoi(more) : 20 / test_scale();
+	uint64_t rand = test_seed();
+	char c;
+
+	EXPECT_EQ(pipe(reports), 0);
+	for (int i = 0; i < rounds; i++) {
+		pid_t pid = fork();	/* weft has not been called in this process */
+		int status;
+
+		EXPECT(pid >= 0);
+		if (pid == 0) {
+			need_ring();
+			for (int k = 0; k < 4; k++)
+				EXPECT_EQ(weft_go(work_without_end, k == 0 ? &c : NULL), 0);
+			(void)weft_sleep(1000 * SEC);
+			_exit(1);
+		}
+		/* It works, or there is no ring and it has ended; then some way on. */
+		while (waitpid(pid, &status, WNOHANG) == 0 &&
+		    poll(&(struct pollfd){.fd = reports[0], .events = POLLIN}, 1, 10) == 0)
+			continue;
+		if (poll(&(struct pollfd){.fd = reports[0], .events = POLLIN}, 1, 0) == 0) {
+			EXPECT_EQ(WEXITSTATUS(status), 77);
+			SKIP("no io_uring here");
+		}
+		EXPECT_EQ(read(reports[0], &c, 1), 1);
+		usleep((useconds_t)(test_rand(&rand) % 1000));
+		EXPECT_EQ(kill(pid, SIGKILL), 0);
+		EXPECT_EQ(waitpid(pid, &status, 0), pid);
+		EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+	/* The end of the pipe comes when the last of them has let go. */
+	EXPECT_EQ(close(reports[1]), 0);
+	EXPECT_EQ(read(reports[0], &c, 1), 0);
 }
