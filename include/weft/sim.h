@@ -35,7 +35,7 @@ typedef struct weft_sim_options {	/* zero = defaults; size-versioned by the firs
 	unsigned    faults;		/* WEFT_SIM_...; 0 = WEFT_SIM_LUCK */
 	bool        no_faults;		/* none at all */
 	uint64_t    max_steps;		/* ends as a livelock; 0 = 1,000,000,000 */
-	uint64_t    fail_at;		/* the so-many-eth call for a resource fails; 0 = none */
+	uint64_t    fail_at;		/* the call of this number for a resource fails; 0 = none */
 } weft_sim_options;
 
 typedef struct weft_sim_result {
