@@ -58,6 +58,20 @@ expect all 'wf_park\(...\)' '.*/src/sched/park.c:.*'
 "$weft" stacks --blocked 1000 "$pid" >blocked
 [ ! -s blocked ] || { echo "nobody has waited so long:"; cat blocked; failed=1; }
 
+# The same, counted.
+"$weft" top "$pid" >top
+expect top 'process [0-9]+: 4 goroutines, .* processors, .*'
+expect top ' *P status  .*'
+expect top ' *0 (idle|running) .*'
+expect top ' *1 chan receive  .* receiver'
+expect top ' *1 running  .* main'
+# And on a terminal, until q or the end.
+[ "$(script -qec "TERM=vt100 $weft top --delay 1 $pid" /dev/null <<<q | tr -d '\r' |
+    grep -c '4 goroutines')" -ge 1 ] || { echo "nothing on a terminal"; failed=1; }
+status 2 "$weft" top --delay 0 "$pid"
+status 2 "$weft" top
+status 3 "$weft" top $$
+
 # What can't be looked at.
 status 3 "$weft" stacks $$
 status 3 "$weft" stacks 999999999
