@@ -343,7 +343,7 @@ all_left(void)
 	MC_ASSERT(wf_load_relaxed(&writers) == 0);
 }
 
-#define ALL .check = all_left
+#define ALL .check = all_left, .runs = 3000
 
 SCENARIO(two_readers_begin, .threads = {reader, reader}, .setup = reset, ALL)
 SCENARIO(two_kinds_of_readers_begin, .threads = {reader, reader_by_word}, .setup = reset, ALL)
