@@ -48,6 +48,25 @@ WEFT_API void weft_profile_block_rate(int64_t ns);
  */
 WEFT_API int weft_profile_mutex_fraction(int n);
 
+/**
+ * weft_profile_cpu_start - look at what runs, @hz times per second of CPU time (Go: 100)
+ * @hz: <= 0: 100; at most 1000, and what the kernel's clock tick allows
+ *
+ * By SIGPROF, which must be the program's no other way; its handler stays. Samples carry the name
+ * of the goroutine, if it has one, as the label "goroutine".
+ *
+ * Returns 0, -EBUSY (it is on, or the program has a handler for SIGPROF), -ENOMEM.
+ */
+WEFT_API int weft_profile_cpu_start(int hz);
+
+/**
+ * weft_profile_cpu_stop - end it, and write the profile to @fd
+ *
+ * Returns 0, -ESRCH (none was started), -ENOMEM, or the negative errno of the write that failed.
+ * Blocking: the thread, while @fd is full.
+ */
+WEFT_API int weft_profile_cpu_stop(int fd);
+
 WEFT_END_DECLS
 
 #endif /* WEFT_PROFILE_H */

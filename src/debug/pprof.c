@@ -52,7 +52,7 @@ put_bytes(uint8_t *at, unsigned field, const void *data, size_t n)
 static void
 emit(struct pprof *p, unsigned field, const void *data, size_t n)
 {
-	uint8_t *at = trace_out_room(&p->out, n + (size_t)2 * TRACE_VARINT_MAX);
+	uint8_t *at = wf_trace_out_room(&p->out, n + (size_t)2 * TRACE_VARINT_MAX);
 
 	if (at != NULL)
 		p->out.n += (size_t)(put_bytes(at, field, data, n) - at);
@@ -61,7 +61,7 @@ emit(struct pprof *p, unsigned field, const void *data, size_t n)
 static void
 emit_number(struct pprof *p, unsigned field, int64_t v)
 {
-	uint8_t *at = trace_out_room(&p->out, (size_t)2 * TRACE_VARINT_MAX);
+	uint8_t *at = wf_trace_out_room(&p->out, (size_t)2 * TRACE_VARINT_MAX);
 
 	if (at != NULL)
 		p->out.n += (size_t)(put_number(at, field, (uint64_t)v) - at);
@@ -71,7 +71,7 @@ static uint64_t
 string(struct pprof *p, const char *s, size_t n)
 {
 	return n == 0 ? 0
-	    : trace_intern(&p->strings, GEN, s, (uint32_t)wf_min(n, (size_t)TRACE_STRING_MAX));
+	    : wf_trace_intern(&p->strings, GEN, s, (uint32_t)wf_min(n, (size_t)TRACE_STRING_MAX));
 }
 
 static void
@@ -89,7 +89,7 @@ function(struct pprof *p, const struct wf_symbol *s)
 {
 	uint64_t name = string(p, s->name, strcspn(s->name, "."));
 	uint32_t known = p->functions.n;
-	uint32_t id = trace_intern(&p->functions, GEN, &name, sizeof(name));
+	uint32_t id = wf_trace_intern(&p->functions, GEN, &name, sizeof(name));
 	uint8_t m[64], *at = m;
 
 	if (id > known) {
@@ -106,7 +106,7 @@ static uint64_t
 location(struct pprof *p, uintptr_t pc)
 {
 	uint32_t known = p->locations.n;
-	uint32_t id = trace_intern(&p->locations, GEN, &pc, sizeof(pc));
+	uint32_t id = wf_trace_intern(&p->locations, GEN, &pc, sizeof(pc));
 	uint8_t m[64], line[16], *at = m;
 	struct wf_symbol s;
 
@@ -128,7 +128,7 @@ static void
 emit_sample(struct pprof *p, const struct profile_sample *s, const struct profile_kind *kind)
 {
 	uint8_t m[MESSAGE_MAX], label[32], *at = m, *end;
-	uint32_t n = s->n_pcs, from = trace_stack_trim(&p->syms, s->pcs, &n);
+	uint32_t n = s->n_pcs, from = wf_trace_stack_trim(&p->syms, s->pcs, &n);
 
 	for (uint32_t i = from; i < n; i++)
 		at = put_number(at, SAMPLE_LOCATION, location(p, s->pcs[i]));
@@ -157,8 +157,8 @@ emit_strings(struct pprof *p)
 	}
 	p->strings.blocks = oldest;
 	for (const struct trace_block *b = oldest; b != NULL; b = b->next)
-		for (const struct trace_item *i = trace_item_first(b); i != NULL;
-		     i = trace_item_next(b, i))
+		for (const struct trace_item *i = wf_trace_item_first(b); i != NULL;
+		     i = wf_trace_item_next(b, i))
 			emit(p, PROFILE_STRING, i->data, i->bytes);
 }
 
@@ -181,7 +181,7 @@ write_all(int fd, const uint8_t *data, size_t n)
 }
 
 int
-profile_table_write(const struct profile_table *t, const struct profile_kind *kind, int fd)
+wf_profile_table_write(const struct profile_table *t, const struct profile_kind *kind, int fd)
 {
 	struct pprof *p = calloc(1, sizeof(*p));
 	int r;
@@ -201,10 +201,10 @@ profile_table_write(const struct profile_table *t, const struct profile_kind *ki
 	emit_number(p, PROFILE_DURATION, kind->duration_ns);
 	emit_strings(p);
 	r = p->out.failed ? -ENOMEM : write_all(fd, p->out.data, p->out.n);
-	trace_block_free(p->strings.blocks);
-	trace_block_free(p->locations.blocks);
-	trace_block_free(p->functions.blocks);
-	trace_out_free(&p->out);
+	wf_trace_block_free(p->strings.blocks);
+	wf_trace_block_free(p->locations.blocks);
+	wf_trace_block_free(p->functions.blocks);
+	wf_trace_out_free(&p->out);
 	wf_symtab_close(&p->syms);
 	free(p);
 	return r;

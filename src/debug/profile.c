@@ -41,7 +41,7 @@ static void
 add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, int64_t count, int64_t ns)
 {
 	wf_lock(&waits.lock);
-	profile_table_add(t, pcs, n, "", count, ns);
+	wf_profile_table_add(t, pcs, n, "", count, ns);
 	wf_unlock(&waits.lock);
 }
 
@@ -121,8 +121,8 @@ write_waits(const struct profile_table *t, int fd)
 	if (copy.samples == NULL)
 		return -ENOMEM;
 	copy.n = n;
-	r = profile_table_write(&copy, &kind, fd);
-	profile_table_free(&copy);
+	r = wf_profile_table_write(&copy, &kind, fd);
+	wf_profile_table_free(&copy);
 	return r;
 }
 
@@ -155,7 +155,7 @@ add_goroutine(struct g *g, void *arg)
 		n = copy.fn != NULL;
 	}
 	wf_dump_name(&copy, name, sizeof(name));
-	profile_table_add(&s->table, pcs, n, name, 1, s->now - wf_load_relaxed(&copy.since));
+	wf_profile_table_add(&s->table, pcs, n, name, 1, s->now - wf_load_relaxed(&copy.since));
 }
 
 static int
@@ -182,9 +182,9 @@ write_goroutines(int fd, int64_t blocked_ns)
 	s->now = wf_os_now();
 	wf_g_each(add_goroutine, s);
 	r = s->table.lost != 0 ? -ENOMEM
-	    : profile_table_write(&s->table, blocked_ns < 0 ? &all : &leak, fd);
+	    : wf_profile_table_write(&s->table, blocked_ns < 0 ? &all : &leak, fd);
 	wf_dump_fini(&s->dump);
-	profile_table_free(&s->table);
+	wf_profile_table_free(&s->table);
 	free(s);
 	return r;
 }

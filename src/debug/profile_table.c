@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MIN_CAP 64u		/* capacities are powers of two */
+
 static uint64_t
 hash_of(const uintptr_t *pcs, uint32_t n, const char *name)
 {
@@ -36,9 +38,9 @@ slot_of(const struct profile_table *t, uint64_t hash, const uintptr_t *pcs, uint
 }
 
 static bool
-grow(struct profile_table *t)
+resize(struct profile_table *t, uint32_t cap)
 {
-	struct profile_table new = { .cap = t->cap == 0 ? 64 : 2 * t->cap, .lost = t->lost };
+	struct profile_table new = { .cap = cap, .lost = t->lost };
 
 	new.samples = malloc(new.cap * sizeof(new.samples[0]));
 	new.slots = calloc((size_t)2 * new.cap, sizeof(new.slots[0]));
@@ -60,7 +62,7 @@ grow(struct profile_table *t)
 }
 
 void
-profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, const char *name,
+wf_profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, const char *name,
     int64_t count, int64_t ns)
 {
 	struct profile_sample *s;
@@ -69,7 +71,7 @@ profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, con
 
 	n = wf_min(n, PROFILE_FRAMES);
 	hash = hash_of(pcs, n, name);
-	if (t->n == t->cap && !grow(t)) {
+	if (t->n == t->cap && !resize(t, t->cap == 0 ? MIN_CAP : 2 * t->cap)) {
 		t->lost++;
 		return;
 	}
@@ -88,8 +90,18 @@ profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, con
 	s->ns += ns;
 }
 
+bool
+wf_profile_table_reserve(struct profile_table *t, uint32_t n)
+{
+	uint32_t cap = MIN_CAP;
+
+	while (cap < n)
+		cap *= 2;
+	return cap <= t->cap || resize(t, cap);
+}
+
 void
-profile_table_free(struct profile_table *t)
+wf_profile_table_free(struct profile_table *t)
 {
 	free(t->samples);
 	free(t->slots);

@@ -26,9 +26,11 @@ struct profile_table {
 	int64_t lost;				/* there was no memory for them */
 };
 
-void profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n,
+void wf_profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n,
     const char *name, int64_t count, int64_t ns);
-void profile_table_free(struct profile_table *t);
+/* Room for n samples in all: adding so many allocates nothing. */
+bool wf_profile_table_reserve(struct profile_table *t, uint32_t n);
+void wf_profile_table_free(struct profile_table *t);
 
 /* What the two numbers of each sample are. The second type NULL: only the first is written. */
 struct profile_kind {
@@ -40,6 +42,6 @@ struct profile_kind {
 };
 
 /* 0, -ENOMEM, or what the write failed with. */
-int profile_table_write(const struct profile_table *t, const struct profile_kind *kind, int fd);
+int wf_profile_table_write(const struct profile_table *t, const struct profile_kind *kind, int fd);
 
 #endif /* WEFT_DEBUG_PROFILE_TABLE_H */

@@ -84,7 +84,7 @@ put_status(struct trace_gen *t, uint64_t id, enum trace_event status, uint32_t s
 	int64_t now = wf_os_now();
 
 	if (tid == 0)
-		start = trace_batch_room(&t->said, sizeof(event));
+		start = wf_trace_batch_room(&t->said, sizeof(event));
 	at = start;
 	*at++ = (uint8_t)status;
 	at = trace_put_varint(at, tid == 0 ? (uint64_t)wf_max(now - t->said.last, (int64_t)1) : 1);
@@ -93,7 +93,8 @@ put_status(struct trace_gen *t, uint64_t id, enum trace_event status, uint32_t s
 		at = trace_put_varint(at, tid != 0 ? (uint64_t)tid : TRACE_NO_THREAD);
 	at = trace_put_varint(at, state);
 	if (tid != 0) {
-		trace_out_batch(&t->out, t->gen, (uint64_t)tid, now, event, (size_t)(at - event));
+		wf_trace_out_batch(
+		    &t->out, t->gen, (uint64_t)tid, now, event, (size_t)(at - event));
 	} else {
 		t->said.last += wf_max(now - t->said.last, (int64_t)1);
 		t->said.n += (size_t)(at - start);
@@ -235,11 +236,11 @@ begin(struct trace_gen *t, uint32_t gen)
 	t->said.first = 0;
 	t->said.n = 0;
 	if (gen != 0)
-		trace_out_fixed(&t->out, &t->names, gen);
+		wf_trace_out_fixed(&t->out, &t->names, gen);
 }
 
 void
-trace_gen_open(struct trace_gen *t)
+wf_trace_gen_open(struct trace_gen *t)
 {
 	begin(t, ++t->next);
 	wf_store_relaxed(&wf_trace.broken, 0);
@@ -257,25 +258,25 @@ collect(struct trace_gen *t, uint32_t gen, struct trace_out *out)
 		struct trace_side *s = &m->trace.side[gen % 2];
 
 		if (out != NULL) {
-			trace_out_stacks(out, &t->names, gen, &s->stacks, m->id);
-			trace_out_strings(out, &t->names, gen, &s->strings, m->id);
-			trace_out_events(out, s->events);
+			wf_trace_out_stacks(out, &t->names, gen, &s->stacks, m->id);
+			wf_trace_out_strings(out, &t->names, gen, &s->strings, m->id);
+			wf_trace_out_events(out, s->events);
 		} else {
-			trace_block_free(s->events);
+			wf_trace_block_free(s->events);
 		}
-		trace_block_free(s->stacks.blocks);
-		trace_block_free(s->strings.blocks);
+		wf_trace_block_free(s->stacks.blocks);
+		wf_trace_block_free(s->strings.blocks);
 		memset(s, 0, sizeof(*s));
 	}
 	if (out != NULL)
-		trace_out_strings(
+		wf_trace_out_strings(
 		    out, &t->names, gen, &t->names.strings, TRACE_M_MASK);
-	trace_block_free(t->names.strings.blocks);
+	wf_trace_block_free(t->names.strings.blocks);
 	memset(&t->names.strings, 0, sizeof(t->names.strings));
 }
 
 bool
-trace_gen_end(struct trace_gen *t, bool last, int64_t give_up, struct trace_out *ret)
+wf_trace_gen_end(struct trace_gen *t, bool last, int64_t give_up, struct trace_out *ret)
 {
 	int64_t until = give_up == FOREVER ? FOREVER : wf_os_now() + give_up;
 	uint32_t gen = t->gen;
@@ -289,7 +290,7 @@ trace_gen_end(struct trace_gen *t, bool last, int64_t give_up, struct trace_out 
 	scan_all(t, /* is_first */ false);				/* G4 */
 	if (!await_writers(until))					/* G6 */
 		return false;
-	trace_batch_flush(&t->said);
+	wf_trace_batch_flush(&t->said);
 	is_whole = !wf_load_relaxed(&wf_trace.broken);
 	collect(t, gen, is_whole ? &t->out : NULL);
 	*ret = t->out;
@@ -297,17 +298,17 @@ trace_gen_end(struct trace_gen *t, bool last, int64_t give_up, struct trace_out 
 	begin(t, last ? 0 : t->next);
 	if (is_whole && !ret->failed)
 		return true;
-	trace_out_free(ret);
+	wf_trace_out_free(ret);
 	return false;
 }
 
 void
-trace_gen_drop(struct trace_gen *t)
+wf_trace_gen_drop(struct trace_gen *t)
 {
 	wf_store_seqcst(&wf_trace.gen, 0);				/* G1 */
 	(void)await_writers(FOREVER);					/* G3 */
 	collect(t, 0, NULL);
 	collect(t, 1, NULL);
-	trace_out_free(&t->out);
+	wf_trace_out_free(&t->out);
 	begin(t, 0);
 }

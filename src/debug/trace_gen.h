@@ -17,13 +17,13 @@ struct trace_gen {
 };
 
 /* Begins to listen. After it all events are written. */
-void trace_gen_open(struct trace_gen *t);
+void wf_trace_gen_open(struct trace_gen *t);
 /*
  * Ends the generation and begins another, or, with `last`, stops listening. The bytes go to *ret.
  * False: they could not be had; give_up: threads that do not answer in that many ns (crash).
  */
-bool trace_gen_end(struct trace_gen *t, bool last, int64_t give_up, struct trace_out *ret);
+bool wf_trace_gen_end(struct trace_gen *t, bool last, int64_t give_up, struct trace_out *ret);
 /* Stops listening and throws away what there is. */
-void trace_gen_drop(struct trace_gen *t);
+void wf_trace_gen_drop(struct trace_gen *t);
 
 #endif /* WEFT_DEBUG_TRACE_GEN_H */

@@ -12,7 +12,7 @@
 #define ITEM_MAX ((size_t)16 << 10)	/* a stack of 128 frames, or a string, encoded */
 
 void
-trace_out_free(struct trace_out *o)
+wf_trace_out_free(struct trace_out *o)
 {
 	if (o->data != NULL)
 		wf_os_unmap(o->data, o->cap);
@@ -20,7 +20,7 @@ trace_out_free(struct trace_out *o)
 }
 
 uint8_t *
-trace_out_room(struct trace_out *o, size_t n)
+wf_trace_out_room(struct trace_out *o, size_t n)
 {
 	size_t cap = o->cap != 0 ? o->cap : (size_t)64 << 10;
 	uint8_t *data;
@@ -46,10 +46,10 @@ trace_out_room(struct trace_out *o, size_t n)
 }
 
 void
-trace_out_batch(struct trace_out *o, uint64_t gen, uint64_t thread, int64_t time,
+wf_trace_out_batch(struct trace_out *o, uint64_t gen, uint64_t thread, int64_t time,
     const uint8_t *data, size_t n)
 {
-	uint8_t *start = trace_out_room(o, n + 1 + (size_t)4 * TRACE_VARINT_MAX), *at = start;
+	uint8_t *start = wf_trace_out_room(o, n + 1 + (size_t)4 * TRACE_VARINT_MAX), *at = start;
 
 	if (at == NULL)
 		return;
@@ -63,18 +63,18 @@ trace_out_batch(struct trace_out *o, uint64_t gen, uint64_t thread, int64_t time
 }
 
 void
-trace_batch_flush(struct trace_batch *b)
+wf_trace_batch_flush(struct trace_batch *b)
 {
 	if (b->n > (b->first != 0))
-		trace_out_batch(b->out, b->gen, b->thread, b->time, b->data, b->n);
+		wf_trace_out_batch(b->out, b->gen, b->thread, b->time, b->data, b->n);
 	b->n = 0;
 }
 
 uint8_t *
-trace_batch_room(struct trace_batch *b, size_t n)
+wf_trace_batch_room(struct trace_batch *b, size_t n)
 {
 	if (b->n + n > sizeof(b->data))
-		trace_batch_flush(b);
+		wf_trace_batch_flush(b);
 	if (b->n == 0) {
 		b->time = b->last = wf_os_now();
 		if (b->first != 0)
@@ -98,7 +98,8 @@ number_of_name(struct trace_names *names, uint64_t gen, const char *s, size_t n)
 
 	if (n == 0)
 		return 0;
-	id = trace_intern(&names->strings, gen, s, (uint32_t)wf_min(n, (size_t)TRACE_STRING_MAX));
+	n = wf_min(n, (size_t)TRACE_STRING_MAX);
+	id = wf_trace_intern(&names->strings, gen, s, (uint32_t)n);
 	return id == 0 ? 0 : number_of(id, TRACE_M_MASK);
 }
 
@@ -129,7 +130,7 @@ entry_frames(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t n)
 }
 
 uint32_t
-trace_stack_trim(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t *n)
+wf_trace_stack_trim(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t *n)
 {
 	uint32_t from = hidden_frames(syms, pcs, *n);
 
@@ -140,8 +141,8 @@ trace_stack_trim(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t *n)
 static void
 put_stack(struct trace_names *names, uint64_t gen, uint64_t id, const uintptr_t *pcs, uint32_t n)
 {
-	uint32_t from = trace_stack_trim(&names->syms, pcs, &n);
-	uint8_t *start = trace_batch_room(&names->batch, ITEM_MAX), *at = start;
+	uint32_t from = wf_trace_stack_trim(&names->syms, pcs, &n);
+	uint8_t *start = wf_trace_batch_room(&names->batch, ITEM_MAX), *at = start;
 
 	n = wf_min(n, from + TRACE_FRAMES_MAX);
 	*at++ = EV_STACK;
@@ -172,25 +173,25 @@ begin(struct trace_names *names, struct trace_out *out, uint64_t gen, enum trace
 }
 
 void
-trace_out_stacks(struct trace_out *out, struct trace_names *names, uint64_t gen,
+wf_trace_out_stacks(struct trace_out *out, struct trace_names *names, uint64_t gen,
     const struct trace_table *t, uint32_t m_id)
 {
 	begin(names, out, gen, EV_STACKS);
 	for (const struct trace_block *b = t->blocks; b != NULL; b = b->next) {
-		const struct trace_item *i = trace_item_first(b);
+		const struct trace_item *i = wf_trace_item_first(b);
 
-		for (; i != NULL; i = trace_item_next(b, i))
+		for (; i != NULL; i = wf_trace_item_next(b, i))
 			put_stack(names, gen, number_of(i->id, m_id),
 			    (const uintptr_t *)(const void *)i->data,
 			    i->bytes / (uint32_t)sizeof(uintptr_t));
 	}
-	trace_batch_flush(&names->batch);
+	wf_trace_batch_flush(&names->batch);
 }
 
 static void
 put_string(struct trace_batch *b, uint64_t id, const void *s, size_t n)
 {
-	uint8_t *start = trace_batch_room(b, TRACE_STRING_MAX + 32), *at = start;
+	uint8_t *start = wf_trace_batch_room(b, TRACE_STRING_MAX + 32), *at = start;
 
 	*at++ = EV_STRING;
 	at = trace_put_varint(at, id);
@@ -200,27 +201,27 @@ put_string(struct trace_batch *b, uint64_t id, const void *s, size_t n)
 }
 
 void
-trace_out_strings(struct trace_out *out, struct trace_names *names, uint64_t gen,
+wf_trace_out_strings(struct trace_out *out, struct trace_names *names, uint64_t gen,
     const struct trace_table *t, uint32_t m_id)
 {
 	begin(names, out, gen, EV_STRINGS);
 	for (const struct trace_block *b = t->blocks; b != NULL; b = b->next) {
-		const struct trace_item *i = trace_item_first(b);
+		const struct trace_item *i = wf_trace_item_first(b);
 
-		for (; i != NULL; i = trace_item_next(b, i))
+		for (; i != NULL; i = wf_trace_item_next(b, i))
 			put_string(&names->batch, number_of(i->id, m_id), i->data, i->bytes);
 	}
-	trace_batch_flush(&names->batch);
+	wf_trace_batch_flush(&names->batch);
 }
 
 void
-trace_out_fixed(struct trace_out *out, struct trace_names *names, uint64_t gen)
+wf_trace_out_fixed(struct trace_out *out, struct trace_names *names, uint64_t gen)
 {
 	uint8_t frequency[1 + TRACE_VARINT_MAX], *at = frequency;
 
 	*at++ = EV_FREQUENCY;
 	at = trace_put_varint(at, TRACE_UNITS_PER_S);
-	trace_out_batch(out, gen, TRACE_NO_THREAD, wf_os_now(), frequency,
+	wf_trace_out_batch(out, gen, TRACE_NO_THREAD, wf_os_now(), frequency,
 	    (size_t)(at - frequency));
 	begin(names, out, gen, EV_STRINGS);
 	for (uint32_t i = 0; i < TRACE_STRINGS_OWN; i++) {
@@ -229,11 +230,11 @@ trace_out_fixed(struct trace_out *out, struct trace_names *names, uint64_t gen)
 		if (s != NULL)
 			put_string(&names->batch, i, s, strlen(s));
 	}
-	trace_batch_flush(&names->batch);
+	wf_trace_batch_flush(&names->batch);
 }
 
 void
-trace_out_events(struct trace_out *out, struct trace_block *newest)
+wf_trace_out_events(struct trace_out *out, struct trace_block *newest)
 {
 	struct trace_block *oldest = NULL, *next;
 
@@ -244,6 +245,6 @@ trace_out_events(struct trace_out *out, struct trace_block *newest)
 	}
 	for (struct trace_block *b = oldest; b != NULL; b = b->next)
 		if (b->n != 0)
-			trace_out_batch(out, b->gen, (uint64_t)b->tid, b->first, b->data, b->n);
-	trace_block_free(oldest);
+			wf_trace_out_batch(out, b->gen, (uint64_t)b->tid, b->first, b->data, b->n);
+	wf_trace_block_free(oldest);
 }

@@ -18,12 +18,12 @@ struct trace_out {
 	bool failed;			/* no memory: what is in it is not whole */
 };
 
-void trace_out_free(struct trace_out *o);
+void wf_trace_out_free(struct trace_out *o);
 /* A place for n more bytes, or NULL. The caller adds to o->n what it has used. */
-uint8_t *trace_out_room(struct trace_out *o, size_t n);
+uint8_t *wf_trace_out_room(struct trace_out *o, size_t n);
 
 /* One batch. */
-void trace_out_batch(struct trace_out *o, uint64_t gen, uint64_t thread, int64_t time,
+void wf_trace_out_batch(struct trace_out *o, uint64_t gen, uint64_t thread, int64_t time,
     const uint8_t *data, size_t n);
 
 /* Batches of many small things, cut into as many as need be. Zeroed but for the first four. */
@@ -38,8 +38,8 @@ struct trace_batch {
 };
 
 /* A place for up to n bytes, n <= 16 KiB; the caller adds to b->n. */
-uint8_t *trace_batch_room(struct trace_batch *b, size_t n);
-void trace_batch_flush(struct trace_batch *b);
+uint8_t *wf_trace_batch_room(struct trace_batch *b, size_t n);
+void wf_trace_batch_flush(struct trace_batch *b);
 
 /* Names of what was met, and the numbers that the trace has given them. */
 struct trace_names {
@@ -50,16 +50,16 @@ struct trace_names {
 
 /* The part of a stack that is not the runtime's own: *n is cut at its end, and it begins at the
  * result. pcs are return addresses. */
-uint32_t trace_stack_trim(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t *n);
+uint32_t wf_trace_stack_trim(struct wf_symtab *syms, const uintptr_t *pcs, uint32_t *n);
 /* All stacks of a thread's table, with the functions' names: to out, and their names to *names. */
-void trace_out_stacks(struct trace_out *out, struct trace_names *names, uint64_t gen,
+void wf_trace_out_stacks(struct trace_out *out, struct trace_names *names, uint64_t gen,
     const struct trace_table *t, uint32_t m_id);
 /* A thread's strings; m_id TRACE_M_MASK is the tracer's own. */
-void trace_out_strings(struct trace_out *out, struct trace_names *names, uint64_t gen,
+void wf_trace_out_strings(struct trace_out *out, struct trace_names *names, uint64_t gen,
     const struct trace_table *t, uint32_t m_id);
 /* Strings that every generation has, and the clock. */
-void trace_out_fixed(struct trace_out *out, struct trace_names *names, uint64_t gen);
+void wf_trace_out_fixed(struct trace_out *out, struct trace_names *names, uint64_t gen);
 /* A thread's events, oldest block first. */
-void trace_out_events(struct trace_out *out, struct trace_block *newest);
+void wf_trace_out_events(struct trace_out *out, struct trace_block *newest);
 
 #endif /* WEFT_DEBUG_TRACE_OUT_H */

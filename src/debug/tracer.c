@@ -91,7 +91,7 @@ forget_oldest(void)
 	if (tracer.oldest == NULL)
 		tracer.newest = NULL;
 	tracer.kept -= o->n;
-	trace_out_free(o);
+	wf_trace_out_free(o);
 	free(o);
 }
 
@@ -102,7 +102,7 @@ keep(struct trace_out *bytes)
 	struct trace_out *o = malloc(sizeof(*o));
 
 	if (o == NULL) {
-		trace_out_free(bytes);
+		wf_trace_out_free(bytes);
 		return;
 	}
 	*o = *bytes;
@@ -146,7 +146,7 @@ advance(bool last, int64_t give_up)
 {
 	struct trace_out bytes = { 0 };
 
-	if (!trace_gen_end(&tracer.gen, last, give_up, &bytes)) {
+	if (!wf_trace_gen_end(&tracer.gen, last, give_up, &bytes)) {
 		if (tracer.error == 0)
 			tracer.error = -ENOBUFS;
 		return false;
@@ -156,7 +156,7 @@ advance(bool last, int64_t give_up)
 	if (tracer.keeps)
 		keep(&bytes);
 	else
-		trace_out_free(&bytes);
+		wf_trace_out_free(&bytes);
 	return true;
 }
 
@@ -164,9 +164,9 @@ advance(bool last, int64_t give_up)
 static void
 give_up(void)
 {
-	trace_gen_drop(&tracer.gen);
+	wf_trace_gen_drop(&tracer.gen);
 	if (tracer.keeps)
-		trace_gen_open(&tracer.gen);
+		wf_trace_gen_open(&tracer.gen);
 }
 
 /* ---- requests ---- */
@@ -187,7 +187,7 @@ listen_on(void)
 {
 	set_limit();
 	if (tracer.gen.gen == 0)
-		trace_gen_open(&tracer.gen);
+		wf_trace_gen_open(&tracer.gen);
 	else if (!advance(false, INT64_MAX))
 		give_up();
 	return 0;
@@ -198,7 +198,7 @@ static void
 listen_off(void)
 {
 	if (tracer.gen.gen != 0 && tracer.fd < 0 && !tracer.keeps)
-		trace_gen_drop(&tracer.gen);
+		wf_trace_gen_drop(&tracer.gen);
 	set_limit();
 }
 
@@ -353,7 +353,7 @@ static bool
 is_due(void)
 {
 	return tracer.gen.gen != 0 && (wf_load_relaxed(&wf_trace.broken) ||
-	    trace_block_used() > wf_load_relaxed(&wf_trace.bytes_max) ||
+	    wf_trace_block_used() > wf_load_relaxed(&wf_trace.bytes_max) ||
 	    wf_os_now() - tracer.gen.began >= period_ns());
 }
 
@@ -394,7 +394,7 @@ tracer_main(void *arg)
 		serve_all();
 	} while (!may_end());
 	wf_symtab_close(&tracer.gen.names.syms);
-	trace_block_trim();
+	wf_trace_block_trim();
 	wf_lock(&wf_sched.lock);
 	wf_sched.n_service--;
 	wf_check_dead_locked();

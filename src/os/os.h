@@ -149,6 +149,11 @@ bool wf_os_sigaltstack_has(const void *stack, size_t bytes, uintptr_t address);
 /* What a handler's third argument says of the interrupted code: its registers in DWARF's order
  * (at most n; 0 where not known) go to v, its pc is returned. */
 uintptr_t wf_os_sigregs(const void *uctx, uintptr_t *v, size_t n);
+/* SIGPROF whenever the process has used ns of CPU time; 0: no more. 0 or -errno. */
+int wf_os_prof_timer(int64_t ns);
+/* Around a handler's work: whatever it interrupts finds its errno unchanged. */
+int wf_os_errno_save(void);
+void wf_os_errno_restore(int saved);
 /* Adds one to an eventfd. For handlers: whatever they interrupt finds its errno unchanged. */
 void wf_os_eventfd_ring(int fd);
 /* Sends sig to this process. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static int
@@ -130,6 +131,28 @@ wf_os_sigregs(const void *uctx, uintptr_t *v, size_t n)
 		v[32] = (uintptr_t)u->uc_mcontext.pc;
 	return (uintptr_t)u->uc_mcontext.pc;
 #endif
+}
+
+int
+wf_os_prof_timer(int64_t ns)
+{
+	struct itimerval t = { .it_interval = { .tv_sec = ns / 1000000000,
+	    .tv_usec = ns % 1000000000 / 1000 } };
+
+	t.it_value = t.it_interval;
+	return setitimer(ITIMER_PROF, &t, NULL) == 0 ? 0 : -errno;
+}
+
+int
+wf_os_errno_save(void)
+{
+	return errno;
+}
+
+void
+wf_os_errno_restore(int saved)
+{
+	errno = saved;
 }
 
 void

@@ -73,8 +73,8 @@ wf_on_go(struct m *m, struct g *g)
 	if (!event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	first = event_stack_of(&w, (uintptr_t)g->fn + 1);
-	stack = event_stack(&w, m);
+	first = wf_event_stack_of(&w, (uintptr_t)g->fn + 1);
+	stack = wf_event_stack(&w, m);
 	event_word_new(&w, &g->trace, TG_RUNNABLE);
 	event_put(&w, EV_GO_CREATE, 3, wf_load_relaxed(&g->id), first, stack);
 	event_end(&w);
@@ -90,7 +90,7 @@ wf_on_ready(struct m *m, struct g *g)
 	event_say_context(&w, m);
 	event_say_g(&w, g, TG_WAITING, NULL);
 	event_put(&w, EV_GO_UNBLOCK, 3, wf_load_relaxed(&g->id),
-	    event_word_next(&w, &g->trace, TG_RUNNABLE, 0), event_stack(&w, m));
+	    event_word_next(&w, &g->trace, TG_RUNNABLE, 0), wf_event_stack(&w, m));
 	event_end(&w);
 }
 
@@ -102,11 +102,11 @@ put_leave(struct event_writer *w, struct m *m, struct g *g, enum wf_event_how ho
 	case EVENT_PARK:
 		event_word_keep(w, &g->trace, TG_WAITING, 0);
 		event_put(w, EV_GO_BLOCK, 2, reason_of(wf_load_relaxed(&g->wait_reason)),
-		    event_stack(w, m));
+		    wf_event_stack(w, m));
 		break;
 	case EVENT_YIELD:
 		event_word_keep(w, &g->trace, TG_RUNNABLE, 0);
-		event_put(w, EV_GO_STOP, 2, REASON_GOSCHED, event_stack(w, m));
+		event_put(w, EV_GO_STOP, 2, REASON_GOSCHED, wf_event_stack(w, m));
 		break;
 	case EVENT_END:
 		event_word_keep(w, &g->trace, TRACE_GONE, 0);
@@ -198,7 +198,7 @@ wf_on_procs(struct m *m, uint32_t n)
 	if (m->gate.g == NULL || !event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	event_put(&w, EV_PROCS_CHANGE, 2, n, event_stack(&w, m));
+	event_put(&w, EV_PROCS_CHANGE, 2, n, wf_event_stack(&w, m));
 	event_end(&w);
 }
 
@@ -224,7 +224,7 @@ wf_on_syscall(struct m *m)
 	if (m->p == NULL || !event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	begin_syscall(&w, m, event_stack(&w, m));
+	begin_syscall(&w, m, wf_event_stack(&w, m));
 	event_end(&w);
 }
 
@@ -256,7 +256,7 @@ wf_on_detach(struct m *monitor, struct m *m, struct p *p)
 		return;
 	}
 	if (theirs.t->said != theirs.gen)
-		event_say_context_slow(&theirs, m, false);
+		wf_event_say_context_slow(&theirs, m, false);
 	if (!event_is_in_syscall(&theirs))
 		begin_syscall(&theirs, m, 0);
 	event_put(&w, EV_PROC_STEAL, 3, p->id,
@@ -350,22 +350,23 @@ wf_on_user(struct m *m, enum wf_event_user what, uint64_t task, uint64_t parent,
 	if (!event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	stack = event_stack(&w, m);
+	stack = wf_event_stack(&w, m);
 	switch (what) {
 	case USER_TASK_BEGIN:
-		event_put(&w, EV_TASK_BEGIN, 4, task, parent, event_string(&w, b), stack);
+		event_put(&w, EV_TASK_BEGIN, 4, task, parent, wf_event_string(&w, b), stack);
 		break;
 	case USER_TASK_END:
 		event_put(&w, EV_TASK_END, 2, task, stack);
 		break;
 	case USER_REGION_BEGIN:
-		event_put(&w, EV_REGION_BEGIN, 3, task, event_string(&w, b), stack);
+		event_put(&w, EV_REGION_BEGIN, 3, task, wf_event_string(&w, b), stack);
 		break;
 	case USER_REGION_END:
-		event_put(&w, EV_REGION_END, 3, task, event_string(&w, b), stack);
+		event_put(&w, EV_REGION_END, 3, task, wf_event_string(&w, b), stack);
 		break;
 	case USER_LOG:
-		event_put(&w, EV_LOG, 4, task, event_string(&w, a), event_string(&w, b), stack);
+		event_put(&w, EV_LOG, 4, task, wf_event_string(&w, a), wf_event_string(&w, b),
+		    stack);
 		break;
 	}
 	event_end(&w);

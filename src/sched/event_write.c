@@ -11,7 +11,7 @@
 #define ID_M_BITS TRACE_M_BITS
 
 WF_COLD void
-event_break(void)
+wf_event_break(void)
 {
 	wf_store_relaxed(&wf_trace.broken, 1);
 	if (wf_xchg_relaxed(&wf_trace.note, 1u) == 0)
@@ -19,7 +19,7 @@ event_break(void)
 }
 
 WF_NOINLINE struct trace_block *
-event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes)
+wf_event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes)
 {
 	struct trace_side *side = &m->trace.side[gen % 2];
 	struct trace_block *b = side->events;
@@ -27,9 +27,9 @@ event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes)
 
 	if (b != NULL && b->gen == gen && b->n + bytes <= TRACE_BLOCK_CAP && b->tid == tid)
 		return b;
-	b = trace_block_new();
+	b = wf_trace_block_new();
 	if (b == NULL) {
-		event_break();
+		wf_event_break();
 		return NULL;
 	}
 	b->gen = gen;
@@ -37,7 +37,7 @@ event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes)
 	b->first = b->last = now;
 	b->next = side->events;
 	side->events = b;
-	if (trace_block_used() > wf_load_relaxed(&wf_trace.bytes_max) &&
+	if (wf_trace_block_used() > wf_load_relaxed(&wf_trace.bytes_max) &&
 	    wf_xchg_relaxed(&wf_trace.note, 1u) == 0)
 		(void)wf_os_futex_wake(&wf_trace.note, 1);
 	return b;
@@ -56,7 +56,7 @@ put_status(struct event_writer *w, uint64_t id, enum trace_event status, uint32_
 
 /* G5: claims the word for this generation; if the one before has not named it, says so there. */
 WF_NOINLINE void
-event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
+wf_event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
     enum trace_event status, uint32_t state, const struct m *on)
 {
 	uint32_t first = wf_load_relaxed(&wf_trace.first);
@@ -73,7 +73,7 @@ event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
 		struct event_writer late = *w;
 
 		late.gen = w->gen - 1;
-		late.b = event_room(w->m, late.gen, w->now, 64);
+		late.b = wf_event_room(w->m, late.gen, w->now, 64);
 		if (late.b != NULL)
 			put_status(&late, id, status, state, on);
 	}
@@ -81,7 +81,7 @@ event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
 }
 
 WF_NOINLINE void
-event_say_p_slow(struct event_writer *w, struct m *m, enum trace_p state)
+wf_event_say_p_slow(struct event_writer *w, struct m *m, enum trace_p state)
 {
 	if (m->p != NULL)
 		event_say(w, &m->p->trace, m->p->id, EV_PROC_STATUS, state, m);
@@ -90,7 +90,7 @@ event_say_p_slow(struct event_writer *w, struct m *m, enum trace_p state)
 }
 
 WF_NOINLINE void
-event_say_context_slow(struct event_writer *w, struct m *m, bool ends)
+wf_event_say_context_slow(struct event_writer *w, struct m *m, bool ends)
 {
 	bool is_outside = event_is_in_syscall(w);
 	struct g *g = m->gate.g;
@@ -98,7 +98,7 @@ event_say_context_slow(struct event_writer *w, struct m *m, bool ends)
 
 	if (!is_outside)
 		w->t->syscall_gen = 0;
-	event_say_p_slow(w, m, is_outside ? TP_SYSCALL : TP_RUNNING);
+	wf_event_say_p_slow(w, m, is_outside ? TP_SYSCALL : TP_RUNNING);
 	if (g != NULL)
 		event_say_g(w, g, is_outside ? TG_SYSCALL : TG_RUNNING, m);
 	w->t->said = w->gen;
@@ -119,11 +119,11 @@ number(const struct event_writer *w, uint32_t n)
 }
 
 uint64_t
-event_stack_of(struct event_writer *w, uintptr_t pc)
+wf_event_stack_of(struct event_writer *w, uintptr_t pc)
 {
 	struct trace_side *side = &w->t->side[w->gen % 2];
 
-	return number(w, trace_intern(&side->stacks, w->gen, &pc, sizeof(pc)));
+	return number(w, wf_trace_intern(&side->stacks, w->gen, &pc, sizeof(pc)));
 }
 
 WF_NOINLINE __attribute__((no_sanitize_address)) __attribute__((no_sanitize_thread)) uint32_t
@@ -150,7 +150,7 @@ wf_walk_frames(const struct g *g, uintptr_t *pcs, uint32_t max)
 }
 
 uint64_t
-event_stack(struct event_writer *w, struct m *m)
+wf_event_stack(struct event_writer *w, struct m *m)
 {
 	struct trace_side *side = &w->t->side[w->gen % 2];
 	uintptr_t pcs[STACK_FRAMES];
@@ -159,14 +159,14 @@ event_stack(struct event_writer *w, struct m *m)
 	if (n == 0)
 		return 0;
 	return number(w,
-	    trace_intern(&side->stacks, w->gen, pcs, n * (uint32_t)sizeof(pcs[0])));
+	    wf_trace_intern(&side->stacks, w->gen, pcs, n * (uint32_t)sizeof(pcs[0])));
 }
 
 uint64_t
-event_string(struct event_writer *w, const char *s)
+wf_event_string(struct event_writer *w, const char *s)
 {
 	struct trace_side *side = &w->t->side[w->gen % 2];
 	uint32_t n = (uint32_t)strnlen(s, TRACE_STRING_MAX);
 
-	return number(w, trace_intern(&side->strings, w->gen, s, n));
+	return number(w, wf_trace_intern(&side->strings, w->gen, s, n));
 }

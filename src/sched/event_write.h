@@ -24,19 +24,19 @@ struct event_writer {
 
 /* ---- event_write.c ---- */
 /* A block of m's for generation gen that has room for bytes more, or NULL: the trace is broken. */
-struct trace_block *event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes);
+struct trace_block *wf_event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes);
 /* The first mention of what word stands for in this generation: says what it was until now. */
-void event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
+void wf_event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
     enum trace_event status, uint32_t state, const struct m *on);
 /* The P of m, or the one that m is if it is foreign. */
-void event_say_p_slow(struct event_writer *w, struct m *m, enum trace_p state);
+void wf_event_say_p_slow(struct event_writer *w, struct m *m, enum trace_p state);
 /* P and goroutine of m, as they are; and with `ends`, a call is over that has not been ended. */
-void event_say_context_slow(struct event_writer *w, struct m *m, bool ends);
+void wf_event_say_context_slow(struct event_writer *w, struct m *m, bool ends);
 /* Numbers of the caller's stack, of a stack of one frame, of a string. 0 = none. */
-uint64_t event_stack(struct event_writer *w, struct m *m);
-uint64_t event_stack_of(struct event_writer *w, uintptr_t pc);
-uint64_t event_string(struct event_writer *w, const char *s);
-void event_break(void);
+uint64_t wf_event_stack(struct event_writer *w, struct m *m);
+uint64_t wf_event_stack_of(struct event_writer *w, uintptr_t pc);
+uint64_t wf_event_string(struct event_writer *w, const char *s);
+void wf_event_break(void);
 
 static inline bool
 event_open(struct event_writer *w, struct m *m, int64_t now)
@@ -48,7 +48,7 @@ event_open(struct event_writer *w, struct m *m, int64_t now)
 	if (wf_unlikely(w->b == NULL || w->b->gen != w->gen ||
 	    w->b->n + EVENT_BYTES_MAX > TRACE_BLOCK_CAP ||
 	    w->b->tid != wf_load_relaxed(&m->tid)))
-		w->b = event_room(m, w->gen, now, EVENT_BYTES_MAX);
+		w->b = wf_event_room(m, w->gen, now, EVENT_BYTES_MAX);
 	return w->b != NULL;
 }
 
@@ -106,7 +106,7 @@ event_word_next(struct event_writer *w, _Atomic uint64_t *word, uint32_t state, 
 
 	(void)w;
 	if (wf_unlikely(++v.seq == TRACE_SEQ_MAX))
-		event_break();
+		wf_event_break();
 	v.state = state;
 	v.m = m;
 	wf_store_relaxed(word, trace_word_pack(v));
@@ -140,7 +140,7 @@ event_say(struct event_writer *w, _Atomic uint64_t *word, uint64_t id, enum trac
 	uint64_t v = wf_load_relaxed(word);
 
 	if (wf_unlikely(trace_word_unpack(v).gen != (w->gen & TRACE_GEN_MASK) || (v & 7) == 0))
-		event_say_slow(w, word, id, status, state, on);
+		wf_event_say_slow(w, word, id, status, state, on);
 }
 
 /* g was in that state until now, on the thread `on` if that is not NULL. */
@@ -167,7 +167,7 @@ static inline void
 event_say_context(struct event_writer *w, struct m *m)
 {
 	if (wf_unlikely(w->t->said != w->gen || w->t->syscall_gen != 0))
-		event_say_context_slow(w, m, true);
+		wf_event_say_context_slow(w, m, true);
 }
 
 /* m's P; it has no goroutine. */
@@ -175,7 +175,7 @@ static inline void
 event_say_p(struct event_writer *w, struct m *m)
 {
 	if (wf_unlikely(w->t->said != w->gen))
-		event_say_p_slow(w, m, TP_RUNNING);
+		wf_event_say_p_slow(w, m, TP_RUNNING);
 	w->t->said = w->gen;
 }
 

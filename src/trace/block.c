@@ -45,7 +45,7 @@ unlock_pool(void)
 }
 
 struct trace_block *
-trace_block_new(void)
+wf_trace_block_new(void)
 {
 	struct trace_block *b;
 	size_t used;
@@ -77,7 +77,7 @@ trace_block_new(void)
 }
 
 void
-trace_block_free(struct trace_block *list)
+wf_trace_block_free(struct trace_block *list)
 {
 	struct trace_block *b, *next;
 
@@ -100,7 +100,7 @@ trace_block_free(struct trace_block *list)
 }
 
 void
-trace_block_trim(void)
+wf_trace_block_trim(void)
 {
 	struct trace_block *b, *next;
 
@@ -116,7 +116,7 @@ trace_block_trim(void)
 }
 
 size_t
-trace_block_used(void)
+wf_trace_block_used(void)
 {
 	return wf_load_relaxed(&pool.used);
 }
@@ -159,7 +159,7 @@ make_room(struct trace_table *t, uint64_t gen, uint32_t bytes)
 
 	if (b != NULL && b->n + bytes <= TRACE_BLOCK_CAP)
 		return b;
-	b = trace_block_new();
+	b = wf_trace_block_new();
 	if (b == NULL)
 		return NULL;
 	memset(b->data, 0, ITEMS_AT);
@@ -171,7 +171,7 @@ make_room(struct trace_table *t, uint64_t gen, uint32_t bytes)
 }
 
 uint32_t
-trace_intern(struct trace_table *t, uint64_t gen, const void *data, uint32_t bytes)
+wf_trace_intern(struct trace_table *t, uint64_t gen, const void *data, uint32_t bytes)
 {
 	uint64_t hash = hash_of(data, bytes);
 	uint32_t size = (uint32_t)sizeof(struct trace_item) + round_up(bytes);
@@ -204,7 +204,7 @@ trace_intern(struct trace_table *t, uint64_t gen, const void *data, uint32_t byt
 }
 
 const struct trace_item *
-trace_item_first(const struct trace_block *b)
+wf_trace_item_first(const struct trace_block *b)
 {
 	if (b->n <= ITEMS_AT)
 		return NULL;
@@ -212,7 +212,7 @@ trace_item_first(const struct trace_block *b)
 }
 
 const struct trace_item *
-trace_item_next(const struct trace_block *b, const struct trace_item *item)
+wf_trace_item_next(const struct trace_block *b, const struct trace_item *item)
 {
 	const uint8_t *next = item->data + round_up(item->bytes);
 

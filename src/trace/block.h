@@ -23,14 +23,14 @@ struct trace_block {
 #define TRACE_BLOCK_CAP (TRACE_BLOCK_BYTES - sizeof(struct trace_block))
 
 /* A new block, or NULL: no memory, or there are more than the limit already. */
-struct trace_block *trace_block_new(void);
+struct trace_block *wf_trace_block_new(void);
 /* Gives a list back. Kept for the next, as far as it is not too much. */
-void trace_block_free(struct trace_block *list);
+void wf_trace_block_free(struct trace_block *list);
 /* Gives the memory of free ones back. */
-void trace_block_trim(void);
+void wf_trace_block_trim(void);
 /* Bytes in blocks that are in use. Called by the tracer. */
-size_t trace_block_used(void);
-/* More bytes than this: trace_block_new() fails. */
+size_t wf_trace_block_used(void);
+/* More bytes than this: wf_trace_block_new() fails. */
 #define TRACE_USED_MAX ((size_t)512 << 20)
 
 /* Things to which a number was given: stacks (arrays of pc) or strings. In data of a block. */
@@ -49,10 +49,10 @@ struct trace_table {
 };
 
 /* The number of those bytes, from 1 on, or 0: no memory. */
-uint32_t trace_intern(struct trace_table *t, uint64_t gen, const void *data, uint32_t bytes);
+uint32_t wf_trace_intern(struct trace_table *t, uint64_t gen, const void *data, uint32_t bytes);
 /* The first of a block, and the one after; NULL: that was all. */
-const struct trace_item *trace_item_first(const struct trace_block *b);
-const struct trace_item *trace_item_next(
+const struct trace_item *wf_trace_item_first(const struct trace_block *b);
+const struct trace_item *wf_trace_item_next(
     const struct trace_block *b, const struct trace_item *item);
 
 #endif /* WEFT_TRACE_BLOCK_H */

@@ -4,10 +4,11 @@
  */
 #include <weft.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MS ((int64_t)1000000)
@@ -73,6 +74,21 @@ file(const char *directory, const char *name)
 	return fd;
 }
 
+/* Nearly all of the time of the process, until it has used so much. */
+static void
+computes_and_computes(void *arg)
+{
+	struct timespec used;
+
+	(void)arg;
+	do {
+		for (volatile int i = 0; i < 1000000; i++)
+			continue;
+		(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	} while (used.tv_sec == 0 && used.tv_nsec < 500 * MS);
+	weft_waitgroup_done(&wg);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -80,6 +96,13 @@ main(int argc, char **argv)
 
 	if (argc != 2)
 		return 2;
+	if (weft_profile_cpu_stop(-1) != -ESRCH || weft_profile_cpu_start(0) != 0 ||
+	    weft_profile_cpu_start(0) != -EBUSY)
+		return 1;
+	start(computes_and_computes, "hog");
+	(void)weft_waitgroup_wait(&wg, WEFT_FOREVER);
+	if (weft_profile_cpu_stop(file(argv[1], "cpu")) != 0)
+		return 1;
 	gate = weft_chan_new(0, 0);
 	slow = weft_chan_new(0, 0);
 	weft_profile_block_rate(1);

@@ -53,8 +53,8 @@ items(const struct trace_table *t)
 	size_t n = 0;
 
 	for (const struct trace_block *b = t->blocks; b != NULL; b = b->next)
-		for (const struct trace_item *i = trace_item_first(b); i != NULL;
-		     i = trace_item_next(b, i))
+		for (const struct trace_item *i = wf_trace_item_first(b); i != NULL;
+		     i = wf_trace_item_next(b, i))
 			n++;
 	return n;
 }
@@ -65,19 +65,19 @@ TEST(a_table_numbers_what_it_holds)
 	struct trace_table t = { NULL, 0 };
 	char text[64] = "";
 
-	EXPECT_EQ(trace_intern(&t, 1, "one", 3), 1);
-	EXPECT_EQ(trace_intern(&t, 1, "two", 3), 2);
-	EXPECT_EQ(trace_intern(&t, 1, "one", 3), 1);
-	EXPECT_EQ(trace_intern(&t, 1, "", 0), 3);
+	EXPECT_EQ(wf_trace_intern(&t, 1, "one", 3), 1);
+	EXPECT_EQ(wf_trace_intern(&t, 1, "two", 3), 2);
+	EXPECT_EQ(wf_trace_intern(&t, 1, "one", 3), 1);
+	EXPECT_EQ(wf_trace_intern(&t, 1, "", 0), 3);
 	EXPECT_EQ(items(&t), 3);
 	for (uint32_t i = 0; i < 5000; i++) {	/* several blocks */
 		memcpy(text, &i, sizeof(i));
-		EXPECT_EQ(trace_intern(&t, 1, text, sizeof(text)), 4 + i);
-		EXPECT_EQ(trace_intern(&t, 1, text, sizeof(text)), 4 + i);
+		EXPECT_EQ(wf_trace_intern(&t, 1, text, sizeof(text)), 4 + i);
+		EXPECT_EQ(wf_trace_intern(&t, 1, text, sizeof(text)), 4 + i);
 	}
 	EXPECT_EQ(items(&t), 5003);
 	EXPECT(t.blocks->next != NULL);
-	trace_block_free(t.blocks);
+	wf_trace_block_free(t.blocks);
 }
 
 TEST(a_thing_too_long_for_a_block_has_no_number)
@@ -85,9 +85,9 @@ TEST(a_thing_too_long_for_a_block_has_no_number)
 	static char text[TRACE_BLOCK_BYTES];
 	struct trace_table t = { NULL, 0 };
 
-	EXPECT_EQ(trace_intern(&t, 1, text, sizeof(text)), 0);
-	EXPECT_EQ(trace_intern(&t, 1, text, 1000), 1);
-	trace_block_free(t.blocks);
+	EXPECT_EQ(wf_trace_intern(&t, 1, text, sizeof(text)), 0);
+	EXPECT_EQ(wf_trace_intern(&t, 1, text, 1000), 1);
+	wf_trace_block_free(t.blocks);
 }
 
 /* A reader that does not keep up must not eat all memory. */
@@ -96,18 +96,18 @@ TEST(blocks_are_counted_and_bounded)
 	struct trace_block *list = NULL, *b;
 	size_t n = 0;
 
-	EXPECT_EQ(trace_block_used(), 0);
-	while ((b = trace_block_new()) != NULL) {
+	EXPECT_EQ(wf_trace_block_used(), 0);
+	while ((b = wf_trace_block_new()) != NULL) {
 		b->next = list;
 		list = b;
 		n++;
 	}
 	EXPECT_EQ(n, TRACE_USED_MAX / TRACE_BLOCK_BYTES);
-	EXPECT_EQ(trace_block_used(), TRACE_USED_MAX);
-	trace_block_free(list);
-	EXPECT_EQ(trace_block_used(), 0);
-	b = trace_block_new();
+	EXPECT_EQ(wf_trace_block_used(), TRACE_USED_MAX);
+	wf_trace_block_free(list);
+	EXPECT_EQ(wf_trace_block_used(), 0);
+	b = wf_trace_block_new();
 	EXPECT(b != NULL && b->n == 0 && b->next == NULL);
-	trace_block_free(b);
-	trace_block_trim();
+	wf_trace_block_free(b);
+	wf_trace_block_trim();
 }

@@ -1,0 +1,192 @@
+/*
+ * The CPU profile: a signal for so much time of a processor that the process has used, delivered to
+ * a thread that uses it, whose handler looks at its stack.
+ *
+ *   C1  cpu.lock: release -> acquire. Taken by handlers, for the time of one walk; nobody is
+ *       interrupted by the same signal while it holds it. A handler that can't have it within
+ *       SPINS drops its sample. The calls take it when no signal comes any more.
+ */
+#include <weft/profile.h>
+#include "debug/dump.h"
+#include "debug/profile_table.h"
+#include "os/os.h"
+#include "sched/lock.h"
+#include "sched/sched.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HZ 100			/* as Go */
+#define HZ_MAX 1000
+#define STACKS_MAX 4096u	/* different ones; more are lost */
+#define SPINS 20000
+
+static struct {
+	struct wf_lock calls;		/* start and stop */
+	bool is_on, has_handler;	/* under calls */
+	int64_t began, period;		/* under calls */
+	_Atomic uint32_t lock;		/* C1 */
+	bool takes;			/* C1 */
+	struct profile_table table;	/* C1: as large as it will ever be */
+	struct wf_unwind unwind;	/* C1 */
+} cpu;
+
+static bool
+try_lock(void)
+{
+	for (int i = 0; i < SPINS; i++) {
+		if (wf_load_relaxed(&cpu.lock) == 0 && wf_xchg_acquire(&cpu.lock, 1u) == 0)
+			return true;					/* C1 */
+		wf_cpu_relax();
+	}
+	return false;
+}
+
+static void
+unlock(void)
+{
+	wf_store_release(&cpu.lock, 0u);				/* C1 */
+}
+
+/* The stack that the signal came upon, into the table. */
+static void
+sample(const void *uctx)
+{
+	uintptr_t regs[WF_NREGS], pcs[PROFILE_FRAMES], lo, hi, sp;
+	char name[PROFILE_NAME] = "";
+	const struct g *g;
+	uint32_t n = 0;
+	bool is_known;
+
+	(void)wf_os_sigregs(uctx, regs, WF_NREGS);
+	sp = regs[WF_REG_SP];
+	g = wf_dump_current(sp);
+	is_known = wf_dump_bounds(g, sp, &lo, &hi);
+	wf_unwind_signal(&cpu.unwind, uctx, lo, hi, is_known);
+	do {
+		pcs[n++] = wf_unwind_lookup_pc(&cpu.unwind) + 1;
+	} while (n < PROFILE_FRAMES && wf_unwind_next(&cpu.unwind));
+	if (g != NULL)
+		wf_dump_name(g, name, sizeof(name));
+	if (cpu.table.n < cpu.table.cap)
+		wf_profile_table_add(&cpu.table, pcs, n, name, 1, cpu.period);
+	else
+		cpu.table.lost++;
+}
+
+static void
+on_signal(int sig, siginfo_t *info, void *uctx)
+{
+	int saved = wf_os_errno_save();
+
+	(void)sig;
+	(void)info;
+	if (try_lock()) {
+		if (cpu.takes)
+			sample(uctx);
+		unlock();
+	}
+	wf_os_errno_restore(saved);
+}
+
+/* A program that profiles itself by SIGPROF is left alone. */
+static int
+install(void)
+{
+	struct sigaction old;
+	int r;
+
+	if (cpu.has_handler)
+		return 0;
+	r = wf_os_sigaction_get(SIGPROF, &old);
+	if (r == 0 && old.sa_handler != SIG_DFL)
+		r = -EBUSY;
+	if (r == 0)
+		r = wf_os_sigaction_deferred(SIGPROF, on_signal);
+	/* For good: a signal that comes late would end the process. */
+	cpu.has_handler = r == 0;
+	return r;
+}
+
+/* With calls held, and no handler between its lock and its unlock. */
+static void
+take_samples(bool takes)
+{
+	while (!try_lock())
+		continue;
+	cpu.takes = takes;
+	unlock();
+}
+
+static int
+start_locked(int hz)
+{
+	int r;
+
+	if (cpu.is_on)
+		return -EBUSY;
+	r = install();
+	if (r == 0 && !wf_profile_table_reserve(&cpu.table, STACKS_MAX))
+		r = -ENOMEM;
+	if (r < 0)
+		return r;
+	hz = hz <= 0 ? HZ : wf_min(hz, HZ_MAX);
+	cpu.period = 1000000000 / hz;
+	cpu.began = wf_os_now();
+	wf_cfi_init(&cpu.unwind.cfi);
+	take_samples(true);
+	r = wf_os_prof_timer(cpu.period);
+	if (r < 0) {
+		take_samples(false);
+		wf_profile_table_free(&cpu.table);
+		return r;
+	}
+	cpu.is_on = true;
+	return 0;
+}
+
+int
+weft_profile_cpu_start(int hz)
+{
+	int r;
+
+	(void)wf_enter();
+	wf_lock(&cpu.calls);
+	r = start_locked(hz);
+	wf_unlock(&cpu.calls);
+	wf_leave();
+	return r;
+}
+
+WF_API_PARKS int
+weft_profile_cpu_stop(int fd)
+{
+	struct profile_kind kind = {
+		.type = { "samples", "cpu" }, .unit = { "count", "nanoseconds" },
+		.period_type = "cpu", .period_unit = "nanoseconds",
+	};
+	struct profile_table table;
+	int r;
+
+	(void)wf_enter();
+	wf_lock(&cpu.calls);
+	if (!cpu.is_on) {
+		wf_unlock(&cpu.calls);
+		wf_leave();
+		return -ESRCH;
+	}
+	(void)wf_os_prof_timer(0);
+	take_samples(false);
+	table = cpu.table;
+	memset(&cpu.table, 0, sizeof(cpu.table));
+	kind.period = cpu.period;
+	kind.duration_ns = wf_os_now() - cpu.began;
+	cpu.is_on = false;
+	wf_unlock(&cpu.calls);
+	wf_leave();
+	r = wf_profile_table_write(&table, &kind, fd);
+	wf_profile_table_free(&table);
+	return r;
+}
