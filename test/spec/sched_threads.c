@@ -9,6 +9,7 @@
 
 #include "child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -493,7 +494,10 @@ TEST(a_forked_child_may_exec)
 	EXPECT_EQ(status, 0);
 }
 
-/* SCENARIOS 77: an idle process makes no system call: its threads do not even switch. */
+/*
+ * SCENARIOS 77: an idle process makes no system call: its threads do not even switch, and what
+ * each of them sleeps in will not end for seconds.
+ */
 static long
 switches(void)
 {
@@ -515,16 +519,75 @@ switches(void)
 	return sum;
 }
 
+/* For how long a thread will sleep in the kernel: ns, INT64_MAX until it is woken, 0 unknown. */
+static int64_t
+will_sleep(const char *tid)
+{
+	unsigned long arg[4];
+	struct timespec ts, now;
+	char path[64], line[256];
+	FILE *f;
+	long nr;
+	int fd, n;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/syscall", tid);
+	if ((f = fopen(path, "r")) == NULL)
+		return 0;
+	n = fgets(line, sizeof(line), f) == NULL ? 0 : sscanf(line, "%ld %lx %lx %lx %lx", &nr,
+	    &arg[0], &arg[1], &arg[2], &arg[3]);
+	fclose(f);
+	if (n != 5)
+		return 0;
+	if (nr != SYS_futex && nr != 441 /* epoll_pwait2 */)	/* epoll_wait: milliseconds */
+		return (int)arg[3] < 0 ? INT64_MAX : (int)arg[3] * MS;
+	if (arg[3] == 0)
+		return INT64_MAX;
+	/* Not by the pointer: the thread may end just now, and its stack with it. */
+	fd = open("/proc/self/mem", O_RDONLY);
+	n = (int)pread(fd, &ts, sizeof(ts), (off_t)arg[3]);
+	close(fd);
+	if (n != (int)sizeof(ts))
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (nr == SYS_futex) {	/* absolute */
+		ts.tv_sec -= now.tv_sec;
+		ts.tv_nsec -= now.tv_nsec;
+	}
+	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
+}
+
+/* Do all threads but this one sleep for two seconds more, unless they are woken? */
+static bool
+all_sleep_on(void)
+{
+	struct dirent *e;
+	bool do_all = true;
+	DIR *d = opendir("/proc/self/task");
+
+	EXPECT(d != NULL);
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.' && atol(e->d_name) != syscall(SYS_gettid) &&
+		    will_sleep(e->d_name) < 2000 * MS)
+			do_all = false;
+	closedir(d);
+	return do_all;
+}
+
 static void *
 look_twice(void *arg)
 {
-	struct timespec second = { 1, 500000000 };
+	struct timespec second = { 1, 500000000 }, moment = { 0, 50000000 };
+	int tries = 1200;
 	long before;
 
 	nanosleep(&second, NULL);
 	before = switches();
 	nanosleep(&second, NULL);
 	*(long *)arg = switches() - before;
+	/* That was a second; what they wait for says how it goes on. A minute to get there. */
+	while (!all_sleep_on() && --tries > 0)
+		nanosleep(&moment, NULL);
+	EXPECT(tries > 0);
 	atomic_store(&stop, true);
 	return NULL;
 }
