@@ -94,6 +94,15 @@ if [ -e "$lib/libweft-tls.a" ]; then
 	fi
 fi
 
+# For tests, if it was built: stands in for the library itself.
+if [ -e "$lib/libweft-sim.so" ]; then
+	warned="$warnings $(pkg-config --cflags weft-sim)" sim_libs=$(pkg-config --libs weft-sim)
+	$CC -std=c11 $warned "$here/consumer/sim.c" -o "$work/sim" $sim_libs
+	$CXX -x c++ -std=c++17 $warned "$here/consumer/sim.c" -x none -o "$work/sim_cxx" $sim_libs
+	runs "$work/sim"
+	runs "$work/sim_cxx"
+fi
+
 cmake -S "$here/consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$top" -DCMAKE_C_COMPILER="$CC" \
     -DCMAKE_CXX_COMPILER="$CXX" >"$work/log" &&
 	cmake --build "$work/consumer" >>"$work/log" || { cat "$work/log"; exit 1; }
@@ -103,4 +112,7 @@ done
 if [ -e "$lib/libweft-tls.a" ]; then
 	runs "$work/consumer/c_tls"
 	runs "$work/consumer/c_tls_static"
+fi
+if [ -e "$lib/libweft-sim.so" ]; then
+	runs "$work/consumer/c_sim"
 fi
