@@ -7,6 +7,7 @@
  */
 #include "test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -475,4 +476,95 @@ TEST(no_entry_is_lost_with_its_lock)
 	weft_rwmutex_runlock(&alive);
 	EXPECT(weft_rwmutex_trylock(&alive));
 	weft_rwmutex_unlock(&alive);
+}
+
+/* ---- All at once ---- */
+
+#define CROWD_LOCKS	3
+#define CROWD_ROUNDS	300
+
+struct crowd {
+	weft_rwmutex rw[CROWD_LOCKS];
+	long pair[CROWD_LOCKS][2];	/* equal, for whoever holds the lock */
+	weft_waitgroup all;
+};
+
+static void
+crowd_read(struct crowd *c, unsigned i)
+{
+	if (i % 7 != 0)
+		weft_rwmutex_rlock(&c->rw[i % CROWD_LOCKS]);
+	else if (!weft_rwmutex_tryrlock(&c->rw[i % CROWD_LOCKS]))
+		return;
+	if (i % 5 == 0)
+		weft_yield();	/* and leave on another P, maybe */
+	EXPECT_EQ(c->pair[i % CROWD_LOCKS][0], c->pair[i % CROWD_LOCKS][1]);
+	weft_rwmutex_runlock(&c->rw[i % CROWD_LOCKS]);
+}
+
+static void
+crowd_write(struct crowd *c, unsigned i)
+{
+	if (i % 3 != 0)
+		weft_rwmutex_lock(&c->rw[i % CROWD_LOCKS]);
+	else if (!weft_rwmutex_trylock(&c->rw[i % CROWD_LOCKS]))
+		return;
+	c->pair[i % CROWD_LOCKS][0]++;
+	if (i % 5 == 0)
+		weft_yield();
+	c->pair[i % CROWD_LOCKS][1]++;
+	weft_rwmutex_unlock(&c->rw[i % CROWD_LOCKS]);
+}
+
+static void
+crowd_member(void *p)
+{
+	struct crowd *c = p;
+
+	for (unsigned i = 0; i < CROWD_ROUNDS; i++) {
+		crowd_read(c, i);
+		if (i % 11 == 0)
+			wish(&c->rw[i % CROWD_LOCKS]);
+		if (i % 37 == 0)
+			crowd_write(c, i);
+	}
+	weft_waitgroup_done(&c->all);
+}
+
+static void *
+crowd_thread(void *p)
+{
+	crowd_member(p);
+	return NULL;
+}
+
+/* Goroutines and threads read and write, while biases begin, end and are lost to another lock. */
+TEST(whatever_happens_readers_and_writers_exclude_each_other)
+{
+	static struct crowd c;
+	weft_rwmutex another = {0};
+	pthread_t threads[2];
+
+	weft_gomaxprocs(4);
+	weft_waitgroup_add(&c.all, 6);
+	for (int i = 0; i < 4; i++)
+		EXPECT_EQ(weft_go(crowd_member, &c), 0);
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(pthread_create(&threads[i], NULL, crowd_thread, &c), 0);
+	while (weft_waitgroup_wait(&c.all, WEFT_NOW) == -ETIMEDOUT) {
+		if (wf_has_membarrier() && entry(&c.rw[0]) != 0) {
+			next_to_evict(&c.rw[0]);
+			(void)bias(&another);
+			weft_rwmutex_lock(&another);
+			weft_rwmutex_unlock(&another);
+		}
+		weft_yield();
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < CROWD_LOCKS; i++) {
+		EXPECT(weft_rwmutex_trylock(&c.rw[i]));
+		EXPECT_EQ(users(&c.rw[i]), WORD_WRITER);
+		weft_rwmutex_unlock(&c.rw[i]);
+	}
 }
