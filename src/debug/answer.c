@@ -4,6 +4,8 @@
  */
 #include "debug/serve.h"
 
+#include <weft/profile.h>
+#include <weft/trace.h>
 #include "debug/dump.h"
 #include "debug/metrics.h"
 #include "os/os.h"
@@ -61,13 +63,47 @@ answer_metrics(struct wf_out *o, const struct wf_http_request *r)
 	wf_metrics_print(o);
 }
 
-/* As weft_dump(): what Go's endpoint gives for debug=2. */
+/* A profile. Once the head is out, an error can only be told by an end that comes too soon. */
+static void
+answer_profile(struct wf_out *o, const char *name)
+{
+	print_head(o, "200 OK", "application/octet-stream");
+	wf_out_flush(o);
+	(void)weft_profile_write(name, o->fd);
+}
+
+static void
+answer_block(struct wf_out *o, const struct wf_http_request *r)
+{
+	(void)r;
+	answer_profile(o, "block");
+}
+
+static void
+answer_mutex(struct wf_out *o, const struct wf_http_request *r)
+{
+	(void)r;
+	answer_profile(o, "mutex");
+}
+
+static void
+answer_leak(struct wf_out *o, const struct wf_http_request *r)
+{
+	(void)r;
+	answer_profile(o, "leak");
+}
+
+/* The profile, or with debug=2 (and 1) the text of weft_dump(), as Go's endpoint. */
 static void
 answer_goroutines(struct wf_out *o, const struct wf_http_request *r)
 {
-	struct dump *d = malloc(sizeof(*d));
+	struct dump *d;
 
-	(void)r;
+	if (wf_http_query_number(r, "debug", 0, 2, 0) == 0) {
+		answer_profile(o, "goroutine");
+		return;
+	}
+	d = malloc(sizeof(*d));
 	if (d == NULL) {
 		print_head(o, "503 Service Unavailable", "text/plain");
 		return;
@@ -87,6 +123,20 @@ answer_snapshot(struct wf_out *o, const struct wf_http_request *r)
 	print_head(o, "200 OK", "application/json");
 	wf_snapshot_print(o);
 	wf_out_str(o, "\n");
+}
+
+/* An execution trace of the next seconds, or until the reader goes. */
+static void
+answer_trace(struct wf_out *o, const struct wf_http_request *r)
+{
+	int ms = 1000 * (int)wf_http_query_number(r, "seconds", 1, 600, 1);
+
+	print_head(o, "200 OK", "application/octet-stream");
+	wf_out_flush(o);
+	if (weft_trace_start(o->fd) != 0)
+		return;		/* one is being taken already */
+	(void)wf_os_poll_wait(o->fd, POLLIN, ms);
+	(void)weft_trace_stop();
 }
 
 /* Server-sent events: a snapshot every so often, until the reader goes. */
@@ -116,7 +166,11 @@ static const struct {
 } answers[] = {
     {"/", "this list", answer_index},
     {"/metrics", "figures, for Prometheus", answer_metrics},
-    {"/debug/pprof/goroutine", "all goroutines with their stacks, as text", answer_goroutines},
+    {"/debug/pprof/goroutine", "all goroutines; ?debug=2: as text", answer_goroutines},
+    {"/debug/pprof/goroutineleak", "those that wait for a minute or longer", answer_leak},
+    {"/debug/pprof/block", "waits, if weft_profile_block_rate() is set", answer_block},
+    {"/debug/pprof/mutex", "waits for locks, if ..._mutex_fraction() is set", answer_mutex},
+    {"/debug/pprof/trace", "an execution trace; ?seconds=N", answer_trace},
     {"/debug/weft", "the scheduler's state as JSON", answer_snapshot},
     {"/debug/weft/events", "the same again and again; ?interval=MS", answer_events},
 };

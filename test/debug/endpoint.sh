@@ -57,6 +57,14 @@ grep -q '^go_sched_goroutines_goroutines 4$' metrics || wrong "it does not know 
 get "${here[@]}" 'http://localhost/debug/pprof/goroutine?debug=2' >stacks
 grep -q '^goroutine 2 "receiver" \[chan receive' stacks || wrong "no goroutine 2: $(cat stacks)"
 grep -q '^receive_here(...)$' stacks || wrong "no stack: $(cat stacks)"
+# A profile and a trace: what they hold is for others to test, that they come whole is for us.
+get "${here[@]}" http://localhost/debug/pprof/goroutine >profile
+LC_ALL=C grep -aq receive_here profile || wrong "the profile does not know receive_here"
+for name in goroutineleak block mutex; do
+	expect 200 "${here[@]}" "http://localhost/debug/pprof/$name"
+done
+get "${here[@]}" 'http://localhost/debug/pprof/trace?seconds=1' >trace
+[ "$(head -c 9 trace)" = 'go 1.22 t' ] || wrong "no trace: $(head -c 100 trace | od -c | head -3)"
 get "${here[@]}" http://localhost/debug/weft >snapshot
 python3 - snapshot <<'PY' || failed=1
 import json, sys
