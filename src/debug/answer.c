@@ -125,6 +125,20 @@ answer_snapshot(struct wf_out *o, const struct wf_http_request *r)
 	wf_out_str(o, "\n");
 }
 
+/* What used the processors in the next seconds. */
+static void
+answer_cpu(struct wf_out *o, const struct wf_http_request *r)
+{
+	int ms = 1000 * (int)wf_http_query_number(r, "seconds", 1, 600, 30);
+
+	print_head(o, "200 OK", "application/octet-stream");
+	wf_out_flush(o);
+	if (weft_profile_cpu_start(0) != 0)
+		return;		/* one is being taken already */
+	(void)wf_os_poll_wait(o->fd, POLLIN, ms);
+	(void)weft_profile_cpu_stop(o->fd);
+}
+
 /* An execution trace of the next seconds, or until the reader goes. */
 static void
 answer_trace(struct wf_out *o, const struct wf_http_request *r)
@@ -170,6 +184,7 @@ static const struct {
     {"/debug/pprof/goroutineleak", "those that wait for a minute or longer", answer_leak},
     {"/debug/pprof/block", "waits, if weft_profile_block_rate() is set", answer_block},
     {"/debug/pprof/mutex", "waits for locks, if ..._mutex_fraction() is set", answer_mutex},
+    {"/debug/pprof/profile", "what uses the processors; ?seconds=N", answer_cpu},
     {"/debug/pprof/trace", "an execution trace; ?seconds=N", answer_trace},
     {"/debug/weft", "the scheduler's state as JSON", answer_snapshot},
     {"/debug/weft/events", "the same again and again; ?interval=MS", answer_events},

@@ -130,7 +130,13 @@ static void
 print_detail(struct wf_out *o, uint32_t n_p)
 {
 	field(o, " gcwaiting=false nmidlelocked=", wf_sched.n_locked_idle);
-	wf_out_str(o, " stopwait=0 sysmonwait=false\n");
+	wf_out_str(o, " stopwait=0 sysmonwait=false");
+	/* weft's own stand behind Go's, where readers of Go's form pass over them. */
+	field(o, " detached=", wf_load_relaxed(&wf_sched.n_detached));
+	field(o, " detachblocked=", wf_load_relaxed(&wf_sched.n_detach_blocked));
+	field(o, " detachcomputing=", wf_load_relaxed(&wf_sched.n_detach_computing));
+	field(o, " handoffs=", wf_load_relaxed(&wf_sched.n_hand_offs));
+	wf_out_str(o, "\n");
 	for (uint32_t i = 0; i < n_p; i++)
 		print_p(o, wf_load_acquire(&wf_sched.all_p[i]));
 	for (const struct m *m = wf_load_acquire(&wf_sched.all_m); m != NULL; m = m->all_next) {
@@ -158,9 +164,6 @@ wf_schedtrace_print(int64_t ms_since_start, bool detail)
 	field(o, " idlethreads=", wf_sched.n_idle_m);
 	field(o, " runqueue=", wf_sched.runq.n);
 	if (detail) {
-		field(o, " detached=", wf_load_relaxed(&wf_sched.n_detached));
-		field(o, " detachblocked=", wf_load_relaxed(&wf_sched.n_detach_blocked));
-		field(o, " detachcomputing=", wf_load_relaxed(&wf_sched.n_detach_computing));
 		print_detail(o, n_p);
 	} else {
 		for (uint32_t i = 0; i < n_p; i++)

@@ -60,7 +60,7 @@ grep -q '^receive_here(...)$' stacks || wrong "no stack: $(cat stacks)"
 # A profile and a trace: what they hold is for others to test, that they come whole is for us.
 get "${here[@]}" http://localhost/debug/pprof/goroutine >profile
 LC_ALL=C grep -aq receive_here profile || wrong "the profile does not know receive_here"
-for name in goroutineleak block mutex; do
+for name in goroutineleak block mutex 'profile?seconds=1'; do
 	expect 200 "${here[@]}" "http://localhost/debug/pprof/$name"
 done
 get "${here[@]}" 'http://localhost/debug/pprof/trace?seconds=1' >trace

@@ -621,7 +621,8 @@ TEST(scheddetail_lines)
 
 	EXPECT_EQ(r.status, 0);
 	EXPECT_CONTAINS(r.err,
-	    " gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false\n  P0: status=");
+	    " gcwaiting=false nmidlelocked=0 stopwait=0 sysmonwait=false detached=");
+	EXPECT_CONTAINS(r.err, "\n  P0: status=");
 	EXPECT_CONTAINS(r.err, "\n  M0: p=");
 	EXPECT_CONTAINS(r.err, "\n  G1: status=");
 	EXPECT_CONTAINS(r.err, " lockedm=nil\n");
