@@ -34,14 +34,14 @@ has goroutine '^ *0 .* 7 .* parked_in_channel$'
 has goroutine '^ *7 .* weft_chan_recv$'
 has goroutine '^ *0 .* 2 .* parked_in_channel$' '-tagfocus=goroutine=one of two'
 has leak '^ *0 .* 7 .* parked_in_channel$' -sample_index=goroutine
-has leak '[0-9]m*s .* parked_in_channel$' -sample_index=delay
+has leak '[0-9][mun]*s .* parked_in_channel$' -sample_index=delay
 has block '^ *0 .* 1 .* waits_for_slow_channel$' -sample_index=contentions
-has block '[0-9]m*s .* weft_chan_recv$' -sample_index=delay
+has block '[0-9][mun]*s .* weft_chan_recv$' -sample_index=delay
 has mutex '^ *0 .* 1 .* waits_for_mutex$' -sample_index=contentions
-has mutex '[0-9]m*s .* weft_mutex_lock$' -sample_index=delay
+has mutex '[0-9][mun]*s .* weft_mutex_lock$' -sample_index=delay
 has cpu '^Type: cpu'
-has cpu '[0-9]m*s .* computes_and_computes$'
-has cpu '[0-9]m*s .* computes_and_computes$' -tagfocus=goroutine=hog
+has cpu '[0-9][mun]*s .* computes_and_computes$'
+has cpu '[0-9][mun]*s .* computes_and_computes$' -tagfocus=goroutine=hog
 # A minute has not passed, and a channel is no mutex.
 for profile in young mutex; do
 	"$go" tool pprof -symbolize=none -top "$profile" >said 2>errors || { cat errors; failed=1; }
