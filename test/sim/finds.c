@@ -77,7 +77,7 @@ embrace(void *arg)
 
 TEST(locks_in_two_orders)
 {
-	expect_found(embrace, 1000);
+	expect_found(embrace, 20000);
 }
 
 /* A signal that comes before the wait is lost, for the condition is not asked under the lock. */
@@ -107,7 +107,7 @@ wait_badly(void *arg)
 
 TEST(a_signal_before_the_wait)
 {
-	expect_found(wait_badly, 1000);
+	expect_found(wait_badly, 20000);
 }
 
 /* The answer goes to a channel without room, and who asked has stopped waiting. */
