@@ -10,6 +10,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -65,6 +66,27 @@ static void
 pair(int fd[2])
 {
 	EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+}
+
+/* The first end gets the number that was given back, when the runtime's monitor, which opens a file
+ * now and then, does not have it just now. */
+static void
+pair_at(int number, int fd[2])
+{
+	int made[2], d;
+
+	pair(made);
+	fd[1] = fcntl(made[1], F_DUPFD_CLOEXEC, number + 1);
+	EXPECT(fd[1] > number);
+	EXPECT_EQ(close(made[1]), 0);
+	fd[0] = made[0];
+	while (fd[0] != number) {
+		d = fcntl(made[0], F_DUPFD_CLOEXEC, number);
+		EXPECT(d >= number);
+		if (d == number)
+			fd[0] = d;
+		EXPECT_EQ(close(d == number ? made[0] : d), 0);
+	}
 }
 
 /* Until a reader waits for data of fd. */
@@ -161,8 +183,7 @@ TEST(the_next_owner_of_a_number_never_gets_the_error_of_the_last)
 	hold_at("pd.closed");
 	start(&cl, close_thread, fd[0]);
 	hold_await("pd.closed");
-	pair(next);
-	EXPECT_EQ(next[0], fd[0]);
+	pair_at(fd[0], next);
 	EXPECT_EQ(write(next[1], "x", 1), 1);
 	start(&rd, read_thread, next[0]);
 	weft_sleep(20 * MS);
@@ -188,8 +209,7 @@ TEST(a_close_during_a_close_is_of_the_next_owner)
 	hold_at("pd.closed");
 	start(&cl, close_thread, fd[0]);
 	hold_await("pd.closed");
-	pair(next);
-	EXPECT_EQ(next[0], fd[0]);
+	pair_at(fd[0], next);
 	start(&again, close_thread, next[0]);
 	weft_sleep(10 * MS);
 	EXPECT_EQ(again.r, UNDER_WAY);
@@ -261,8 +281,7 @@ TEST(who_queues_behind_one_that_met_the_close_gets_the_turn)
 	hold_at("pd.closed");
 	start(&cl, close_thread, fd[0]);
 	hold_await("pd.closed");
-	pair(next);
-	EXPECT_EQ(next[0], fd[0]);
+	pair_at(fd[0], next);
 	hold_at("pd.behind");
 	start(&first, read_thread, next[0]);
 	hold_await("pd.behind");
@@ -343,19 +362,26 @@ TEST(a_poll_that_meets_the_close_does_not_wake_the_closer)
 TEST(a_child_is_nobodys_before_its_number_is_its_own)
 {
 	struct call cl, sp;
+	bool met = false;
 	int fd[2];
 
-	registered_pair(fd);
-	hold_at("pd.closed");
-	start(&cl, close_thread, fd[0]);
-	hold_await("pd.closed");
-	start(&sp, spawn_thread, -1);
-	await_closing(fd[0]);
-	EXPECT(spawned == NULL);
-	hold_release("pd.closed");
-	finish(&cl, 0);
-	finish(&sp, 0);
-	weft_process_free(spawned);
+	/* The number may be lower, or the monitor may have this one: once more, then. */
+	for (int i = 0; i < 50 && !met; i++) {
+		spawned = NULL;
+		registered_pair(fd);
+		hold_at("pd.closed");
+		start(&cl, close_thread, fd[0]);
+		hold_await("pd.closed");
+		start(&sp, spawn_thread, -1);
+		while (!(met = somebody_waits_in_closing(fd[0])) && spawned == NULL)
+			EXPECT_EQ(weft_sleep(MS), 0);
+		EXPECT(!met || spawned == NULL);
+		hold_release("pd.closed");
+		finish(&cl, 0);
+		finish(&sp, 0);
+		weft_process_free(spawned);
+	}
+	EXPECT(met);
 }
 
 static void *
