@@ -153,7 +153,6 @@ leave_biased(struct rwmutex *rw, uint64_t word)
 static WF_NOINLINE WF_PARKS void
 rlock_slow(struct rwmutex *rw, uint64_t old)
 {
-	wf_enter();
 	WF_POINT("rwmutex.reader_counted");
 	if (has_writer(old))
 		wait_for_writer(rw);
@@ -162,7 +161,6 @@ rlock_slow(struct rwmutex *rw, uint64_t old)
 		if (has_writer(wf_sub_release(&rw->word, WORD_READER)))	/* W3; B1 */
 			leave_to_writer(rw);
 	}
-	wf_leave();
 }
 
 static WF_COLD WF_NORETURN void
@@ -196,8 +194,11 @@ weft_rwmutex_rlock(weft_rwmutex *pub)
 		return;
 	WF_POINT("rwmutex.looked");
 	old = wf_add_acquire(&rw->word, WORD_READER + WORD_EARN);	/* W1; B1 */
-	if (wf_unlikely((old & (WORD_WRITERS | WORD_ENTRIES)) != 0))
+	if (wf_unlikely((old & (WORD_WRITERS | WORD_ENTRIES)) != 0)) {
+		wf_enter();
 		rlock_slow(rw, old);
+		wf_leave();
+	}
 }
 
 WEFT_API bool
