@@ -166,10 +166,13 @@ wf_http_host_is_local(struct wf_http_text host)
 struct wf_http_text
 wf_http_query(const struct wf_http_request *r, const char *name)
 {
-	const char *p = r->query.s, *end = p + r->query.n;
+	const char *p = r->query.s, *end;
 	size_t n = strlen(name);
 
-	while (p != NULL && p < end) {
+	if (p == NULL)
+		return (struct wf_http_text){NULL, 0};
+	end = p + r->query.n;
+	while (p < end) {
 		const char *stop = memchr(p, '&', (size_t)(end - p));
 
 		if (stop == NULL)

@@ -43,7 +43,13 @@ expect() # STATUS ARGUMENT...
 	[ "$(cat status)" = "$want" ] || wrong "$*: $(cat status), not $want"
 }
 
-$CC -g -O1 -fno-omit-frame-pointer -I"$WEFT_SRC/include" -o stuck "$WEFT_SRC/test/gdb/stuck.c" \
+sanitizer=
+case $WEFT_SANITIZE in
+address) sanitizer=-fsanitize=address,undefined ;;
+thread) sanitizer=-fsanitize=thread ;;
+esac
+$CC -g -O1 -fno-omit-frame-pointer $sanitizer -I"$WEFT_SRC/include" \
+    -o stuck "$WEFT_SRC/test/gdb/stuck.c" \
     "$WEFT_BUILD/libweft.a" -pthread
 
 # On a Unix socket, for this user only.
