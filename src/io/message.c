@@ -31,6 +31,8 @@ try_recv(struct io_op *op, struct pd *pd)
 		if (r > 0 && rc->all)
 			rc->got += (size_t)r;
 	} while (r > 0 && rc->all && rc->got < rc->n);
+	if (wf_unlikely(rc->flags & MSG_OOB) && r >= 0)
+		wf_pd_took_urgent(pd);
 	return r;
 }
 
@@ -139,8 +141,11 @@ static ssize_t
 try_recvmsg(struct io_op *op, struct pd *pd)
 {
 	const struct io_msg *im = wf_container_of(op, struct io_msg, op);
+	ssize_t r = wf_os_recvmsg(pd_number(pd), im->m, im->flags);
 
-	return wf_os_recvmsg(pd_number(pd), im->m, im->flags);
+	if (wf_unlikely(im->flags & MSG_OOB) && r >= 0)
+		wf_pd_took_urgent(pd);
+	return r;
 }
 
 static ssize_t

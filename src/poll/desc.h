@@ -70,7 +70,8 @@ struct pd {
 	bool is_registered : 1;		/* l  epoll has it, as far as we know */
 	bool on_look : 1;		/* l  on the list of wf_poll_revalidate() */
 	bool has_ended : 1;		/* l  R8: an event told of an end, an error, urgent data */
-	bool is_unasked : 1;		/* l  R9: its reader waits without having asked */
+	bool is_unasked : 1;		/* l  R9: its reader waits without having asked ... */
+	bool unasked_seen : 1;		/* l  ... and has been seen to */
 	_Atomic bool is_drained;	/* x  R7: the reader's; whoever forgets clears it */
 	bool turn_is_free[2];		/* l  O4: no owner, but others on their way to the lock */
 
@@ -188,5 +189,8 @@ void wf_poll_count_locked(struct pd *pd);
 void wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready);
 /* What wf_poll_revalidate() does with one record. True: look again later. */
 bool wf_pd_look(struct pd *pd, struct gqueue *ready);
+
+/* Urgent data was taken: no event will tell of the mark that it leaves in the stream (R8). */
+void wf_pd_took_urgent(struct pd *pd);
 
 #endif /* WEFT_POLL_DESC_H */

@@ -121,8 +121,10 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 	wt.wants[PD_WRITE] = dir == PD_WRITE;
 	wt.is_owner = true;
 	wt.events = dir_events[dir];
-	if (dir == PD_READ)
+	if (dir == PD_READ) {
 		pd->is_unasked = unasked;
+		pd->unasked_seen = false;
+	}
 	WF_POINT("pd.parks");
 	return wait_locked(pd, &wt, deadline);
 }
@@ -144,6 +146,8 @@ wf_pd_poll(struct pd *pd, short events, int64_t deadline)
 			return -EBADF;
 		}
 		r = wf_os_poll_now(pd_number(pd), events);
+		if (r > 0 && (r & EPOLLPRI))
+			pd->has_ended = true;				/* R8 */
 		if (r == 0)
 			r = wf_park_check(deadline, true);
 		if (r != 0) {
@@ -211,6 +215,31 @@ check_locked(struct pd *pd, struct gqueue *ready)
 		(void)wake_locked(&pd->wait[dir], ready);
 }
 
+void
+wf_pd_took_urgent(struct pd *pd)
+{
+	wf_lock(&pd->lock);
+	pd->has_ended = true;						/* R8 */
+	wf_unlock(&pd->lock);
+}
+
+/*
+ * R9. Not by nwaits: others may begin to wait here, again and again, while the reader waits on.
+ * True: this was the first look.
+ */
+static bool
+look_unasked_locked(struct pd *pd, struct gqueue *ready)
+{
+	bool first = pd->is_unasked && !pd->unasked_seen;
+
+	if (pd->is_unasked && !first) {
+		(void)wake_locked(&pd->wait[PD_READ], ready);
+		pd->is_unasked = false;
+	}
+	pd->unasked_seen = first;
+	return first;
+}
+
 bool
 wf_pd_look(struct pd *pd, struct gqueue *ready)
 {
@@ -222,10 +251,8 @@ wf_pd_look(struct pd *pd, struct gqueue *ready)
 			again = true;	/* begun since the last look: most are soon over */
 		} else {
 			check_locked(pd, ready);
-			if (pd->is_unasked)
-				(void)wake_locked(&pd->wait[PD_READ], ready);	/* R9 */
-			pd->is_unasked = false;
 		}
+		again |= look_unasked_locked(pd, ready);
 		pd->nwaits_seen = pd->nwaits;
 	}
 	pd->on_look = again;

@@ -116,9 +116,13 @@ obey(struct p *p)
 		if ((g = runq_take_next(&p->runq)) != NULL)
 			wf_runq_put(p, g, false);
 	}
-	if (wf_load_relaxed(&p->runq.runnext) != NULL)
+	if (!(wanted & PREEMPT_GLOBAL))
 		return NULL;
-	return wanted & PREEMPT_GLOBAL ? take_global(p, 1) : NULL;
+	if (wf_load_relaxed(&p->runq.runnext) != NULL) {
+		wf_store_relaxed(&p->preempt, PREEMPT_GLOBAL);	/* after that one */
+		return NULL;
+	}
+	return take_global(p, 1);
 }
 
 /* Another P was made: it may have what waits here (X2). */

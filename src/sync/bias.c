@@ -4,6 +4,11 @@
  */
 #include "sync/bias.h"
 
+#include "sched/panic.h"
+
+#include <errno.h>
+#include <string.h>
+
 /* Added to the readers in word while their number is not known: more than there can be. */
 #define MANY ((uint64_t)1 << 30)
 /* An eviction costs a microsecond and an interrupt on every core: a thousandth of the time. */
@@ -39,11 +44,17 @@ await_not_busy(struct bias_slot *s)
 static void
 drain_locked(void)
 {
-	uint32_t n = wf_slots_of_ps();
+	uint32_t n;
+	int r;
 
-	/* Refused only for want of memory, for a moment: without an answer nothing is known. */
-	while (wf_os_membarrier() != 0)						/* U7 */
+	/* Without an answer nothing is known. */
+	while ((r = wf_os_membarrier()) != 0) {					/* U7 */
+		if (r != -ENOMEM && r != -EAGAIN)
+			wf_fatal("membarrier worked when the program started and is refused now "
+			    "(%s); start it with WEFT_DEBUG=nomembarrier=1", strerror(-r));
 		wf_os_thread_yield();
+	}
+	n = wf_slots_of_ps();	/* now: a P made meanwhile may have counted by the old owner */
 	WF_POINT("bias.fenced");
 	for (uint32_t i = 0; i < WF_SLOTS; i = next_slot(i, n))
 		await_not_busy(&wf_biases.slots[i]);				/* U8 */
@@ -53,11 +64,11 @@ static int64_t
 sum_locked(uint32_t at)
 {
 	uint32_t n = wf_slots_of_ps();
-	int64_t sum = 0;
+	uint32_t sum = 0;
 
 	for (uint32_t i = 0; i < WF_SLOTS; i = next_slot(i, n))
 		sum += wf_load_relaxed(&wf_biases.slots[i].readers[at]);	/* V2 */
-	return sum;
+	return (int32_t)sum;
 }
 
 /* After the drain: at can be given to the next. */
@@ -96,7 +107,8 @@ find_free_locked(void)
 {
 	int64_t now;
 
-	if (!wf_has_membarrier())
+	/* Tried: a program may have forbidden it since it started. */
+	if (!wf_has_membarrier() || wf_os_membarrier() != 0)
 		return 0;
 	for (uint32_t at = 1; at <= BIASES; at++)
 		if (wf_load_relaxed(&wf_biases.owner[at]) == 0)		/* under lock */

@@ -49,7 +49,7 @@ struct bias_slot {
 	/* 1 from U1 to U4. Set by the owner of the P with a store, in shared ones by exchange. */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t busy;
 	/* o  Entered - left, by entry. Of one without owner: 0, changed under table.lock. */
-	_Atomic int32_t readers[BIASES + 1];
+	_Atomic uint32_t readers[BIASES + 1];	/* modulo 2^32: who comes here may leave elsewhere */
 };
 
 /*
@@ -99,7 +99,7 @@ wf_bias_count(_Atomic uint64_t *word, uint32_t at, int32_t by)
 
 	WF_POINT("bias.looked");
 	if (wf_likely(is_ours))							/* U3 */
-		wf_store_relaxed(&s->readers[at], wf_load_relaxed(&s->readers[at]) + by);
+		wf_store_relaxed(&s->readers[at], wf_load_relaxed(&s->readers[at]) + (uint32_t)by);
 	wf_store_release(&s->busy, 0u);						/* U4; V2 */
 	return is_ours;
 }

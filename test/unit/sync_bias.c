@@ -196,6 +196,29 @@ TEST(a_writer_sees_readers_counted_elsewhere)
 	weft_rwmutex_unlock(&s.rw);
 }
 
+/*
+ * Those who come by one P and leave by others, two thousand million times: each count goes round by
+ * itself, and their sum must stay what it is.
+ */
+TEST(counts_that_went_round_add_up)
+{
+	struct stage s;
+	bool biased = set_stage(&s);
+	uint32_t at = entry(&s.rw);
+
+	if (!biased)
+		return;
+	for (int i = 0; i < 3; i++)
+		wf_store_relaxed(&wf_biases.slots[WF_SLOTS_OF_PS + i].readers[at],
+		    i == 0 ? 0x80000000u : 0xc0000000u);
+	weft_rwmutex_rlock(&s.rw);
+	weft_rwmutex_runlock(&s.rw);
+	weft_rwmutex_lock(&s.rw);
+	EXPECT_EQ((uint32_t)users(&s.rw), 0);
+	weft_rwmutex_unlock(&s.rw);
+	EXPECT_EQ(users(&s.rw), 0);
+}
+
 /* With a reader inside that was counted in word no bias begins: it would leave by the entry. */
 TEST(no_bias_begins_beside_a_reader)
 {

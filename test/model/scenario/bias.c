@@ -8,9 +8,16 @@
 #include "explore.h"
 
 #include "os/os.h"
+#include "sched/panic.h"
 #include "sync/bias.h"
 
 #include <string.h>
+
+void
+wf_fatal(const char *fmt, ...)
+{
+	mc_fail(__FILE__, __LINE__, "fatal: %s", fmt);
+}
 
 const char *const mc_subjects[] = {"sync/bias", NULL};
 
@@ -117,7 +124,7 @@ static void
 reset_with_reader(void)
 {
 	reset_biased();
-	wf_store_relaxed(&wf_biases.slots[0].readers[1], 1);
+	wf_store_relaxed(&wf_biases.slots[0].readers[1], 1u);
 }
 
 /* The same, counted in word. */
@@ -140,8 +147,8 @@ static void
 reset_uneven(void)
 {
 	reset_biased();
-	wf_store_relaxed(&wf_biases.slots[1].readers[1], 1);
-	wf_store_relaxed(&wf_biases.slots[2].readers[1], -1);
+	wf_store_relaxed(&wf_biases.slots[1].readers[1], 1u);
+	wf_store_relaxed(&wf_biases.slots[2].readers[1], UINT32_MAX);
 }
 
 /* The entry was evicted, and word does not know. */
@@ -328,8 +335,8 @@ counted(void)
 	if (wf_load_relaxed(&wf_biases.owner[1]) != us())
 		return sum;
 	for (unsigned i = 0; i < N_SLOTS; i++)
-		sum += wf_load_relaxed(&wf_biases.slots[i].readers[1]);
-	return sum + wf_load_relaxed(&wf_biases.slots[WF_SLOTS_OF_PS].readers[1]);
+		sum += (int32_t)wf_load_relaxed(&wf_biases.slots[i].readers[1]);
+	return sum + (int32_t)wf_load_relaxed(&wf_biases.slots[WF_SLOTS_OF_PS].readers[1]);
 }
 
 /* The counts agree; and no entry is lost: one that is ours adds up to what is inside. */
