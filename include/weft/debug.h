@@ -50,8 +50,8 @@ WEFT_API int weft_set_crash_output(int fd);
  * weft(7). Threads of its own answer, so it does when no goroutine can run. WEFT_HTTP=@address
  * does the same without a line of code. Once in a process.
  *
- * Returns 0, or a negative errno: -EINVAL, -EACCES (an address of the network), -EALREADY, those of
- * bind(2).
+ * Returns 0, or a negative errno: -EINVAL, -EACCES (an address of the network, or a
+ * Unix one without a file), -EALREADY, those of bind(2).
  */
 WEFT_API int weft_debug_serve(const char *address);
 

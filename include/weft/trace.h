@@ -15,7 +15,8 @@ WEFT_BEGIN_DECLS
 /**
  * weft_trace_start - write a trace to @fd from now on
  * @fd: duplicated; may be closed after the call. Written by a thread of weft's own, about
- *      once a second, so a slow reader delays nobody; one that is 512 MiB behind ends the trace
+ *      once a second, so a slow reader delays nobody; one that is 512 MiB behind,
+ *      or has taken nothing of a non-blocking one for five seconds, ends the trace
  *
  * What is written is whole up to the last full second, even if the process is killed. When the
  * process ends by exit(3), a panic or a fatal error, the rest is written too.

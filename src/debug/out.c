@@ -9,7 +9,7 @@
 #include <poll.h>
 #include <string.h>
 
-/* A reader that stands still for so long is given up: a crash must end the process. */
+/* A reader that stands still for so long is given up: others want something, too. */
 #define STUCK_MS 5000
 
 void
@@ -21,29 +21,33 @@ wf_out_init(struct wf_out *o, int fd)
 	o->copy_fd = -1;
 }
 
-/* False: it can't be had out. */
-static bool
-write_all(int fd, const char *buf, size_t n)
+int
+wf_out_all(int fd, const void *data, size_t n)
 {
-	while (n > 0) {
-		ssize_t r = wf_os_write(fd, buf, n);
+	const char *at = data;
 
-		if (r == -EAGAIN && wf_os_poll_wait(fd, POLLOUT, STUCK_MS) > 0)
-			continue;
+	while (n > 0) {
+		ssize_t r = wf_os_write(fd, at, n);
+
+		if (r == -EAGAIN) {
+			if (wf_os_poll_wait(fd, POLLOUT, STUCK_MS) > 0)
+				continue;
+			r = -ETIMEDOUT;
+		}
 		if (r <= 0)
-			return false;
-		buf += r;
+			return r < 0 ? (int)r : -EIO;
+		at += r;
 		n -= (size_t)r;
 	}
-	return true;
+	return 0;
 }
 
 void
 wf_out_flush(struct wf_out *o)
 {
 	if (!o->is_broken)
-		o->is_broken = !write_all(o->fd, o->buf, o->n);
-	if (o->copy_fd >= 0 && !write_all(o->copy_fd, o->buf, o->n))
+		o->is_broken = wf_out_all(o->fd, o->buf, o->n) != 0;
+	if (o->copy_fd >= 0 && wf_out_all(o->copy_fd, o->buf, o->n) != 0)
 		o->copy_fd = -1;
 	o->n = 0;
 }

@@ -14,6 +14,9 @@ struct wf_out {			/* owned by one thread at a time */
 	char buf[2048];
 };
 
+/* Writes all of it. 0; -ETIMEDOUT: nobody has read for five seconds; or another -errno. */
+int wf_out_all(int fd, const void *data, size_t n);
+
 void wf_out_init(struct wf_out *o, int fd);
 void wf_out_flush(struct wf_out *o);
 

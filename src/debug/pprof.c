@@ -2,13 +2,13 @@
  * The pprof form of a table: a protocol buffer, written without the compression that its readers do
  * not insist on. Source: github.com/google/pprof, proto/profile.proto.
  */
+#include "debug/out.h"
 #include "debug/profile_table.h"
 
 #include "debug/trace_out.h"
 #include "os/os.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,24 +162,6 @@ emit_strings(struct pprof *p)
 			emit(p, PROFILE_STRING, i->data, i->bytes);
 }
 
-static int
-write_all(int fd, const uint8_t *data, size_t n)
-{
-	while (n > 0) {
-		ssize_t r = wf_os_write(fd, data, n);
-
-		if (r == -EAGAIN) {
-			(void)wf_os_poll_wait(fd, POLLOUT, 1000);
-			continue;
-		}
-		if (r < 0)
-			return (int)r;
-		data += r;
-		n -= (size_t)r;
-	}
-	return 0;
-}
-
 int
 wf_profile_table_write(const struct profile_table *t, const struct profile_kind *kind, int fd)
 {
@@ -200,7 +182,7 @@ wf_profile_table_write(const struct profile_table *t, const struct profile_kind 
 	emit_number(p, PROFILE_TIME, wf_os_wall_clock());
 	emit_number(p, PROFILE_DURATION, kind->duration_ns);
 	emit_strings(p);
-	r = p->out.failed ? -ENOMEM : write_all(fd, p->out.data, p->out.n);
+	r = p->out.failed ? -ENOMEM : wf_out_all(fd, p->out.data, p->out.n);
 	wf_trace_block_free(p->strings.blocks);
 	wf_trace_block_free(p->locations.blocks);
 	wf_trace_block_free(p->functions.blocks);

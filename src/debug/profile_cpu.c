@@ -98,9 +98,10 @@ install(void)
 	struct sigaction old;
 	int r;
 
-	if (cpu.has_handler)
-		return 0;
 	r = wf_os_sigaction_get(SIGPROF, &old);
+	if (r == 0 && cpu.has_handler && old.sa_sigaction == on_signal)
+		return 0;
+	/* Also if it was ours: somebody may have changed it since. */
 	if (r == 0 && old.sa_handler != SIG_DFL)
 		r = -EBUSY;
 	if (r == 0)

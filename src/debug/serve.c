@@ -1,7 +1,8 @@
 /*
  * The debug endpoint: a socket for this machine only, a thread that accepts, a thread for each
- * connection. None of them runs goroutines or enters the runtime, so they answer when everything
- * else is stuck. One request per connection.
+ * connection. None of them runs goroutines, so they answer when everything else is stuck. Those
+ * that profile or trace enter the runtime meanwhile, and a deadlock is reported when they have
+ * ended. One request per connection.
  *
  * Who may ask: on a Unix socket whoever the file system lets in, which is this user (0600). On
  * loopback whoever has the token, because every user of the machine can connect. Never a request
@@ -124,6 +125,8 @@ accept_main(void *arg)
 
 		(void)wf_os_poll_wait(server.fd, POLLIN, -1);
 		fd = wf_os_accept(server.fd, NULL, NULL);
+		if (fd == -EBADF || fd == -ENOTSOCK || fd == -EINVAL || fd == -EOPNOTSUPP)
+			break;		/* the program closed it, and the number is not ours */
 		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
 			(void)wf_os_poll_wait(-1, 0, 100);	/* it stays readable: no hurry */
 		if (fd < 0)
@@ -139,6 +142,7 @@ accept_main(void *arg)
 		wf_answer_status(fd, 503);
 		(void)wf_os_close(fd);
 	}
+	(void)wf_sub_relaxed(&wf_sched.n_servants, 1);
 }
 
 /* ---- start ---- */
@@ -156,10 +160,14 @@ is_loopback(const struct sockaddr_storage *ss)
 
 /* A socket file that nobody listens at any more: its process was killed. */
 static bool
-is_stale(const struct addr *a)
+is_stale(const struct addr *a, const char *path)
 {
-	int fd = wf_os_socket(AF_UNIX, SOCK_STREAM, 0), r;
+	int fd = -1, r;
+	struct stat st;
 
+	/* What is no socket refuses a connection, too. */
+	if (wf_os_lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == S_IFSOCK)
+		fd = wf_os_socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
 		return false;
 	r = wf_os_connect(fd, (const void *)&a->ss, a->len);
@@ -181,7 +189,7 @@ listen_at(const struct addr *a, const char *path)
 		r = wf_os_setsockopt_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (r == 0)
 		r = wf_os_bind(fd, (const void *)&a->ss, a->len);
-	if (r == -EADDRINUSE && path != NULL && is_stale(a) && wf_os_unlink(path) == 0)
+	if (r == -EADDRINUSE && path != NULL && is_stale(a, path) && wf_os_unlink(path) == 0)
 		r = wf_os_bind(fd, (const void *)&a->ss, a->len);
 	if (r == 0)
 		r = wf_os_listen(fd, 16);
@@ -258,7 +266,8 @@ serve_locked(const char *address)
 		return r;
 	if (wf_addr_local(&spec, /* passive */ true, a) != 1)
 		return -EACCES;		/* no host, or a name */
-	if (!is_unix && !is_loopback(&a[0].ss))
+	/* A name without a file has no permissions either. */
+	if (is_unix ? address[5] == '@' : !is_loopback(&a[0].ss))
 		return -EACCES;
 	if (!is_unix && (r = make_token()) != 0)
 		return r;

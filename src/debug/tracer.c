@@ -6,13 +6,13 @@
  */
 #include "debug/tracer.h"
 
+#include "debug/out.h"
 #include "debug/trace_gen.h"
 #include "os/os.h"
 #include "sched/lock.h"
 #include "sched/sched.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,26 +62,6 @@ static struct {
 
 /* ---- output ---- */
 
-static int
-write_all(int fd, const void *data, size_t n)
-{
-	const char *at = data;
-
-	while (n > 0) {
-		ssize_t r = wf_os_write(fd, at, n);
-
-		if (r == -EAGAIN) {
-			(void)wf_os_poll_wait(fd, POLLOUT, 1000);
-			continue;
-		}
-		if (r < 0)
-			return (int)r;
-		at += r;
-		n -= (size_t)r;
-	}
-	return 0;
-}
-
 static void
 forget_oldest(void)
 {
@@ -121,10 +101,10 @@ keep(struct trace_out *bytes)
 static int
 dump_kept(int fd)
 {
-	int r = write_all(fd, TRACE_HEADER, TRACE_HEADER_BYTES);
+	int r = wf_out_all(fd, TRACE_HEADER, TRACE_HEADER_BYTES);
 
 	for (struct trace_out *o = tracer.oldest; o != NULL && r == 0; o = o->next)
-		r = write_all(fd, o->data, o->n);
+		r = wf_out_all(fd, o->data, o->n);
 	return r;
 }
 
@@ -152,7 +132,7 @@ advance(bool last, int64_t give_up)
 		return false;
 	}
 	if (tracer.fd >= 0 && tracer.error == 0)
-		tracer.error = write_all(tracer.fd, bytes.data, bytes.n);
+		tracer.error = wf_out_all(tracer.fd, bytes.data, bytes.n);
 	if (tracer.keeps)
 		keep(&bytes);
 	else
@@ -213,7 +193,7 @@ start(int fd)
 	if (copy < 0)
 		return copy;
 	(void)listen_on();
-	tracer.error = write_all(copy, TRACE_HEADER, TRACE_HEADER_BYTES);
+	tracer.error = wf_out_all(copy, TRACE_HEADER, TRACE_HEADER_BYTES);
 	tracer.fd = copy;
 	return 0;
 }
@@ -368,6 +348,7 @@ may_end(void)
 	wf_lock(&tracer.lock);
 	ends = tracer.requests == NULL;
 	if (ends) {
+		wf_symtab_close(&tracer.gen.names.syms);	/* before another opens it */
 		tracer.is_running = false;
 		wf_store_relaxed(&tracer.is_alive, 0);
 	}
@@ -393,7 +374,6 @@ tracer_main(void *arg)
 		}
 		serve_all();
 	} while (!may_end());
-	wf_symtab_close(&tracer.gen.names.syms);
 	wf_trace_block_trim();
 	wf_lock(&wf_sched.lock);
 	wf_sched.n_service--;

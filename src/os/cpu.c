@@ -54,5 +54,5 @@ wf_os_read_file(const char *path, char *buf, size_t cap)
 const char *
 wf_os_getenv(const char *name)
 {
-	return getenv(name);
+	return secure_getenv(name);
 }

@@ -70,7 +70,7 @@ wf_detach(struct p *p, bool is_blocked)
 	    1);
 	if (!is_blocked)
 		lower_priority(m);
-	/* The slice ends here, and what the monitor held against it; the global queue's turn does not. */
+	/* The slice ends here, and what was held against it; the global queue keeps its turn. */
 	wf_store_relaxed(&p->preempt, wf_load_relaxed(&p->preempt) & PREEMPT_GLOBAL);
 	p->seen_since = wf_load_relaxed(&wf_sched.now_coarse);
 	WF_PROBE3(detach, p->id, wf_load_relaxed(&m->tid), (int)is_blocked);

@@ -53,11 +53,11 @@ wf_ready(struct g *g)
 
 	if (wf_load_relaxed(&g->status) == G_WAITING)	/* not new */
 		WF_EVENT(ready, m, g);
+	wf_store_relaxed(&g->status, G_RUNNABLE);
 	if (wf_unlikely(wf_load_relaxed(&g->flags) & GF_BOUND)) {
 		wf_note_wake(&g->m->note);
 		return;
 	}
-	wf_store_relaxed(&g->status, G_RUNNABLE);
 	WF_PROBE1(ready, WF_PROBE_U64(&g->id));
 	if (wf_likely(m->p != NULL)) {
 		metrics_ready(m->p, g);

@@ -49,7 +49,7 @@ struct bias_slot {
 	/* 1 from U1 to U4. Set by the owner of the P with a store, in shared ones by exchange. */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t busy;
 	/* o  Entered - left, by entry. Of one without owner: 0, changed under table.lock. */
-	_Atomic uint32_t readers[BIASES + 1];	/* modulo 2^32: who comes here may leave elsewhere */
+	_Atomic uint32_t readers[BIASES + 1];	/* modulo 2^32: they may leave elsewhere */
 };
 
 /*

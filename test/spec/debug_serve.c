@@ -54,7 +54,22 @@ TEST(addresses_of_the_network_are_refused)
 	EXPECT_EQ(weft_debug_serve("0.0.0.0:0"), -EACCES);
 	EXPECT_EQ(weft_debug_serve(":0"), -EACCES);
 	EXPECT_EQ(weft_debug_serve("[::]:0"), -EACCES);
+	EXPECT_EQ(weft_debug_serve("unix:@nobody-keeps-others-out"), -EACCES);
 	EXPECT_EQ(weft_debug_serve("unix:/nonesuch/socket"), -ENOENT);
+}
+
+/* What is not a stale socket is somebody's. */
+TEST(a_file_at_its_address_is_left_alone)
+{
+	const char *path = place() + 5;
+	FILE *f = fopen(path, "w");
+	int r;
+
+	EXPECT(f != NULL);
+	fclose(f);
+	r = weft_debug_serve(place());
+	EXPECT_EQ(unlink(path), 0);
+	EXPECT_EQ(r, -EADDRINUSE);
 }
 
 TEST(one_endpoint_is_all)

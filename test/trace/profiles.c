@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -103,6 +104,14 @@ main(int argc, char **argv)
 	(void)weft_waitgroup_wait(&wg, WEFT_FOREVER);
 	if (weft_profile_cpu_stop(file(argv[1], "cpu")) != 0)
 		return 1;
+	/* Whose signal it is, is looked at each time. */
+	signal(SIGPROF, SIG_IGN);
+	if (weft_profile_cpu_start(0) != -EBUSY)
+		return 1;
+	signal(SIGPROF, SIG_DFL);
+	if (weft_profile_cpu_start(0) != 0 || raise(SIGPROF) != 0)
+		return 1;
+	(void)weft_profile_cpu_stop(-1);
 	gate = weft_chan_new(0, 0);
 	slow = weft_chan_new(0, 0);
 	weft_profile_block_rate(1);
