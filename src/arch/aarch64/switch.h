@@ -2,7 +2,7 @@
  * The switch on aarch64 (AAPCS64). Contract: arch/arch.h.
  *
  * x29 is saved by hand; x19-x28 and the low halves of v8-v15 are clobbers, so the compiler
- * saves what is live. x18 is the platform register and is not touched. x30 is a clobber too.
+ * saves what is live. So are x30, and x18, which on Linux is a temporary like any other.
  */
 #ifndef WEFT_ARCH_AARCH64_SWITCH_H
 #define WEFT_ARCH_AARCH64_SWITCH_H
@@ -51,10 +51,10 @@ wf_ctx_switch(struct wf_ctx *from, const struct wf_ctx *to, void *carry)
 	    : [f] "+r"(f), [t] "+r"(t), "+r"(c)
 	    :
 	    : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
-	      "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28",
-	      "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",
-	      "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",
-	      "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");
+	      "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27",
+	      "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10",
+	      "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22",
+	      "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "memory", "cc");
 	return c;
 }
 
