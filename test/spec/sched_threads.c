@@ -668,6 +668,17 @@ dump_beside_detached(void *arg)
 	_exit(0);
 }
 
+/* The last number of that name in the text. */
+static int
+last_number(const char *text, const char *name)
+{
+	const char *at, *last = "";
+
+	for (; (at = strstr(text, name)) != NULL; text = last)
+		last = at + strlen(name);
+	return atoi(last);
+}
+
 TEST(detached_goroutines_are_named_in_the_dump)
 {
 	const char *envs[] = { "WEFT_DEBUG=schedtrace=20,scheddetail=1", NULL };
@@ -679,8 +690,9 @@ TEST(detached_goroutines_are_named_in_the_dump)
 	EXPECT(blocker != NULL && computer != NULL);
 	EXPECT(strncmp(blocker, "\"blocker\" [running, detached ", 29) == 0);
 	EXPECT(strncmp(computer, "\"computer\" [running, detached ", 30) == 0);
-	EXPECT_CONTAINS(r.err, " detachblocked=1");
-	EXPECT_CONTAINS(r.err, " detachcomputing=1");
+	/* Or more: on a busy machine others lose a P, too. */
+	EXPECT(last_number(r.err, " detachblocked=") >= 1);
+	EXPECT(last_number(r.err, " detachcomputing=") >= 1);
 	EXPECT_CONTAINS(r.err, " detachedms=");
 	child_result_free(&r);
 }
