@@ -690,9 +690,8 @@ TEST(detached_goroutines_are_named_in_the_dump)
 	EXPECT(blocker != NULL && computer != NULL);
 	EXPECT(strncmp(blocker, "\"blocker\" [running, detached ", 29) == 0);
 	EXPECT(strncmp(computer, "\"computer\" [running, detached ", 30) == 0);
-	/* Or more: on a busy machine others lose a P, too. */
-	EXPECT(last_number(r.err, " detachblocked=") >= 1);
-	EXPECT(last_number(r.err, " detachcomputing=") >= 1);
+	/* On a busy machine others lose a P, too, and a late monitor takes who sleeps for busy. */
+	EXPECT(last_number(r.err, " detachblocked=") + last_number(r.err, " detachcomputing=") >= 2);
 	EXPECT_CONTAINS(r.err, " detachedms=");
 	child_result_free(&r);
 }
