@@ -691,7 +691,8 @@ TEST(detached_goroutines_are_named_in_the_dump)
 	EXPECT(strncmp(blocker, "\"blocker\" [running, detached ", 29) == 0);
 	EXPECT(strncmp(computer, "\"computer\" [running, detached ", 30) == 0);
 	/* On a busy machine others lose a P, too, and a late monitor takes who sleeps for busy. */
-	EXPECT(last_number(r.err, " detachblocked=") + last_number(r.err, " detachcomputing=") >= 2);
+	EXPECT(last_number(r.err, " detachblocked=") +
+	    last_number(r.err, " detachcomputing=") >= 2);
 	EXPECT_CONTAINS(r.err, " detachedms=");
 	child_result_free(&r);
 }
