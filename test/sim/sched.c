@@ -4,13 +4,10 @@
  * that should not, all goroutines end. If one of these fails, replay it: WEFT_SIM_SEED=n.
  */
 #include <weft.h>
-#include <weft/sim.h>
 
-#include "test.h"
+#include "sim_util.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
 
 /* Seeds per test in CI; tools/nightly: WEFT_SIM_SEEDS. */
 enum { SEEDS = 200 };
@@ -18,13 +15,7 @@ enum { SEEDS = 200 };
 static void
 run_with(const weft_sim_options *o, void (*fn)(void *))
 {
-	const char *one = getenv("WEFT_SIM_SEED"), *many = getenv("WEFT_SIM_SEEDS");
-	uint64_t first = one != NULL ? strtoull(one, NULL, 0) : 1;
-	uint64_t n = one != NULL ? 1 : many != NULL ? strtoull(many, NULL, 0) : SEEDS;
-
-	for (uint64_t seed = first; seed < first + n; seed++)
-		if (weft_sim_run_with(o, seed, fn, NULL, NULL) != 0)
-			FAIL("WEFT_SIM_SEED=%" PRIu64, seed);
+	run_seeds(o, fn, SEEDS);
 }
 
 static void

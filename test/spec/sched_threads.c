@@ -668,31 +668,28 @@ dump_beside_detached(void *arg)
 	_exit(0);
 }
 
-/* The last number of that name in the text. */
-static int
-last_number(const char *text, const char *name)
-{
-	const char *at, *last = "";
-
-	for (; (at = strstr(text, name)) != NULL; text = last)
-		last = at + strlen(name);
-	return atoi(last);
-}
-
 TEST(detached_goroutines_are_named_in_the_dump)
 {
-	const char *envs[] = { "WEFT_DEBUG=schedtrace=20,scheddetail=1", NULL };
-	struct child_options o = { .env = envs };
-	struct child_result r = child_run_with(&o, dump_beside_detached, NULL);
-	const char *blocker = strstr(r.err, "\"blocker\" ["), *computer = strstr(r.err,
-	    "\"computer\" [");
+	bool is_told_why = false;
 
-	EXPECT(blocker != NULL && computer != NULL);
-	EXPECT(strncmp(blocker, "\"blocker\" [running, detached ", 29) == 0);
-	EXPECT(strncmp(computer, "\"computer\" [running, detached ", 30) == 0);
-	/* On a busy machine others lose a P, too, and a late monitor takes who sleeps for busy. */
-	EXPECT(last_number(r.err, " detachblocked=") +
-	    last_number(r.err, " detachcomputing=") >= 2);
-	EXPECT_CONTAINS(r.err, " detachedms=");
-	child_result_free(&r);
+	/*
+	 * A monitor that is late takes who sleeps for busy, and on a busy machine others lose a P,
+	 * too: then again.
+	 */
+	for (int i = 0; i < 40 && !is_told_why; i++) {
+		const char *envs[] = { "WEFT_DEBUG=schedtrace=20,scheddetail=1", NULL };
+		struct child_options o = { .env = envs };
+		struct child_result r = child_run_with(&o, dump_beside_detached, NULL);
+		const char *blocker = strstr(r.err, "\"blocker\" ["),
+			*computer = strstr(r.err, "\"computer\" [");
+
+		EXPECT(blocker != NULL && computer != NULL);
+		EXPECT(strncmp(blocker, "\"blocker\" [running, detached ", 29) == 0);
+		EXPECT(strncmp(computer, "\"computer\" [running, detached ", 30) == 0);
+		EXPECT_CONTAINS(r.err, " detachedms=");
+		is_told_why = strstr(r.err, " detachblocked=1") != NULL &&
+		    strstr(r.err, " detachcomputing=1") != NULL;
+		child_result_free(&r);
+	}
+	EXPECT(is_told_why);
 }
