@@ -5,6 +5,8 @@
  *
  * ctest: nomembarrier
  */
+#include "child.h"
+#include "refuse.h"
 #include "test.h"
 
 #include <errno.h>
@@ -217,6 +219,41 @@ TEST(counts_that_went_round_add_up)
 	EXPECT_EQ((uint32_t)users(&s.rw), 0);
 	weft_rwmutex_unlock(&s.rw);
 	EXPECT_EQ(users(&s.rw), 0);
+}
+
+/* A program that forbids membarrier when it has a bias learns why it ends; before, it gets none. */
+static void
+forbid_membarrier(void *has_bias)
+{
+	struct stage s;
+
+	memset(&s, 0, sizeof(s));
+	weft_gomaxprocs(4);
+	if (has_bias != NULL)
+		EXPECT(bias(&s.rw));
+	refuse(SYS_membarrier, EPERM, /* all threads */ true);
+	if (has_bias == NULL)
+		EXPECT(!bias(&s.rw));
+	weft_rwmutex_lock(&s.rw);
+	weft_rwmutex_unlock(&s.rw);
+	_exit(0);
+}
+
+TEST(a_membarrier_that_is_refused_later_is_told)
+{
+	struct child_result r;
+
+	need_filters();
+	EXPECT_EQ(weft_goid(), 1);	/* the runtime has looked what there is */
+	r = child_run(forbid_membarrier, NULL);
+	EXPECT_EQ(r.status, 0);
+	child_result_free(&r);
+	if (!wf_has_membarrier())
+		return;
+	r = child_run(forbid_membarrier, (void *)1);
+	EXPECT_EQ(r.status, 2);
+	EXPECT_CONTAINS(r.err, "membarrier worked when the program started and is refused now");
+	child_result_free(&r);
 }
 
 /* With a reader inside that was counted in word no bias begins: it would leave by the entry. */
