@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <weft.h>
 
+#include "chan/chan.h"
 #include "hold.h"
 #include "test.h"
 #include "window.h"
@@ -63,6 +64,42 @@ sleep_on(void *arg)
 	return 0;
 }
 
+static bool
+has_delivered(weft_timer *t)
+{
+	weft_chan *c = weft_timer_chan(t);
+	bool has;
+
+	wf_enter();
+	/* With the lock: a delivery that comes after this look finds the hold armed. */
+	wf_lock(&c->lock);
+	has = wf_chan_count_racy(c) > 0;
+	wf_unlock(&c->lock);
+	wf_leave();
+	return has;
+}
+
+/*
+ * A timer that will fire in the scheduler and stop there after its delivery. One that is due before
+ * it is in a heap fires in the call that makes it, on the thread that is to release it. So the hold
+ * is armed afterwards; and if the timer has delivered by then, perhaps too early for the hold,
+ * another one gets more time.
+ */
+static weft_timer *
+timer_to_be_held(int64_t period)
+{
+	for (int64_t delay = 2 * MS;; delay *= 2) {
+		weft_timer *t = weft_timer_new(weft_in(delay), period, NULL, NULL);
+
+		EXPECT(t != NULL);
+		hold_at("timer.delivered");
+		if (!has_delivered(t))
+			return t;
+		hold_release("timer.delivered");
+		weft_timer_free(t);
+	}
+}
+
 /* Stops the firing of a periodic or single timer after its delivery, and starts op against it. */
 static void
 against_firing(struct op *o, int64_t period, void *(*op)(void *))
@@ -75,9 +112,7 @@ against_firing(struct op *o, int64_t period, void *(*op)(void *))
 	weft_gomaxprocs(4);
 	for (int i = 0; i < 4; i++)
 		EXPECT_EQ(weft_scope_go(s, sleep_on, NULL), 0);
-	hold_at("timer.delivered");
-	o->t = weft_timer_new(weft_in(2 * MS), period, NULL, NULL);
-	EXPECT(o->t != NULL);
+	o->t = timer_to_be_held(period);
 
 	EXPECT_EQ(pthread_create(&thread, NULL, op, o), 0);
 	EXPECT_EQ(pthread_join(thread, NULL), 0);
@@ -179,15 +214,16 @@ TEST(free_waits_for_a_firing)
 	against_firing(&o, 1 * MS, free_while_held);
 }
 
+/* Gives up a wait. A deadline that passes before it waits is not one: then with more time. */
 static int
 recv_until(void *arg)
 {
 	struct op *o = arg;
 	weft_chan *c = weft_chan_ref(weft_timer_chan(o->t));
-	int r;
+	int r = 0;
 
-	atomic_store(&o->started, 1);
-	r = weft_chan_recv(c, NULL, weft_in(3 * MS));
+	for (int64_t ns = 3 * MS; hold_count("chan.gave_up") == 0; ns *= 2)
+		r = weft_chan_recv(c, NULL, weft_in(ns));
 	weft_chan_unref(c);
 	atomic_store(&o->result, r);
 	return 0;
