@@ -2,6 +2,7 @@
  * The end of a descriptor that others use: they are told, and none of them ever touches the
  * next descriptor with the same number.
  */
+#include "goroutines.h"
 #include "io_util.h"
 
 #include <poll.h>
@@ -423,8 +424,7 @@ TEST(peers_that_vanish_leave_nothing_behind)
 		EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
 		EXPECT_EQ(weft_close(fd[0]), 0);
 	}
-	let_run();
-	EXPECT_EQ(weft_numgoroutine(), before);
+	expect_goroutines(before);
 }
 
 /* What is no descriptor must be said to be none, by every call. */

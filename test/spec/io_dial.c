@@ -4,6 +4,7 @@
 #include "io_util.h"
 
 #include "fds.h"
+#include "goroutines.h"
 #include <netdb.h>
 #include <stddef.h>
 #include <sys/un.h>
@@ -433,7 +434,6 @@ lookup_in_scope(void *arg)
 TEST(cancelled_lookups_return_and_leave_nobody_behind)
 {
 	int before = weft_numgoroutine();
-	int64_t limit = weft_in(40 * SEC * test_scale());
 
 	for (int round = 0; round < 10; round++) {
 		weft_scope *s = weft_scope_new(NULL, WEFT_FOREVER);
@@ -445,8 +445,5 @@ TEST(cancelled_lookups_return_and_leave_nobody_behind)
 		weft_scope_cancel(s, -ECANCELED);
 		weft_scope_free(s);
 	}
-	while (weft_numgoroutine() > before) { /* the helpers finish what they began */
-		EXPECT(weft_now() < limit);
-		weft_sleep(1 * MS);
-	}
+	expect_goroutines(before);	/* the helpers finish what they began */
 }

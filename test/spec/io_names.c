@@ -7,6 +7,7 @@
 
 #include "child.h"
 #include "fds.h"
+#include "goroutines.h"
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -290,7 +291,6 @@ many_ask_at_once(void *unused)
 {
 	static struct asker a[200];
 	weft_waitgroup wg = {0};
-	int64_t limit = soon();
 	int before;
 
 	(void)unused;
@@ -314,10 +314,7 @@ many_ask_at_once(void *unused)
 	a[0] = (struct asker){"slow.test", weft_in(20 * MS), 1};
 	ask_name(&a[0]);
 	EXPECT_EQ(a[0].r, -ETIMEDOUT);
-	while (weft_numgoroutine() > before) {
-		EXPECT(weft_now() < limit);
-		weft_sleep(1 * MS);
-	}
+	expect_goroutines(before);
 }
 
 TEST(a_question_that_many_have_is_asked_once)

@@ -1,6 +1,7 @@
 /*
  * weft_run: a child from start to end, with what it hears and says.
  */
+#include "goroutines.h"
 #include "process_util.h"
 
 /* SCENARIOS 248. */
@@ -144,5 +145,5 @@ TEST(runs_leave_nothing_open)
 		weft_output_free(&out);
 	}
 	expect_open(before);
-	EXPECT_EQ(weft_numgoroutine(), goroutines);
+	expect_goroutines(goroutines);
 }

@@ -5,6 +5,7 @@
 
 #include "child.h"
 #include "fds.h"
+#include "goroutines.h"
 
 /* ---- keys that change ---- */
 
@@ -250,7 +251,7 @@ TEST(handshakes_cut_off_anywhere_leave_nothing)
 		weft_close(b[0]);
 	}
 	expect_open(descriptors);
-	EXPECT_EQ(weft_numgoroutine(), goroutines);
+	expect_goroutines(goroutines);
 	weft_tls_context_free(client);
 	weft_tls_context_free(server);
 	drop_certificates();
