@@ -5,7 +5,7 @@
  *	echo serve [ADDRESS]			until SIGINT; prints "echo: listening on ..."
  *	echo ask ADDRESS [CONNECTIONS] [ROUNDS]	bytes there and back, each checked
  *
- * ADDRESS is HOST:PORT, for TCP; udp:HOST:PORT; or unix:PATH. It serves :7007 if none is given.
+ * ADDRESS is HOST:PORT, for TCP; udp:HOST:PORT; or unix:PATH. It serves localhost:7007 if none is given.
  */
 #include <weft.h>
 
@@ -239,7 +239,7 @@ int
 main(int argc, char **argv)
 {
 	if (argc >= 2 && argc <= 3 && strcmp(argv[1], "serve") == 0)
-		return serve(argc == 3 ? argv[2] : ":7007");
+		return serve(argc == 3 ? argv[2] : "localhost:7007");
 	if (argc >= 3 && argc <= 5 && strcmp(argv[1], "ask") == 0) {
 		long connections = argc > 3 ? atol(argv[3]) : 10;
 		long rounds = argc > 4 ? atol(argv[4]) : 1000;
