@@ -5,7 +5,8 @@
  *	echo serve [ADDRESS]			until SIGINT; prints "echo: listening on ..."
  *	echo ask ADDRESS [CONNECTIONS] [ROUNDS]	bytes there and back, each checked
  *
- * ADDRESS is HOST:PORT, for TCP; udp:HOST:PORT; or unix:PATH. It serves localhost:7007 if none is given.
+ * ADDRESS is HOST:PORT, for TCP; udp:HOST:PORT; or unix:PATH. Without one it serves
+ * localhost:7007.
  */
 #include <weft.h>
 
