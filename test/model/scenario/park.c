@@ -33,17 +33,6 @@ static int64_t deadline;
 static bool cancellable;
 static int results[WORLD_GS];
 
-/* Another frame takes the place of the one that waited: whoever still uses that one races. */
-static WF_NOINLINE void
-scribble(void)
-{
-	volatile uint64_t words[128];
-
-	for (unsigned i = 0; i < wf_countof(words); i++)
-		words[i] = i;
-	wf_compiler_barrier();
-}
-
 static void
 wait_once(void *arg)
 {
@@ -70,7 +59,7 @@ wait_once(void *arg)
 		wf_unlock(&lock);
 	}
 	(void)wf_add_relaxed(&n_ended, 1);
-	scribble();
+	world_scribble();
 	wf_leave();
 }
 

@@ -78,6 +78,22 @@ world_m(struct p *p)
 }
 
 void
+world_foreign(unsigned n)
+{
+	world_reset(1);
+	for (unsigned i = 0; i < n; i++) {
+		world.foreign[i] = world_m(NULL);
+		wf_store_relaxed(&world.foreign[i]->gate.in_runtime, 0);
+	}
+}
+
+void
+world_become_foreign(void)
+{
+	world_become(world.foreign[mc_thread() - 1]);
+}
+
+void
 world_become(struct m *m)
 {
 	wf_tls_m = m;
@@ -106,6 +122,15 @@ world_alloc(size_t align, size_t bytes)
 		return &world.ps[wf_load_relaxed(&wf_sched.n_p)];
 	MC_ASSERT(world.n_fresh_ms < WORLD_MS);
 	return &fresh[world.n_fresh_ms++];
+}
+
+void
+world_scribble(void)
+{
+	char words[1024];
+
+	memset(words, 0x5a, sizeof(words));
+	wf_compiler_barrier();
 }
 
 bool
@@ -242,6 +267,20 @@ void
 wf_panic(const char *fmt, ...)
 {
 	mc_fail(__FILE__, __LINE__, "panic: %s", fmt);
+}
+
+void
+wf_panic_help(const char *text, const char *help, ...)
+{
+	(void)help;
+	mc_fail(__FILE__, __LINE__, "panic: %s", text);
+}
+
+void
+wf_fatal_help(const char *text, const char *help, ...)
+{
+	(void)help;
+	mc_fail(__FILE__, __LINE__, "fatal: %s", text);
 }
 
 void
