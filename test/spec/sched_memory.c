@@ -127,6 +127,30 @@ all_wait_and_some_starve(void *arg)
 }
 
 /* It is not a deadlock of the program's making, and does not sit there either. */
+/* RELIABILITY 126: the start itself, with no more address space than a small container gives. */
+static void
+start_in_little(void *arg)
+{
+	(void)arg;
+	limit_memory(64 << 20);
+	for (int i = 0; i < 100; i++)
+		EXPECT_EQ(weft_go(end, NULL), 0);
+	await_ended(100);
+	puts("all ended");
+}
+
+TEST(a_program_starts_in_little_address_space)
+{
+	struct child_result r;
+
+	if (test_scale() > 1)
+		SKIP("sanitizers need more address space than the limit leaves");
+	r = child_run(start_in_little, NULL);
+	EXPECT_STR(r.out, "all ended\n");
+	EXPECT_EQ(r.status, 0);
+	child_result_free(&r);
+}
+
 TEST(starving_for_ever_is_reported)
 {
 	struct child_result r;

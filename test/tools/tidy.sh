@@ -70,6 +70,9 @@ tree
 c_file src/chan/errno.h <<<'static int f(void) { return -errno; }'
 expect 'src/chan/errno.h:2: R2: errno outside of os/'
 tree
+c_file src/os/cond.h <<<'pthread_cond_t c;'
+expect 'src/os/cond.h:2: R2: a condition variable of libc'
+tree
 c_file src/base/atomic.h <<<'#define get(p) atomic_load_explicit(p, memory_order_relaxed)'
 c_file src/os/door.h <<<$'#include <unistd.h>\nstatic int f(void) { return -errno; }'
 c_file src/arch/switch.h <<<'static void f(void) { __asm__("nop"); }'
