@@ -1,27 +1,17 @@
 /*
  * The pprof form of a table: a protocol buffer, written without the compression that its readers do
- * not insist on. Source: github.com/google/pprof, proto/profile.proto.
+ * not insist on. The form is in pprof.h.
  */
+#include "debug/pprof.h"
+
 #include "debug/out.h"
 #include "debug/profile_table.h"
-
 #include "debug/trace_out.h"
 #include "os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Fields of Profile, and of what is in it. */
-enum { PROFILE_SAMPLE_TYPE = 1, PROFILE_SAMPLE = 2, PROFILE_LOCATION = 4, PROFILE_FUNCTION = 5,
-	PROFILE_STRING = 6, PROFILE_TIME = 9, PROFILE_DURATION = 10, PROFILE_PERIOD_TYPE = 11,
-	PROFILE_PERIOD = 12 };
-enum { TYPE_TYPE = 1, TYPE_UNIT = 2 };
-enum { SAMPLE_LOCATION = 1, SAMPLE_VALUE = 2, SAMPLE_LABEL = 3 };
-enum { LABEL_KEY = 1, LABEL_STR = 2 };
-enum { LOCATION_ID = 1, LOCATION_ADDRESS = 3, LOCATION_LINE = 4 };
-enum { LINE_FUNCTION = 1 };
-enum { FUNCTION_ID = 1, FUNCTION_NAME = 2, FUNCTION_FILE = 4 };
 
 #define MESSAGE_MAX ((size_t)2048)	/* a sample: 48 locations of 11 bytes, and the rest */
 #define GEN 1u
@@ -34,37 +24,23 @@ struct pprof {				/* owned by one thread */
 	struct trace_table functions;	/* by number of their name */
 };
 
-static uint8_t *
-put_number(uint8_t *at, unsigned field, uint64_t v)
-{
-	return trace_put_varint(trace_put_varint(at, field << 3), v);
-}
-
-static uint8_t *
-put_bytes(uint8_t *at, unsigned field, const void *data, size_t n)
-{
-	at = trace_put_varint(trace_put_varint(at, field << 3 | 2), n);
-	memcpy(at, data, n);
-	return at + n;
-}
-
 /* A message of the whole, or a number. */
 static void
 emit(struct pprof *p, unsigned field, const void *data, size_t n)
 {
-	uint8_t *at = wf_trace_out_room(&p->out, n + (size_t)2 * TRACE_VARINT_MAX);
+	uint8_t *at = wf_trace_out_room(&p->out, n + PPROF_HEAD_MAX);
 
 	if (at != NULL)
-		p->out.n += (size_t)(put_bytes(at, field, data, n) - at);
+		p->out.n += (size_t)(pprof_put_bytes(at, field, data, n) - at);
 }
 
 static void
 emit_number(struct pprof *p, unsigned field, int64_t v)
 {
-	uint8_t *at = wf_trace_out_room(&p->out, (size_t)2 * TRACE_VARINT_MAX);
+	uint8_t *at = wf_trace_out_room(&p->out, PPROF_HEAD_MAX);
 
 	if (at != NULL)
-		p->out.n += (size_t)(put_number(at, field, (uint64_t)v) - at);
+		p->out.n += (size_t)(pprof_put_number(at, field, (uint64_t)v) - at);
 }
 
 static uint64_t
@@ -79,8 +55,8 @@ emit_type(struct pprof *p, unsigned field, const char *type, const char *unit)
 {
 	uint8_t m[64], *at = m;
 
-	at = put_number(at, TYPE_TYPE, string(p, type, strlen(type)));
-	at = put_number(at, TYPE_UNIT, string(p, unit, strlen(unit)));
+	at = pprof_put_number(at, TYPE_TYPE, string(p, type, strlen(type)));
+	at = pprof_put_number(at, TYPE_UNIT, string(p, unit, strlen(unit)));
 	emit(p, field, m, (size_t)(at - m));
 }
 
@@ -93,9 +69,9 @@ function(struct pprof *p, const struct wf_symbol *s)
 	uint8_t m[64], *at = m;
 
 	if (id > known) {
-		at = put_number(at, FUNCTION_ID, id);
-		at = put_number(at, FUNCTION_NAME, name);
-		at = put_number(at, FUNCTION_FILE,
+		at = pprof_put_number(at, FUNCTION_ID, id);
+		at = pprof_put_number(at, FUNCTION_NAME, name);
+		at = pprof_put_number(at, FUNCTION_FILE,
 		    s->path == NULL ? 0 : string(p, s->path, strlen(s->path)));
 		emit(p, PROFILE_FUNCTION, m, (size_t)(at - m));
 	}
@@ -113,12 +89,12 @@ location(struct pprof *p, uintptr_t pc)
 	if (id <= known)
 		return id;
 	wf_symtab_find(&p->syms, pc - 1, &s);
-	at = put_number(at, LOCATION_ID, id);
-	at = put_number(at, LOCATION_ADDRESS, pc - 1);
+	at = pprof_put_number(at, LOCATION_ID, id);
+	at = pprof_put_number(at, LOCATION_ADDRESS, pc - 1);
 	if (s.name != NULL) {
-		uint8_t *end = put_number(line, LINE_FUNCTION, function(p, &s));
+		uint8_t *end = pprof_put_number(line, LINE_FUNCTION, function(p, &s));
 
-		at = put_bytes(at, LOCATION_LINE, line, (size_t)(end - line));
+		at = pprof_put_bytes(at, LOCATION_LINE, line, (size_t)(end - line));
 	}
 	emit(p, PROFILE_LOCATION, m, (size_t)(at - m));
 	return id;
@@ -131,14 +107,14 @@ emit_sample(struct pprof *p, const struct profile_sample *s, const struct profil
 	uint32_t n = s->n_pcs, from = wf_trace_stack_trim(&p->syms, s->pcs, &n);
 
 	for (uint32_t i = from; i < n; i++)
-		at = put_number(at, SAMPLE_LOCATION, location(p, s->pcs[i]));
-	at = put_number(at, SAMPLE_VALUE, (uint64_t)s->count);
+		at = pprof_put_number(at, SAMPLE_LOCATION, location(p, s->pcs[i]));
+	at = pprof_put_number(at, SAMPLE_VALUE, (uint64_t)s->count);
 	if (kind->type[1] != NULL)
-		at = put_number(at, SAMPLE_VALUE, (uint64_t)s->ns);
+		at = pprof_put_number(at, SAMPLE_VALUE, (uint64_t)s->ns);
 	if (s->name[0] != '\0') {
-		end = put_number(label, LABEL_KEY, string(p, "goroutine", 9));
-		end = put_number(end, LABEL_STR, string(p, s->name, strlen(s->name)));
-		at = put_bytes(at, SAMPLE_LABEL, label, (size_t)(end - label));
+		end = pprof_put_number(label, LABEL_KEY, string(p, "goroutine", 9));
+		end = pprof_put_number(end, LABEL_STR, string(p, s->name, strlen(s->name)));
+		at = pprof_put_bytes(at, SAMPLE_LABEL, label, (size_t)(end - label));
 	}
 	emit(p, PROFILE_SAMPLE, m, (size_t)(at - m));
 }

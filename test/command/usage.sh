@@ -114,12 +114,16 @@ same() # WHAT: stdin is what completion says
 }
 completes '' | grep -v -- -- >"$work/completed"
 tr ' ' '\n' <<<"$commands" | sort | same commands
-for command in run doctor; do
+for command in run doctor trace; do
 	completes "$command" -- | grep -v '^--$' >"$work/completed"
 	"$weft" help "$command" | expected | same "$command"
 done
 completes doc >"$work/completed"
 same 'doc' <<<doctor
+completes trace conv >"$work/completed"
+same 'trace conv' <<<convert
+completes trace convert --to '' >"$work/completed"
+printf 'chrome\npprof\n' | same '--to'
 completes run --procs 2 -- --de >"$work/completed"
 same 'a program after --' </dev/null
 completes run --de >"$work/completed"
@@ -140,7 +144,7 @@ for before in '--' '--procs 2' '--procs = 2 --detail' '' ; do
 done
 
 # All options are in the manual.
-for command in run doctor; do
+for command in run doctor trace; do
 	"$weft" help "$command" | expected | while read -r option; do
 		grep -q "Fl -${option#--}" "$WEFT_SRC/man/weft.1" || echo "$option"
 	done >"$work/missing"

@@ -26,10 +26,12 @@ struct command {
 	int (*main)(const struct command *self, int argc, char **argv);
 };
 
-extern const char run_help[], stacks_help[], symbolize_help[], top_help[], doctor_help[];
+extern const char run_help[], stacks_help[], symbolize_help[], top_help[], trace_help[],
+	doctor_help[];
 int run_main(const struct command *self, int argc, char **argv);
 int stacks_main(const struct command *self, int argc, char **argv);
 int top_main(const struct command *self, int argc, char **argv);
+int trace_main(const struct command *self, int argc, char **argv);
 int symbolize_main(const struct command *self, int argc, char **argv);
 int doctor_main(const struct command *self, int argc, char **argv);
 

@@ -2,8 +2,9 @@
  * weft doctor: asks the system all that matters to weft, and prints the answers for people, or as
  * JSON. Knows no check but by its name.
  */
-#include "command.h"
 #include "check.h"
+#include "command.h"
+#include "json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -119,48 +120,6 @@ check_read_number(const struct check *c, const char *path, long long *ret)
 	return end != buf;
 }
 
-/* How many bytes of s are one character of UTF-8 (RFC 3629), 0 if it is none. */
-static size_t
-utf8_length(const unsigned char *s)
-{
-	/* Lowest second bytes that make no overlong form, highest that stay below U+110000 and
-	 * out of the surrogates. */
-	unsigned char lo = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
-	unsigned char hi = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-	if (n == 0 || s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if (s[i] < (i == 1 ? lo : 0x80) || s[i] > (i == 1 ? hi : 0xbf))
-			return 0;
-	}
-	return n;
-}
-
-/* A string of JSON. What is not UTF-8 becomes U+FFFD, byte by byte. */
-static void
-print_json_string(const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
-	putchar('"');
-	while (*s != '\0') {
-		size_t n = utf8_length(s);
-
-		if (n == 0)
-			fputs("\\ufffd", stdout);
-		else if (*s == '"' || *s == '\\')
-			printf("\\%c", *s);
-		else if (*s < 0x20 || *s == 0x7f)
-			printf("\\u%04x", (unsigned)*s);
-		else
-			printf("%.*s", (int)n, (const char *)s);
-		s += n == 0 ? 1 : n;
-	}
-	putchar('"');
-}
-
 static void
 print_json(const struct check *all, enum verdict worst)
 {
@@ -169,10 +128,10 @@ print_json(const struct check *all, enum verdict worst)
 	for (size_t i = 0; i < N_CHECKS; i++) {
 		printf("    {\"name\": \"%s\", \"status\": \"%s\", \"detail\": ", checks[i].name,
 		    words[all[i].verdict]);
-		print_json_string(all[i].detail);
+		json_string(stdout, all[i].detail, strlen(all[i].detail));
 		fputs(", \"remedy\": ", stdout);
 		if (all[i].remedy != NULL)
-			print_json_string(all[i].remedy);
+			json_string(stdout, all[i].remedy, strlen(all[i].remedy));
 		else
 			fputs("null", stdout);
 		printf("}%s\n", i + 1 < N_CHECKS ? "," : "");

@@ -15,6 +15,7 @@ static const struct command commands[] = {
 	{ "run", "start a program with settings of the runtime", run_help, run_main },
 	{ "stacks", "print the goroutines of a process that runs", stacks_help, stacks_main },
 	{ "top", "watch what a process does", top_help, top_main },
+	{ "trace", "turn an execution trace into what other tools read", trace_help, trace_main },
 	{ "symbolize", "put lines of source into a dump", symbolize_help, symbolize_main },
 	{ "doctor", "say what of this system stands in weft's way", doctor_help, doctor_main },
 	{ "version", "print the version",

@@ -1,0 +1,327 @@
+/*
+ * Putting a trace's events in order. See trace_order.h.
+ *
+ * Each thread's events are in order; those of different threads are merged by time. But clocks are
+ * not trusted: an event that can't have happened in the state that goroutines, Ps and threads are
+ * in waits until it can. Starts and wake-ups of a goroutine, and starts and thefts of a P, carry
+ * numbers, which decide most of it (src/trace/README.md, "The format"). When all threads' next
+ * events wait, events are missing.
+ */
+#include "trace_order.h"
+
+#include "trace_state.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The next event of a thread. */
+struct cursor {
+	const struct trace_batch *batch, *end;	/* end: of the thread's batches */
+	struct trace_bytes rest;		/* of the batch, after the event */
+	uint64_t time;				/* of the event */
+	struct trace_step step;
+};
+
+struct order {
+	struct trace_file file;
+	struct trace_state state;
+	struct trace_error *error;
+	struct cursor *cursors;			/* a binary heap by time, then those that wait */
+	size_t n_heap, n_waiting;
+};
+
+/* ---- one event ---- */
+
+enum arg { ARG_NUMBER, ARG_TEXT, ARG_STACK };
+
+/* What each has after its time. */
+static const struct form {
+	uint8_t n;
+	uint8_t args[4];
+} forms[] = {
+	[EV_PROCS_CHANGE] = { 2, { ARG_NUMBER, ARG_STACK } },
+	[EV_PROC_START] = { 2, { 0 } },
+	[EV_PROC_STOP] = { 0, { 0 } },
+	[EV_PROC_STEAL] = { 3, { 0 } },
+	[EV_PROC_STATUS] = { 2, { 0 } },
+	[EV_GO_CREATE] = { 3, { ARG_NUMBER, ARG_STACK, ARG_STACK } },
+	[EV_GO_START] = { 2, { 0 } },
+	[EV_GO_DESTROY] = { 0, { 0 } },
+	[EV_GO_STOP] = { 2, { ARG_TEXT, ARG_STACK } },
+	[EV_GO_BLOCK] = { 2, { ARG_TEXT, ARG_STACK } },
+	[EV_GO_UNBLOCK] = { 3, { ARG_NUMBER, ARG_NUMBER, ARG_STACK } },
+	[EV_SYSCALL_BEGIN] = { 2, { ARG_NUMBER, ARG_STACK } },
+	[EV_SYSCALL_END] = { 0, { 0 } },
+	[EV_SYSCALL_END_BLOCKED] = { 0, { 0 } },
+	[EV_GO_STATUS] = { 3, { 0 } },
+	[EV_TASK_BEGIN] = { 4, { ARG_NUMBER, ARG_NUMBER, ARG_TEXT, ARG_STACK } },
+	[EV_TASK_END] = { 2, { ARG_NUMBER, ARG_STACK } },
+	[EV_REGION_BEGIN] = { 3, { ARG_NUMBER, ARG_TEXT, ARG_STACK } },
+	[EV_REGION_END] = { 3, { ARG_NUMBER, ARG_TEXT, ARG_STACK } },
+	[EV_LOG] = { 4, { ARG_NUMBER, ARG_TEXT, ARG_TEXT, ARG_STACK } },
+};
+
+static bool
+read_arg(struct order *o, struct trace_step *s, enum arg kind, uint64_t v)
+{
+	s->args[s->n_args++] = v;
+	if (kind == ARG_STACK) {
+		s->stack = trace_file_stack(&o->file, v);
+		if (s->n_stacks++ == 0)
+			s->first_stack = s->stack;
+		if (s->stack == NULL)
+			return trace_error(o->error, s->at, "no stack %" PRIu64, v);
+	} else if (kind == ARG_TEXT) {
+		const struct trace_text *text = trace_file_text(&o->file, v);
+
+		if (text == NULL)
+			return trace_error(o->error, s->at, "no string %" PRIu64, v);
+		s->texts[s->n_texts++] = *text;
+	}
+	return true;
+}
+
+__extension__ typedef unsigned __int128 wide;
+
+/* Nanoseconds of the trace's clock. */
+static bool
+to_ns(struct order *o, uint64_t time, size_t at, int64_t *ret)
+{
+	/* Whole seconds and the rest, so that neither product overflows. */
+	uint64_t f = o->file.frequency, s = time / f, rest = time % f;
+
+	if (s >= (uint64_t)INT64_MAX / 1000000000 - 1)
+		return trace_error(o->error, at, "a time that is too large");
+	*ret = (int64_t)(s * 1000000000 + (uint64_t)((wide)rest * 1000000000 / f));
+	return true;
+}
+
+/* The event at c->rest into c->step. */
+static bool
+read_event(struct order *o, struct cursor *c)
+{
+	struct trace_step *s = &c->step;
+	uint64_t dt, v;
+
+	memset(s, 0, sizeof(*s));
+	s->at = (size_t)(c->rest.at - o->file.data);
+	s->thread = c->batch->thread;
+	s->type = *c->rest.at++;
+	if (s->type < EV_PROCS_CHANGE || s->type >= wf_countof(forms) ||
+	    (forms[s->type].n == 0 && s->type != EV_PROC_STOP && s->type != EV_GO_DESTROY &&
+	    s->type != EV_SYSCALL_END && s->type != EV_SYSCALL_END_BLOCKED))
+		return trace_error(o->error, s->at, "an event of the unknown kind %u",
+		    (unsigned)s->type);
+	if (!trace_varint(&c->rest, &dt))
+		return trace_error(o->error, s->at, "an event is not whole");
+	if (c->time + dt < dt)
+		return trace_error(o->error, s->at, "a time that is too large");
+	c->time += dt;
+	for (unsigned i = 0; i < forms[s->type].n; i++) {
+		if (!trace_varint(&c->rest, &v))
+			return trace_error(o->error, s->at, "an event is not whole");
+		if (!read_arg(o, s, forms[s->type].args[i], v))
+			return false;
+	}
+	return to_ns(o, c->time, s->at, &s->ns);
+}
+
+/* The thread's next event. *more: there is one. */
+static bool
+advance(struct order *o, struct cursor *c, bool *more)
+{
+	while (c->rest.at == c->rest.end) {
+		if (++c->batch == c->end) {
+			*more = false;
+			return true;
+		}
+		c->rest = c->batch->bytes;
+		c->time = c->batch->time;
+	}
+	*more = true;
+	return read_event(o, c);
+}
+
+/* ---- the order ---- */
+
+/* What a generation says of a state holds for all of it: its time is of no interest. */
+static bool
+is_before(const struct cursor *a, const struct cursor *b)
+{
+	bool is_status = trace_step_is_status(&a->step);
+
+	if (is_status != trace_step_is_status(&b->step))
+		return is_status;
+	return a->step.ns < b->step.ns;
+}
+
+static void
+swap(struct cursor *a, struct cursor *b)
+{
+	struct cursor t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+static void
+sift_down(struct order *o, size_t i)
+{
+	for (;;) {
+		size_t least = i;
+
+		for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < o->n_heap; child++)
+			if (is_before(&o->cursors[child], &o->cursors[least]))
+				least = child;
+		if (least == i)
+			return;
+		swap(&o->cursors[i], &o->cursors[least]);
+		i = least;
+	}
+}
+
+/* The one behind the heap becomes a part of it. */
+static void
+sift_up(struct order *o)
+{
+	size_t i = o->n_heap++;
+
+	for (; i > 0 && is_before(&o->cursors[i], &o->cursors[(i - 1) / 2]); i = (i - 1) / 2)
+		swap(&o->cursors[i], &o->cursors[(i - 1) / 2]);
+}
+
+/* The first of the heap has been done: its thread's next, and all that waited, are to be tried. */
+static bool
+next_of_first(struct order *o)
+{
+	size_t end = o->n_heap + o->n_waiting;
+	bool more;
+
+	if (!advance(o, &o->cursors[0], &more))
+		return false;
+	if (!more) {
+		o->n_heap--;
+		swap(&o->cursors[0], &o->cursors[o->n_heap]);
+		swap(&o->cursors[o->n_heap], &o->cursors[end - 1]);
+		end--;
+	}
+	sift_down(o, 0);
+	while (o->n_heap < end)
+		sift_up(o);
+	o->n_waiting = 0;
+	return true;
+}
+
+static bool
+merge(struct order *o)
+{
+	const struct trace_step *s;
+
+	while (o->n_heap > 0) {
+		s = &o->cursors[0].step;
+
+		switch (trace_state_apply(&o->state, s)) {
+		case STEP_DONE:
+			if (!next_of_first(o))
+				return false;
+			break;
+		case STEP_NOT_YET:
+			o->n_heap--;
+			o->n_waiting++;
+			swap(&o->cursors[0], &o->cursors[o->n_heap]);
+			sift_down(o, 0);
+			break;
+		case STEP_NEVER:
+			return trace_error(o->error, s->at, "%s on thread %" PRIu64
+			    " can't have happened", trace_step_name(s), s->thread);
+		}
+	}
+	if (o->n_waiting == 0)
+		return true;
+	/* The last is the one that was tried first: the earliest. */
+	s = &o->cursors[o->n_waiting - 1].step;
+	return trace_error(o->error, s->at, "%s on thread %" PRIu64
+	    ": what must come before it is missing", trace_step_name(s), s->thread);
+}
+
+/* A cursor for each thread of the generation. */
+static bool
+begin(struct order *o)
+{
+	const struct trace_batch *batches = o->file.batches.items;
+	size_t n = o->file.batches.n;
+	struct cursor *cursors = realloc(o->cursors, (n + 1) * sizeof(*cursors));
+
+	if (cursors == NULL)
+		return trace_error(o->error, 0, "out of memory");
+	o->cursors = cursors;
+	o->n_heap = o->n_waiting = 0;
+	for (size_t i = 0, end; i < n; i = end) {
+		struct cursor *c = &o->cursors[o->n_heap];
+		bool more;
+
+		for (end = i; end < n && batches[end].thread == batches[i].thread;)
+			end++;
+		*c = (struct cursor){ .batch = &batches[i], .end = &batches[end],
+		    .rest = batches[i].bytes, .time = batches[i].time };
+		if (!advance(o, c, &more))
+			return false;
+		if (more)
+			sift_up(o);
+	}
+	return true;
+}
+
+/* When the first generation begins: the head of its earliest batch. */
+static bool
+begin_time(struct order *o)
+{
+	const struct trace_batch *b = o->file.batches.items;
+	uint64_t first = UINT64_MAX;
+	int64_t ns = 0;
+
+	for (size_t i = 0; i < o->file.batches.n; i++)
+		first = wf_min(first, b[i].time);
+	if (first == UINT64_MAX)
+		first = 0;
+	if (!to_ns(o, first, o->file.at, &ns))
+		return false;
+	trace_state_begin(&o->state, ns);
+	return true;
+}
+
+static bool
+read_all(struct order *o)
+{
+	bool is_first = true;
+	int r;
+
+	while ((r = trace_file_next(&o->file)) > 0) {
+		if (is_first && !begin_time(o))
+			return false;
+		is_first = false;
+		o->state.gen = o->file.gen;
+		if (!begin(o) || !merge(o))
+			return false;
+	}
+	return r == 0;
+}
+
+bool
+trace_read(const uint8_t *data, size_t n, const struct trace_sink *sink,
+    struct trace_bounds *ret_bounds, struct trace_error *error)
+{
+	struct order o = { .error = error, .state = { .sink = sink, .error = error } };
+	bool ok = trace_file_open(&o.file, data, n, error) && read_all(&o);
+
+	if (ok) {
+		trace_state_end(&o.state);
+		*ret_bounds = (struct trace_bounds){ o.state.from, o.state.to };
+	}
+	ok = ok && error->what[0] == '\0';
+	trace_state_free(&o.state);
+	trace_file_close(&o.file);
+	free(o.cursors);
+	return ok;
+}

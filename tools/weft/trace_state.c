@@ -1,0 +1,513 @@
+/*
+ * What events make of goroutines, Ps and threads. See trace_state.h; source of the rules: the
+ * reader in Go 1.23, src/internal/trace/order.go.
+ */
+#include "trace_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NONE SIZE_MAX
+
+struct seen {			/* how far a G or a P has come in the generation that named it */
+	uint64_t gen, seq;
+};
+
+struct g_state {
+	uint64_t id;
+	enum trace_g state;	/* TG_NONE: it has ended */
+	struct seen seen;
+	size_t m;		/* the thread it is on, or NONE */
+	int64_t since;
+	struct trace_text function, reason;
+	struct trace_stack stack;	/* the table it comes from ends with the generation */
+	uint64_t by;
+};
+
+struct p_state {
+	uint64_t id;
+	enum trace_p state;
+	struct seen seen;
+};
+
+struct m_state {
+	size_t g, p;		/* or NONE */
+};
+
+/* ---- finding them ---- */
+
+static struct g_state *
+g_at(const struct trace_state *t, size_t i)
+{
+	return i == NONE ? NULL : (struct g_state *)t->gs.items + i;
+}
+
+static struct p_state *
+p_at(const struct trace_state *t, size_t i)
+{
+	return i == NONE ? NULL : (struct p_state *)t->ps.items + i;
+}
+
+static size_t
+find(const struct idmap *ids, uint64_t id)
+{
+	return idmap_find(ids, &id, sizeof(id));
+}
+
+/* A new one, zeroed, or NULL. */
+static void *
+add(struct trace_state *t, struct idmap *ids, uint64_t id, struct trace_vector *v, size_t item)
+{
+	void *new;
+
+	if (idmap_add(ids, &id, sizeof(id)) == IDMAP_NONE) {
+		(void)trace_error(t->error, 0, "out of memory");
+		return NULL;
+	}
+	new = trace_vector_add(v, item, t->error);
+	if (new != NULL)
+		memset(new, 0, item);
+	return new;
+}
+
+/* The number of a thread, or NONE: no memory. */
+static size_t
+m_index(struct trace_state *t, uint64_t thread)
+{
+	size_t i = find(&t->m_ids, thread);
+	struct m_state *m;
+
+	if (i != IDMAP_NONE)
+		return i;
+	m = add(t, &t->m_ids, thread, &t->ms, sizeof(*m));
+	if (m == NULL)
+		return NONE;
+	m->g = m->p = NONE;
+	return t->ms.n - 1;
+}
+
+static struct m_state *
+m_at(const struct trace_state *t, size_t i)
+{
+	return (struct m_state *)t->ms.items + i;
+}
+
+/* It may have its event number seq now. */
+static bool
+is_next(const struct trace_state *t, const struct seen *seen, uint64_t seq)
+{
+	return seen->gen == t->gen && seq == seen->seq + 1;
+}
+
+/* ---- goroutines ---- */
+
+static void
+tell(struct trace_state *t, const struct g_state *g, int64_t now)
+{
+	const struct p_state *p = g->m == NONE ? NULL : p_at(t, m_at(t, g->m)->p);
+	struct trace_span span = {
+		.g = g->id, .state = g->state, .p = p == NULL ? TRACE_NO_P : p->id,
+		.from = g->since, .to = wf_max(now, g->since),
+		.function = g->function, .reason = g->reason, .stack = &g->stack, .by = g->by,
+	};
+
+	if (t->sink != NULL && t->sink->span != NULL)
+		t->sink->span(t->sink->arg, &span);
+}
+
+/* Its present state is over. The stack and the reason are the next one's, too, unless replaced. */
+static void
+enter(struct trace_state *t, struct g_state *g, enum trace_g state, int64_t now)
+{
+	tell(t, g, now);
+	g->state = state;
+	g->since = wf_max(now, g->since);
+	g->by = 0;
+}
+
+static void
+say_goroutine(const struct trace_state *t, const struct g_state *g)
+{
+	if (t->sink != NULL && t->sink->goroutine != NULL)
+		t->sink->goroutine(t->sink->arg, g->id, g->function);
+}
+
+/* Where it is. Of one that was there before the trace, this says what it began with, too. */
+static void
+set_stack(struct g_state *g, const struct trace_stack *stack)
+{
+	g->stack = *stack;
+	if (g->function.n == 0 && stack->n != 0)
+		g->function = stack->frames[stack->n - 1].function;
+}
+
+static struct g_state *
+new_g(struct trace_state *t, uint64_t id, enum trace_g state, int64_t since)
+{
+	struct g_state *g = add(t, &t->g_ids, id, &t->gs, sizeof(*g));
+
+	if (g == NULL)
+		return NULL;
+	g->id = id;
+	g->state = state;
+	g->seen.gen = t->gen;
+	g->m = NONE;
+	g->since = since;
+	g->function = g->reason = (struct trace_text){ "", 0 };
+	return g;
+}
+
+static enum step_verdict
+go_status(struct trace_state *t, const struct trace_step *s)
+{
+	uint64_t state = s->args[2];
+	struct g_state *g = g_at(t, find(&t->g_ids, s->args[0]));
+	size_t m = NONE;
+
+	if (state < TG_RUNNABLE || state > TG_WAITING)
+		return STEP_NEVER;
+	if (g != NULL) {
+		if (g->seen.gen == t->gen || g->state != state)
+			return STEP_NEVER;
+		g->seen = (struct seen){ t->gen, 0 };
+		return STEP_DONE;
+	}
+	if (state == TG_RUNNING || state == TG_SYSCALL) {
+		m = m_index(t, s->args[1]);
+		if (m == NONE || m_at(t, m)->g != NONE)
+			return STEP_NEVER;
+	}
+	g = new_g(t, s->args[0], (enum trace_g)state, t->from);
+	if (g == NULL)
+		return STEP_NEVER;
+	g->m = m;
+	if (m != NONE)
+		m_at(t, m)->g = t->gs.n - 1;
+	return STEP_DONE;
+}
+
+static enum step_verdict
+go_create(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
+{
+	const struct g_state *by = g_at(t, m->g);
+	uint64_t by_id = by == NULL ? 0 : by->id;
+	struct g_state *g;
+
+	if (find(&t->g_ids, s->args[0]) != IDMAP_NONE)
+		return STEP_NEVER;
+	if (m->p == NONE)
+		return STEP_NOT_YET;
+	g = new_g(t, s->args[0], TG_RUNNABLE, s->ns);
+	if (g == NULL)
+		return STEP_NEVER;
+	g->by = by_id;
+	set_stack(g, s->first_stack);
+	return STEP_DONE;
+}
+
+static enum step_verdict
+go_start(struct trace_state *t, const struct trace_step *s, struct m_state *m)
+{
+	size_t i = find(&t->g_ids, s->args[0]);
+	struct g_state *g = g_at(t, i);
+
+	if (g == NULL || g->state != TG_RUNNABLE || !is_next(t, &g->seen, s->args[1]) ||
+	    m->g != NONE || m->p == NONE)
+		return STEP_NOT_YET;
+	g->seen.seq++;
+	enter(t, g, TG_RUNNING, s->ns);
+	g->m = (size_t)(m - m_at(t, 0));
+	m->g = i;
+	return STEP_DONE;
+}
+
+/* The goroutine that runs on m leaves it. */
+static enum step_verdict
+go_leave(struct trace_state *t, const struct trace_step *s, struct m_state *m, enum trace_g to)
+{
+	struct g_state *g = g_at(t, m->g);
+
+	if (g == NULL || g->state != TG_RUNNING)
+		return STEP_NOT_YET;
+	enter(t, g, to, s->ns);
+	g->m = NONE;
+	m->g = NONE;
+	if (to == TG_NONE) {
+		say_goroutine(t, g);
+	} else {
+		g->reason = s->texts[0];
+		set_stack(g, s->stack);
+	}
+	return STEP_DONE;
+}
+
+static enum step_verdict
+go_unblock(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
+{
+	struct g_state *g = g_at(t, find(&t->g_ids, s->args[0])), *by = g_at(t, m->g);
+
+	if (g == NULL || g->state != TG_WAITING || !is_next(t, &g->seen, s->args[1]))
+		return STEP_NOT_YET;
+	g->seen.seq++;
+	enter(t, g, TG_RUNNABLE, s->ns);
+	g->by = by == NULL ? 0 : by->id;
+	return STEP_DONE;
+}
+
+/* ---- Ps ---- */
+
+static enum step_verdict
+proc_status(struct trace_state *t, const struct trace_step *s, struct m_state *m)
+{
+	uint64_t state = s->args[1];
+	struct p_state *p = p_at(t, find(&t->p_ids, s->args[0]));
+
+	if (state < TP_RUNNING || state > TP_SYSCALL)
+		return STEP_NEVER;
+	if (p != NULL) {
+		if (p->seen.gen == t->gen || p->state != state)
+			return STEP_NEVER;
+		p->seen = (struct seen){ t->gen, 0 };
+		return STEP_DONE;
+	}
+	if (state != TP_IDLE && m->p != NONE)
+		return STEP_NEVER;
+	p = add(t, &t->p_ids, s->args[0], &t->ps, sizeof(*p));
+	if (p == NULL)
+		return STEP_NEVER;
+	*p = (struct p_state){ s->args[0], (enum trace_p)state, { t->gen, 0 } };
+	if (state != TP_IDLE)
+		m->p = t->ps.n - 1;
+	return STEP_DONE;
+}
+
+static enum step_verdict
+proc_start(struct trace_state *t, const struct trace_step *s, struct m_state *m)
+{
+	size_t i = find(&t->p_ids, s->args[0]);
+	struct p_state *p = p_at(t, i);
+
+	if (p == NULL || p->state != TP_IDLE || !is_next(t, &p->seen, s->args[1]) || m->p != NONE)
+		return STEP_NOT_YET;
+	p->seen.seq++;
+	p->state = TP_RUNNING;
+	m->p = i;
+	return STEP_DONE;
+}
+
+static enum step_verdict
+proc_stop(struct trace_state *t, struct m_state *m)
+{
+	struct p_state *p = p_at(t, m->p);
+
+	if (p == NULL || p->state != TP_RUNNING)
+		return STEP_NOT_YET;
+	p->state = TP_IDLE;
+	m->p = NONE;
+	return STEP_DONE;
+}
+
+/* The goroutine of the thread that loses its P goes on in its call without one. */
+static enum step_verdict
+proc_steal(struct trace_state *t, const struct trace_step *s)
+{
+	size_t i = find(&t->p_ids, s->args[0]), victim = find(&t->m_ids, s->args[2]);
+	struct p_state *p = p_at(t, i);
+	struct m_state *m;
+	struct g_state *g;
+
+	if (p == NULL || p->state != TP_SYSCALL || !is_next(t, &p->seen, s->args[1]) ||
+	    victim == NONE || m_at(t, victim)->p != i)
+		return STEP_NOT_YET;
+	m = m_at(t, victim);
+	g = g_at(t, m->g);
+	if (g != NULL)
+		enter(t, g, g->state, s->ns);
+	p->seen.seq++;
+	p->state = TP_IDLE;
+	m->p = NONE;
+	return STEP_DONE;
+}
+
+/* ---- calls ---- */
+
+static enum step_verdict
+syscall_begin(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
+{
+	struct p_state *p = p_at(t, m->p);
+	struct g_state *g = g_at(t, m->g);
+
+	if (p == NULL || g == NULL || p->state != TP_RUNNING || g->state != TG_RUNNING ||
+	    !is_next(t, &p->seen, s->args[0]))
+		return STEP_NOT_YET;
+	p->seen.seq++;
+	p->state = TP_SYSCALL;
+	enter(t, g, TG_SYSCALL, s->ns);
+	set_stack(g, s->stack);
+	return STEP_DONE;
+}
+
+static enum step_verdict
+syscall_end(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
+{
+	struct p_state *p = p_at(t, m->p);
+	struct g_state *g = g_at(t, m->g);
+
+	if (p == NULL || g == NULL || p->state != TP_SYSCALL || g->state != TG_SYSCALL)
+		return STEP_NOT_YET;
+	p->state = TP_RUNNING;
+	enter(t, g, TG_RUNNING, s->ns);
+	return STEP_DONE;
+}
+
+static enum step_verdict
+syscall_end_blocked(struct trace_state *t, const struct trace_step *s, struct m_state *m)
+{
+	struct g_state *g = g_at(t, m->g);
+
+	if (m->p != NONE || g == NULL || g->state != TG_SYSCALL)
+		return STEP_NOT_YET;
+	enter(t, g, TG_RUNNABLE, s->ns);
+	g->m = NONE;
+	m->g = NONE;
+	return STEP_DONE;
+}
+
+/* ---- the program's own ---- */
+
+static enum step_verdict
+user(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
+{
+	static const enum trace_mark_kind kinds[] = {
+		[EV_TASK_BEGIN - EV_TASK_BEGIN] = MARK_TASK_BEGIN,
+		[EV_TASK_END - EV_TASK_BEGIN] = MARK_TASK_END,
+		[EV_REGION_BEGIN - EV_TASK_BEGIN] = MARK_REGION_BEGIN,
+		[EV_REGION_END - EV_TASK_BEGIN] = MARK_REGION_END,
+		[EV_LOG - EV_TASK_BEGIN] = MARK_LOG,
+	};
+	const struct g_state *g = g_at(t, m->g);
+	struct trace_mark mark = {
+		.kind = kinds[s->type - EV_TASK_BEGIN], .task = s->args[0], .at = s->ns,
+		.parent = s->type == EV_TASK_BEGIN ? s->args[1] : 0,
+		.name = s->texts[0], .text = s->texts[1],
+	};
+
+	if (g == NULL || (g->state != TG_RUNNING && g->state != TG_SYSCALL))
+		return STEP_NOT_YET;
+	mark.g = g->id;
+	if (t->sink != NULL && t->sink->mark != NULL)
+		t->sink->mark(t->sink->arg, &mark);
+	return STEP_DONE;
+}
+
+/* ---- all of them ---- */
+
+static enum step_verdict
+apply(struct trace_state *t, const struct trace_step *s, struct m_state *m)
+{
+	switch (s->type) {
+	case EV_PROC_START:
+		return proc_start(t, s, m);
+	case EV_PROC_STOP:
+		return proc_stop(t, m);
+	case EV_PROC_STEAL:
+		return proc_steal(t, s);
+	case EV_PROC_STATUS:
+		return proc_status(t, s, m);
+	case EV_GO_CREATE:
+		return go_create(t, s, m);
+	case EV_GO_START:
+		return go_start(t, s, m);
+	case EV_GO_DESTROY:
+		return go_leave(t, s, m, TG_NONE);
+	case EV_GO_STOP:
+		return go_leave(t, s, m, TG_RUNNABLE);
+	case EV_GO_BLOCK:
+		return go_leave(t, s, m, TG_WAITING);
+	case EV_GO_UNBLOCK:
+		return go_unblock(t, s, m);
+	case EV_SYSCALL_BEGIN:
+		return syscall_begin(t, s, m);
+	case EV_SYSCALL_END:
+		return syscall_end(t, s, m);
+	case EV_SYSCALL_END_BLOCKED:
+		return syscall_end_blocked(t, s, m);
+	case EV_GO_STATUS:
+		return go_status(t, s);
+	case EV_PROCS_CHANGE:
+		return STEP_DONE;
+	default:
+		return user(t, s, m);
+	}
+}
+
+enum step_verdict
+trace_state_apply(struct trace_state *t, const struct trace_step *s)
+{
+	size_t m = m_index(t, s->thread);
+	enum step_verdict verdict;
+
+	if (m == NONE)
+		return STEP_NEVER;
+	verdict = apply(t, s, m_at(t, m));
+	if (verdict == STEP_DONE)
+		t->to = wf_max(t->to, s->ns);
+	return verdict;
+}
+
+void
+trace_state_begin(struct trace_state *t, int64_t from)
+{
+	t->from = t->to = from;
+}
+
+void
+trace_state_end(struct trace_state *t)
+{
+	for (size_t i = 0; i < t->gs.n; i++) {
+		const struct g_state *g = g_at(t, i);
+
+		if (g->state == TG_NONE)
+			continue;
+		tell(t, g, t->to);
+		say_goroutine(t, g);
+	}
+}
+
+void
+trace_state_free(struct trace_state *t)
+{
+	idmap_free(&t->g_ids);
+	idmap_free(&t->p_ids);
+	idmap_free(&t->m_ids);
+	free(t->gs.items);
+	free(t->ps.items);
+	free(t->ms.items);
+}
+
+bool
+trace_step_is_status(const struct trace_step *s)
+{
+	return s->type == EV_GO_STATUS || s->type == EV_PROC_STATUS;
+}
+
+/* In Go's words. */
+const char *
+trace_step_name(const struct trace_step *s)
+{
+	static const char *const names[] = {
+		[EV_PROCS_CHANGE] = "ProcsChange", [EV_PROC_START] = "ProcStart",
+		[EV_PROC_STOP] = "ProcStop", [EV_PROC_STEAL] = "ProcSteal",
+		[EV_PROC_STATUS] = "ProcStatus", [EV_GO_CREATE] = "GoCreate",
+		[EV_GO_START] = "GoStart", [EV_GO_DESTROY] = "GoDestroy",
+		[EV_GO_STOP] = "GoStop", [EV_GO_BLOCK] = "GoBlock",
+		[EV_GO_UNBLOCK] = "GoUnblock", [EV_SYSCALL_BEGIN] = "GoSyscallBegin",
+		[EV_SYSCALL_END] = "GoSyscallEnd",
+		[EV_SYSCALL_END_BLOCKED] = "GoSyscallEndBlocked", [EV_GO_STATUS] = "GoStatus",
+		[EV_TASK_BEGIN] = "UserTaskBegin", [EV_TASK_END] = "UserTaskEnd",
+		[EV_REGION_BEGIN] = "UserRegionBegin", [EV_REGION_END] = "UserRegionEnd",
+		[EV_LOG] = "UserLog",
+	};
+
+	return names[s->type];
+}
