@@ -1,6 +1,7 @@
 /*
  * Hold points: see hold.h. Knows of the runtime only the hook that WF_POINT calls.
  */
+#define _GNU_SOURCE
 #include "hold.h"
 
 #include "base/assert.h"
@@ -11,12 +12,15 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { POINTS_MAX = 16 };
+enum { POINTS_MAX = 16, AWAIT_S = 30 };
 
 struct point {
 	const char *name;	/* NULL: free */
 	enum { PASS, ARMED, HELD } state;
+	int tid;		/* of the last that was held */
+	unsigned releases;	/* who is held goes on when it changes: the next one may be by then */
 	long count;
 };
 
@@ -49,9 +53,12 @@ reached(const char *name)
 	if (p != NULL) {
 		p->count++;
 		if (p->state == ARMED) {
+			unsigned before = p->releases;
+
 			p->state = HELD;
+			p->tid = gettid();
 			pthread_cond_broadcast(&changed);
-			while (p->state == HELD)
+			while (p->releases == before)
 				pthread_cond_wait(&changed, &lock);
 		}
 	}
@@ -107,7 +114,7 @@ hold_await(const char *name)
 	struct point *p;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 10 * test_scale();
+	until.tv_sec += AWAIT_S * test_scale();
 	pthread_mutex_lock(&lock);
 	p = find(name);
 	if (p == NULL || p->state == PASS)
@@ -126,10 +133,25 @@ hold_release(const char *name)
 
 	pthread_mutex_lock(&lock);
 	p = find(name);
-	if (p != NULL)
+	if (p != NULL) {
 		p->state = PASS;
+		p->releases++;
+	}
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
+}
+
+int
+hold_tid(const char *name)
+{
+	struct point *p;
+	int tid;
+
+	pthread_mutex_lock(&lock);
+	p = find(name);
+	tid = p != NULL && p->state == HELD ? p->tid : 0;
+	pthread_mutex_unlock(&lock);
+	return tid;
 }
 
 long

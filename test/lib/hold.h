@@ -22,11 +22,14 @@ extern "C" {
 /* The next thread that reaches the point stops there; those after it pass. */
 void hold_at(const char *point);
 
-/* Waits until a thread stands at the point. Fails the test when none comes in 10 s. */
+/* Waits until a thread stands at the point. Fails the test when none comes in 30 s. */
 void hold_await(const char *point);
 
 /* Lets the thread go on, or, when none has come yet, does not stop one any more. */
 void hold_release(const char *point);
+
+/* The kernel's number of the thread that stands at the point; 0: nobody does. */
+int hold_tid(const char *point);
 
 /* How often a thread has reached the point since hold_at() for it. */
 long hold_count(const char *point);

@@ -21,7 +21,7 @@ static inline void
 await_at_least(atomic_int *what, int n)
 {
 	for (int i = 0; atomic_load(what) < n; i++) {
-		if (i > 10000 * test_scale())
+		if (i > 30000 * test_scale())
 			FAIL("only %d of %d", atomic_load(what), n);
 		pause_ms(1);
 	}

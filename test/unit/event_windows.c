@@ -13,11 +13,10 @@
 #include "hold.h"
 
 #define MS ((int64_t)1000000)
-/* A deadline that must not pass before its waiter has queued, on a busy machine. */
-#define PATIENCE (500 * MS)
 
 struct stage {
 	weft_event e;
+	weft_scope *scope;		/* of the waiter */
 	int64_t deadline;
 	bool by_select;
 	_Atomic int started, ended;
@@ -32,7 +31,7 @@ set_it(void *p)
 	EXPECT(weft_event_set(&s->e));
 }
 
-static void
+static int
 wait_for_it(void *p)
 {
 	struct stage *s = p;
@@ -46,12 +45,25 @@ wait_for_it(void *p)
 	weft_chan_unref(never);
 	wf_store_release(&s->result, r);
 	wf_add_release(&s->ended, 1);
+	return 0;
 }
 
 static void
-start(void (*fn)(void *), struct stage *s)
+start_setter(struct stage *s)
 {
-	EXPECT_EQ(weft_go(fn, s), 0);
+	EXPECT_EQ(weft_go(set_it, s), 0);
+}
+
+/*
+ * It gives up when its scope is cancelled: a deadline could pass before it waits. Both take the
+ * same way.
+ */
+static void
+start_waiter(struct stage *s)
+{
+	s->scope = weft_scope_new(NULL, WEFT_FOREVER);
+	EXPECT(s->scope != NULL);
+	EXPECT_EQ(weft_scope_go(s->scope, wait_for_it, s), 0);
 }
 
 /* Until somebody waits on the event. */
@@ -89,9 +101,9 @@ TEST(a_wait_does_not_return_while_the_setter_is_inside)
 
 		weft_gomaxprocs(4);
 		hold_at("event.set");
-		start(set_it, &s);
+		start_setter(&s);
 		hold_await("event.set");
-		start(wait_for_it, &s);
+		start_waiter(&s);
 		while (wf_load_acquire(&s.started) == 0)
 			weft_yield();
 		weft_sleep(5 * MS);
@@ -99,37 +111,40 @@ TEST(a_wait_does_not_return_while_the_setter_is_inside)
 		hold_release("event.set");
 		await_ended(&s, 1);
 		EXPECT_EQ(s.result, by_select);
+		weft_scope_free(s.scope);
 		memset(&s.e, 0x5a, sizeof(s.e));
 	}
 }
 
 /*
- * The setter has the list and has not come to our waiter, whose deadline passes. The waiter must
+ * The setter has the list and has not come to our waiter, whose scope ends. The waiter must
  * stay until it has been passed: the setter will read its frame. (V7)
  */
 static void
 give_up_on_the_setters_list(bool by_select, bool reset)
 {
-	struct stage s = { .deadline = weft_in(PATIENCE), .by_select = by_select };
+	struct stage s = { .deadline = WEFT_FOREVER, .by_select = by_select };
 
 	weft_gomaxprocs(4);
-	start(wait_for_it, &s);
+	start_waiter(&s);
 	await_queued(&s);
 	hold_at("event.gave_up");
 	hold_at("event.taken");
-	start(set_it, &s);
+	start_setter(&s);
 	hold_await("event.taken");
 	if (reset) {
 		EXPECT(weft_event_reset(&s.e));
 		EXPECT_EQ(weft_event_wait(&s.e, WEFT_NOW), -ETIMEDOUT);
 	}
+	weft_scope_cancel(s.scope, -ECANCELED);
 	hold_await("event.gave_up");
 	hold_release("event.gave_up");
 	weft_sleep(5 * MS);
 	EXPECT_EQ(s.ended, 0);
 	hold_release("event.taken");
 	await_ended(&s, 1);
-	EXPECT_EQ(s.result, -ETIMEDOUT);
+	EXPECT_EQ(s.result, -ECANCELED);
+	weft_scope_free(s.scope);
 }
 
 TEST(a_waiter_that_gives_up_waits_until_it_is_passed)
@@ -148,15 +163,18 @@ TEST(a_reset_does_not_give_the_list_back)
 /* A waiter that gave up before the set is not met by it. */
 TEST(a_waiter_that_gave_up_before_is_not_met)
 {
-	struct stage s = { .deadline = weft_in(PATIENCE) };
+	struct stage s = { .deadline = WEFT_FOREVER };
 
 	weft_gomaxprocs(4);
 	hold_at("event.gave_up");
-	start(wait_for_it, &s);
+	start_waiter(&s);
+	await_queued(&s);
+	weft_scope_cancel(s.scope, -ECANCELED);
 	hold_await("event.gave_up");
-	/* It is still queued, and claimed by its deadline: passed over. */
+	/* It is still queued, and claimed by its scope: passed over. */
 	EXPECT(weft_event_set(&s.e));
 	hold_release("event.gave_up");
 	await_ended(&s, 1);
-	EXPECT_EQ(s.result, -ETIMEDOUT);
+	EXPECT_EQ(s.result, -ECANCELED);
+	weft_scope_free(s.scope);
 }

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,42 @@ TEST(a_thread_stops_at_its_point_and_the_next_one_passes)
 	EXPECT_EQ(hold_count("lib_hold.middle"), 2);
 }
 
+static atomic_bool go_on;
+
+static void *
+walk_when_told(void *arg)
+{
+	while (!atomic_load(&go_on))
+		;
+	return walk(arg);
+}
+
+/*
+ * Who was let go has not yet woken up when the next one stands at the same point: it must not
+ * stand there with that one. (It did, and kept what the next one needed.)
+ */
+TEST(who_was_let_go_is_not_held_again_with_the_next)
+{
+	for (int i = 0; i < 50; i++) {
+		int first = 0, second = 0;
+		pthread_t a, b;
+
+		atomic_store(&go_on, false);
+		EXPECT_EQ(pthread_create(&b, NULL, walk_when_told, &second), 0);
+		hold_at("lib_hold.middle");
+		EXPECT_EQ(pthread_create(&a, NULL, walk, &first), 0);
+		hold_await("lib_hold.middle");
+		hold_release("lib_hold.middle");
+		hold_at("lib_hold.middle");
+		atomic_store(&go_on, true);
+		hold_await("lib_hold.middle");
+		EXPECT_EQ(pthread_join(a, NULL), 0);
+		hold_release("lib_hold.middle");
+		EXPECT_EQ(pthread_join(b, NULL), 0);
+		EXPECT_EQ(first + second, 4);
+	}
+}
+
 static void
 speak_and_exit(void *arg)
 {
@@ -69,11 +106,9 @@ TEST(a_child_reports_output_environment_and_status)
 }
 
 static void
-be_ready_and_hang(void *arg)
+hang(void *arg)
 {
 	(void)arg;
-	printf("ready\n");
-	fflush(stdout);
 	for (;;)
 		pause();
 }
@@ -81,11 +116,8 @@ be_ready_and_hang(void *arg)
 TEST(a_child_that_hangs_is_killed_at_its_limit)
 {
 	const struct child_options o = {.limit_ms = 300};
-	struct child *c = child_start(&o, be_ready_and_hang, NULL);
-	struct child_result r;
+	struct child_result r = child_run_with(&o, hang, NULL);
 
-	child_await(c, "ready");
-	r = child_wait(c);
 	EXPECT(r.timed_out);
 	EXPECT_EQ(r.signal, SIGKILL);
 	child_result_free(&r);

@@ -32,7 +32,7 @@ wait_for(int n)
 {
 	struct timespec ms = { 0, 1000000 };
 
-	for (int i = 0; i < 5000 * test_scale(); i++) {
+	for (int i = 0; i < 30000 * test_scale(); i++) {
 		if (atomic_load(&ran) >= n)
 			return true;
 		nanosleep(&ms, NULL);
@@ -119,7 +119,7 @@ settle(uint32_t n)
 {
 	struct timespec ms = { 0, 1000000 };
 
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 30000; i++) {
 		if (wf_load_seqcst(&wf_sched.n_idle_p) >= n &&
 		    wf_load_seqcst(&wf_sched.n_spinning) == 0)
 			return;
@@ -224,7 +224,7 @@ wait_while_another_asks(void *done)
 	atomic_store(&stop[0], true);
 	atomic_store(&stop[1], true);
 	for (int i = 0; wf_load_seqcst(&wf_sched.last_poll) != 0; i++) {
-		if (i > 5000 * test_scale())
+		if (i > 30000 * test_scale())
 			FAIL("nobody waits in the poller");
 		nanosleep(&ms, NULL);
 	}

@@ -311,7 +311,7 @@ hold_one_on_its_way(const char *point)
 		EXPECT_EQ(weft_go(read_in_goroutine, NULL), 0);
 		for (int i = 0;
 		     wf_poll_nwaiters() == 0 || wf_load_seqcst(&wf_sched.last_poll) != 0; i++) {
-			EXPECT(i < 10000);
+			EXPECT(i < 30000);
 			pause_ms(1);
 		}
 		EXPECT_EQ(write(fds[1], "x", 1), 1);

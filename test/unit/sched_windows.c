@@ -27,7 +27,7 @@ static void
 await_idle_ps(uint32_t n)
 {
 	for (int i = 0; wf_load_seqcst(&wf_sched.n_idle_p) != n; i++) {
-		if (i > 5000 * test_scale())
+		if (i > 30000 * test_scale())
 			FAIL("%u Ps are idle, not %u", wf_load_seqcst(&wf_sched.n_idle_p), n);
 		pause_ms(1);
 	}
@@ -57,6 +57,31 @@ block_and_count(void *arg)
 {
 	usleep((useconds_t)(uintptr_t)arg);
 	atomic_fetch_add(&ran, 1);
+}
+
+/* Keeps its thread until the other end is closed. */
+static void
+block_on(void *fd)
+{
+	char byte;
+
+	atomic_fetch_add(&ran, 1);
+	EXPECT_EQ(read(*(int *)fd, &byte, 1), 0);
+	atomic_fetch_add(&ran, 1);
+}
+
+static bool
+is_idle(int tid)
+{
+	bool is_there = false;
+
+	(void)wf_enter();
+	wf_lock(&wf_sched.lock);
+	for (struct m *m = wf_sched.idle_m; m != NULL; m = m->idle_next)
+		is_there = is_there || wf_load_relaxed(&m->tid) == tid;
+	wf_unlock(&wf_sched.lock);
+	wf_leave();
+	return is_there;
 }
 
 /*
@@ -306,27 +331,30 @@ TEST(a_locked_goroutine_is_woken_before_its_thread_sleeps)
 static void
 wake_one_that_is_to_end(const char *point)
 {
+	int fd[2], n = 8, tid;
+
 	(void)point;
+	EXPECT_EQ(pipe(fd), 0);
 	hold_at("idle.overslept");
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < n; i++)
 		EXPECT_EQ(weft_go(block_and_count, (void *)(uintptr_t)20000), 0);
-	await_at_least(&ran, 8);
-	for (int i = 0; i < 2; i++)
-		pause_ms(3000);
+	await_at_least(&ran, n);
 	hold_await("idle.overslept");
-	/*
-	 * So many at once that it is taken too, sooner or later; the others do its work, and are
-	 * idle again. It keeps its P.
-	 */
-	for (int round = 1; wf_load_seqcst(&wf_sched.n_idle_p) == 2; round++) {
-		if (round > 100)
+	tid = hold_tid("idle.overslept");
+	EXPECT(is_idle(tid));
+	/* Each keeps a thread: sooner or later it is this one's turn. It may be the only spinner. */
+	while (is_idle(tid)) {
+		if (n++ > 200)
 			FAIL("it was never taken");
-		for (int i = 0; i < 12; i++)
-			EXPECT_EQ(weft_go(block_and_count, (void *)(uintptr_t)50000), 0);
-		await_at_least(&ran, 8 + 12 * round);
-		pause_ms(50);
+		EXPECT_EQ(weft_go(block_on, &fd[0]), 0);
+		while (is_idle(tid) && atomic_load(&ran) < n)
+			pause_ms(1);
 	}
 	hold_release("idle.overslept");
+	await_at_least(&ran, n);
+	close(fd[1]);
+	await_at_least(&ran, n + n - 8);
+	close(fd[0]);
 	await_idle_ps(2);
 }
 
@@ -416,10 +444,7 @@ let_ps_go_idle_before_it_queues(const char *point)
 	hold_await("enter.no_p");
 	atomic_store(&stop, true);
 	await_at_least(&ran, 2);
-	for (int i = 0; wf_load_seqcst(&wf_sched.n_idle_p) == 0; i++) {
-		EXPECT(i < 10000);
-		pause_ms(1);
-	}
+	await_idle_ps(1);
 	hold_at("monitor.round");
 	hold_release("enter.no_p");
 	await_at_least(&ran, 3);
@@ -438,21 +463,21 @@ start_blocking_when_the_monitor_goes_to_sleep(const char *point)
 {
 	/* Without it the monitor would look now and then whether the program is dead. */
 	weft_timer *far = weft_timer_new(weft_in(600 * S), 0, count_one, &ran);
+	int fd[2];
 
 	(void)point;
+	EXPECT_EQ(pipe(fd), 0);
 	hold_at("monitor.deep");
 	hold_await("monitor.deep");
-	EXPECT_EQ(weft_go(block_and_count, (void *)(uintptr_t)3000000), 0);
-	pause_ms(20);
+	/* It has the only P, and comes back when the one behind it has run. */
+	EXPECT_EQ(weft_go(block_on, &fd[0]), 0);
+	await_at_least(&ran, 1);
 	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	hold_release("monitor.deep");
-	/* Not after the 3 s, when the first comes back by itself. */
-	for (int i = 0; atomic_load(&ran) == 0; i++) {
-		EXPECT(i < 2500);
-		pause_ms(1);
-	}
-	EXPECT_EQ(atomic_load(&ran), 1);
 	await_at_least(&ran, 2);
+	close(fd[1]);
+	await_at_least(&ran, 3);
+	close(fd[0]);
 	weft_timer_free(far);
 }
 
