@@ -139,7 +139,7 @@ by_chance(const struct mc_scenario *s, enum strategy by, unsigned runs, struct t
 		t->cut += o == RUN_CUT;
 	}
 	/* Chance is fair to all threads: what does not end then does not end. */
-	if (by == BY_RANDOM && t->cut > t->runs / 2) {
+	if (by == BY_RANDOM && t->cut > t->runs / 100) {
 		(void)snprintf(mc.failure, sizeof(mc.failure),
 		    "livelock: %u of %u executions did not end", t->cut, t->runs);
 		return true;
