@@ -100,18 +100,20 @@ static int
 attend(weft_process *p, weft_scope *scope, struct stream streams[3], const weft_spawn_options *o,
     weft_exit *ret, int64_t deadline)
 {
-	int r = 0;
+	int r = 0, why = 0;
 
 	for (int n = 0; n < 3 && r == 0; n++)
 		if (streams[n].fd >= 0)
 			r = weft_scope_go(scope, n == 0 ? feed : collect, &streams[n]);
 	if (r == 0) {
 		r = await(p, ret, deadline);
-	} else {
-		end(p, SIGKILL, 0);
-		(void)weft_wait(p, ret, WEFT_FOREVER);
+		return r == 0 ? finish_streams(scope, o->wait_delay, deadline) : r;
 	}
-	return r == 0 ? finish_streams(scope, o->wait_delay, deadline) : r;
+	end(p, SIGKILL, 0);
+	(void)weft_wait(p, ret, WEFT_FOREVER);
+	if (r == -ECANCELED)	/* a stream may have failed before the next was begun: how? */
+		why = weft_scope_wait(scope, WEFT_FOREVER);
+	return why < 0 ? why : r;
 }
 
 static int

@@ -247,7 +247,7 @@ wf_thread_start(void (*fn)(void *), struct m *m, size_t stack_bytes, bool block_
 
 	do
 		r = wf_os_thread_start(fn, m, stack_bytes, block_signals);
-	while (r == -EAGAIN && wf_be_patient(&tries));
+	while ((r == -EAGAIN || r == -ENOMEM) && wf_be_patient(&tries));
 	return r;
 }
 

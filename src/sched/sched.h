@@ -326,7 +326,7 @@ void wf_m_start_deferred(void);
  * over. *tries is 0 at first. The thread sleeps, so not under a lock.
  */
 bool wf_be_patient(int *tries);
-/* As wf_os_thread_start(), but patient with -EAGAIN. */
+/* As wf_os_thread_start(), but patient with -EAGAIN and -ENOMEM. */
 int wf_thread_start(void (*fn)(void *), struct m *m, size_t stack_bytes, bool block_signals);
 void wf_m_stop(struct m *m);
 void wf_m_sleep(struct m *m);

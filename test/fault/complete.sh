@@ -1,0 +1,29 @@
+#!/bin/bash
+# Every function of src/os/os.h either fails once in the tests of this folder, or is one that cannot
+# fail in a way that a caller is told of. If this fails, a new call of the system has no such test.
+set -euo pipefail
+cd "$WEFT_SRC"
+
+cannot="
+	now wall_clock tid pid is_main_thread thread_yield page_size affinity_count getenv environ
+	exceptions timer_slack_min thread_name at_fork_child thread_mask_init thread_exit
+	futex_wake unmap stack_announce stack_forget nohugepage faults
+	sigfn sigaltstack_free sigaltstack_has sigregs errno_save errno_restore eventfd_ring
+	kill_self raise_default pause_forever exit abort freeaddrinfo uring_close uring_is_used
+"
+# Fail only for arguments that are wrong (no such signal, descriptor, program or process).
+wrong_only="
+	sigaction sigaction_deferred sigaction_ignore sigaction_get sigaction_restore
+	is_nonblock set_nonblock poll_now file_type above_stdio
+	find_program wait_pidfd kill_pidfd kill_group
+"
+declared=$(grep -o 'wf_os_[a-z_]*(' src/os/os.h | sed 's/wf_os_//; s/(//' | sort -u)
+here=$(sed -nE 's/^(FAILS|HALVES|LATE|LACKS|NAMES)\([^,]*, ([a-z_]+),.*/\2/p
+    s/^VECTOR\(([a-z_]+),.*/\1/p' test/fault/calls.h | sort -u)
+known=$(printf '%s\n' $cannot $wrong_only $here | sort -u)
+
+missing=$(comm -23 <(echo "$declared") <(echo "$known"))
+[ -z "$missing" ] || echo "neither in test/fault/calls.h nor in the lists of this file:" $missing
+gone=$(comm -13 <(echo "$declared") <(printf '%s\n' $here | sort -u))
+[ -z "$gone" ] || echo "not in src/os/os.h:" $gone
+[ -z "$missing$gone" ]

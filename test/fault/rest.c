@@ -1,0 +1,84 @@
+/*
+ * Threads, stacks, signals and child processes, while each call of the system fails once. If one of
+ * these fails, a moment's shortage ends a program, or it waits for ever.
+ *
+ * ctest: timeout=300
+ */
+#define _GNU_SOURCE
+#include <weft.h>
+
+#include "inject.h"
+#include "insist.h"
+#include "threads.h"
+#include "test.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Goroutines that block their threads, and that wait ---- */
+
+TEST(goroutines_go_on_after_any_failure)
+{
+	refuse_each(threads, "futex_wait malloc");
+}
+
+/* ---- Signals ---- */
+
+static void
+signals(void)
+{
+	weft_chan *c;
+	int r, got;
+
+	do
+		c = weft_chan_new(sizeof(int), 1);
+	while (c == NULL);
+	INSIST(r, weft_signal_notify(c, SIGUSR1), r == 0);
+	EXPECT_EQ(kill(getpid(), SIGUSR1), 0);
+	INSIST(r, weft_chan_recv(c, &got, soon()), r == 1);
+	EXPECT_EQ(got, SIGUSR1);
+	INSIST(r, weft_signal_ignore(SIGUSR1), r == 0);
+	EXPECT(weft_signal_ignored(SIGUSR1));
+	EXPECT_EQ(kill(getpid(), SIGUSR1), 0);
+	weft_signal_stop(c);
+	INSIST(r, weft_signal_reset(SIGUSR1), r == 0);
+	weft_chan_unref(c);
+}
+
+TEST(a_signal_arrives_after_any_failure)
+{
+	refuse_each(signals, "malloc");
+}
+
+/* ---- Processes ---- */
+
+static void
+processes(void)
+{
+	static const char *const cat[] = {"cat", NULL};
+	weft_spawn_options o = {.size = sizeof(o), .out = WEFT_STDIO_PIPE, .err = WEFT_STDIO_PIPE,
+	    .input = "hello", .input_size = 5};
+	weft_output out;
+	int r;
+
+	r = weft_run(cat, &o, &out, soon());
+	if (r < 0 && r == injected()) {
+		weft_output_free(&out);
+		r = weft_run(cat, &o, &out, soon());
+	}
+	if (r != 0)
+		FAIL("weft_run: %d", r);
+	EXPECT_EQ(out.exit.code, 0);
+	EXPECT_EQ(out.out_size, 5);
+	EXPECT_STR(out.out, "hello");
+	EXPECT_EQ(out.err_size, 0);
+	weft_output_free(&out);
+}
+
+TEST(a_program_runs_after_any_failure)
+{
+	refuse_each(processes, "spawn pipe malloc");
+}
