@@ -20,7 +20,7 @@ struct point {
 	const char *name;	/* NULL: free */
 	enum { PASS, ARMED, HELD } state;
 	int tid;		/* of the last that was held */
-	unsigned releases;	/* who is held goes on when it changes: the next one may be by then */
+	unsigned releases;	/* changes when who is held may go: the next may be held by then */
 	long count;
 };
 

@@ -19,6 +19,7 @@
 #define MS ((int64_t)1000000)
 
 static weft_chan *gate;
+static weft_waitgroup all;	/* numgoroutine tells how many there are and orders nothing */
 static atomic_int n_there;
 static int pipe_fds[2];
 
@@ -64,7 +65,7 @@ wait_in_channel(void *arg)
 	(void)arg;
 	atomic_fetch_add(&n_there, 1);
 	(void)weft_chan_recv(gate, NULL, WEFT_FOREVER);
-	KEEP_FRAME();
+	weft_waitgroup_done(&all);
 }
 
 static void
@@ -74,6 +75,7 @@ yield_in_circles(void *arg)
 	atomic_fetch_add(&n_there, 1);
 	while (weft_chan_recv(gate, NULL, WEFT_NOW) < 0)
 		weft_yield();
+	weft_waitgroup_done(&all);
 }
 
 /* SCENARIOS 64: a goroutine that no dump shows can't be looked for. */
@@ -83,6 +85,7 @@ TEST(the_dump_shows_as_many_as_there_are)
 
 	gate = weft_chan_new(0, 0);
 	weft_gomaxprocs(4);
+	weft_waitgroup_add(&all, 100);
 	for (int i = 0; i < 100; i++)
 		weft_go(i % 3 == 0 ? yield_in_circles : wait_in_channel, NULL);
 	while (atomic_load(&n_there) < 100)
@@ -97,8 +100,7 @@ TEST(the_dump_shows_as_many_as_there_are)
 	}
 	EXPECT_EQ(shown, weft_numgoroutine());
 	weft_chan_close(gate);
-	while (weft_numgoroutine() > 1)
-		weft_sleep(MS);
+	EXPECT_EQ(weft_waitgroup_wait(&all, WEFT_FOREVER), 0);
 	weft_chan_unref(gate);
 }
 
@@ -108,6 +110,7 @@ wait_for_mutex(void *m)
 	atomic_fetch_add(&n_there, 1);
 	weft_mutex_lock(m);
 	weft_mutex_unlock(m);
+	weft_waitgroup_done(&all);
 }
 
 static void
@@ -118,6 +121,7 @@ stuck_in_read(void *arg)
 	(void)arg;
 	atomic_fetch_add(&n_there, 1);
 	EXPECT_EQ(read(pipe_fds[0], &c, 1), 1);
+	weft_waitgroup_done(&all);
 }
 
 static void
@@ -126,6 +130,7 @@ compute(void *stop)
 	atomic_fetch_add(&n_there, 1);
 	while (!atomic_load((atomic_bool *)stop))
 		;
+	weft_waitgroup_done(&all);
 }
 
 static void
@@ -133,6 +138,7 @@ go_named(const char *name, void (*fn)(void *), void *arg)
 {
 	weft_go_options o = { .size = sizeof(o), .name = name };
 
+	weft_waitgroup_add(&all, 1);
 	EXPECT_EQ(weft_go_with(&o, fn, arg), 0);
 }
 
@@ -158,12 +164,27 @@ expect_entry(const char *text, const char *header, const char *function)
 	EXPECT_CONTAINS(entry, function);
 }
 
+/* Those that are blocked since `when` or longer, asked for within half a second. */
+static char *
+blocked_since(int64_t when, int *ret_n)
+{
+	for (;;) {
+		int64_t asked = weft_now();
+		char *text = text_of(weft_dump_blocked, asked - when, ret_n);
+
+		if (weft_now() - asked < 500 * MS)
+			return text;
+		free(text);
+	}
+}
+
 /* Who holds up a program that is not dead? Those that wait for long, with what they wait for. */
 TEST(those_that_are_blocked_for_long_are_named)
 {
 	static weft_mutex mutex;
 	static atomic_bool stop;
 	pthread_t t;
+	int64_t when;
 	char *text;
 	int n;
 
@@ -177,14 +198,15 @@ TEST(those_that_are_blocked_for_long_are_named)
 	go_named("computer", compute, &stop);
 	go_named("yielder", yield_in_circles, NULL);
 	pthread_create(&t, NULL, wait_on_a_plain_thread, NULL);
-	while (atomic_load(&n_there) < 6)
-		weft_sleep(MS);
+	while (atomic_load(&n_there) < 6 || weft_dump_blocked(-1, 100 * MS) < 4)
+		weft_sleep(10 * MS);
+	when = weft_now();
 	weft_sleep(1000 * MS);
 	go_named("newcomer", wait_in_channel, NULL);
 	while (atomic_load(&n_there) < 7)
 		weft_sleep(MS);
 
-	text = text_of(weft_dump_blocked, 900 * MS, &n);
+	text = blocked_since(when, &n);
 	EXPECT_EQ(n, 4);
 	EXPECT_EQ(headers(text), 4);
 	expect_entry(text, "\"receiver\" [chan receive", "wait_in_channel");
@@ -197,9 +219,8 @@ TEST(those_that_are_blocked_for_long_are_named)
 	free(text);
 
 	/* Only counted; and with no time at all the newcomer too. */
-	EXPECT_EQ(weft_dump_blocked(-1, 900 * MS), 4);
-	weft_sleep(20 * MS);
-	EXPECT_EQ(weft_dump_blocked(-1, 0), 5);
+	while (weft_dump_blocked(-1, 0) < 5)
+		weft_sleep(MS);
 	EXPECT_EQ(weft_dump_blocked(-1, -1), 5);
 	EXPECT_EQ(weft_dump_blocked(-1, 3600000 * MS), 0);
 
@@ -208,8 +229,7 @@ TEST(those_that_are_blocked_for_long_are_named)
 	EXPECT_EQ(write(pipe_fds[1], "x", 1), 1);
 	weft_chan_close(gate);
 	pthread_join(t, NULL);
-	while (weft_numgoroutine() > 1)
-		weft_sleep(MS);
+	EXPECT_EQ(weft_waitgroup_wait(&all, WEFT_FOREVER), 0);
 	EXPECT_EQ(weft_dump_blocked(-1, 0), 0);
 	weft_chan_unref(gate);
 }
@@ -218,13 +238,24 @@ TEST(those_that_are_blocked_for_long_are_named)
 static void *
 look_when_one_has_begun_to_wait(void *arg)
 {
-	struct timespec idle = { 1, 500000000 };
+	struct timespec idle = { 1, 500000000 }, moment = { 0, 1000000 };
+	int64_t began, took = INT64_MAX;
+	int n = 0;
 
-	nanosleep(&idle, NULL);
-	EXPECT_EQ(weft_go(wait_in_channel, NULL), 0);
-	while (atomic_load(&n_there) < 1)
-		;
-	EXPECT_EQ(weft_dump_blocked(-1, 1000 * MS), 1);		/* main */
+	/* A look that comes late proves nothing: again, with one more that waits. */
+	for (int i = 1; took >= 1000 * MS; i++) {
+		while (weft_dump_blocked(-1, 0) < i)		/* main, and those of before */
+			nanosleep(&moment, NULL);
+		nanosleep(&idle, NULL);
+		began = weft_now();
+		weft_waitgroup_add(&all, 1);
+		EXPECT_EQ(weft_go(wait_in_channel, NULL), 0);
+		while (atomic_load(&n_there) < i)
+			;
+		n = weft_dump_blocked(-1, 1000 * MS) - i;
+		took = weft_now() - began;
+	}
+	EXPECT_EQ(n, 0);
 	weft_chan_close(arg);
 	return NULL;
 }
@@ -239,5 +270,7 @@ TEST(idle_time_does_not_count_as_a_wait)
 	EXPECT_EQ(weft_chan_recv(done, NULL, WEFT_FOREVER), 0);
 	pthread_join(t, NULL);
 	weft_chan_close(gate);
+	EXPECT_EQ(weft_waitgroup_wait(&all, WEFT_FOREVER), 0);
+	weft_chan_unref(gate);
 	weft_chan_unref(done);
 }

@@ -683,7 +683,8 @@ TEST(detached_goroutines_are_named_in_the_dump)
 		const char *blocker = strstr(r.err, "\"blocker\" ["),
 			*computer = strstr(r.err, "\"computer\" [");
 
-		EXPECT(blocker != NULL && computer != NULL);
+		if (blocker == NULL || computer == NULL)
+			FAIL("status %d, signal %d: %s", r.status, r.signal, r.err);
 		EXPECT(strncmp(blocker, "\"blocker\" [running, detached ", 29) == 0);
 		EXPECT(strncmp(computer, "\"computer\" [running, detached ", 30) == 0);
 		EXPECT_CONTAINS(r.err, " detachedms=");

@@ -342,7 +342,7 @@ wake_one_that_is_to_end(const char *point)
 	hold_await("idle.overslept");
 	tid = hold_tid("idle.overslept");
 	EXPECT(is_idle(tid));
-	/* Each keeps a thread: sooner or later it is this one's turn. It may be the only spinner. */
+	/* Each keeps a thread: sooner or later it is this one's turn, maybe to spin. */
 	while (is_idle(tid)) {
 		if (n++ > 200)
 			FAIL("it was never taken");
