@@ -273,6 +273,7 @@ collect(struct trace_gen *t, uint32_t gen, struct trace_out *out)
 		    out, &t->names, gen, &t->names.strings, TRACE_M_MASK);
 	wf_trace_block_free(t->names.strings.blocks);
 	memset(&t->names.strings, 0, sizeof(t->names.strings));
+	wf_trace_block_forget(gen);
 }
 
 bool

@@ -140,13 +140,19 @@ advance(bool last, int64_t give_up)
 	return true;
 }
 
-/* Events were lost, or could not be written: the trace ends with the last whole generation. */
+/*
+ * Events were lost, or could not be written: the trace ends with the last whole generation. The
+ * flight recorder begins anew: no reader takes generations with one missing between them.
+ */
 static void
 give_up(void)
 {
 	wf_trace_gen_drop(&tracer.gen);
-	if (tracer.keeps)
-		wf_trace_gen_open(&tracer.gen);
+	if (!tracer.keeps)
+		return;
+	while (tracer.oldest != NULL)
+		forget_oldest();
+	wf_trace_gen_open(&tracer.gen);
 }
 
 /* ---- requests ---- */
@@ -162,15 +168,14 @@ set_limit(void)
 }
 
 /* Somebody wants to listen: from the next generation on. */
-static int
+static void
 listen_on(void)
 {
 	set_limit();
+	if (tracer.gen.gen != 0 && !advance(false, INT64_MAX))
+		give_up();
 	if (tracer.gen.gen == 0)
 		wf_trace_gen_open(&tracer.gen);
-	else if (!advance(false, INT64_MAX))
-		give_up();
-	return 0;
 }
 
 /* One listener less. */
@@ -192,7 +197,7 @@ start(int fd)
 	copy = wf_os_dup(fd);
 	if (copy < 0)
 		return copy;
-	(void)listen_on();
+	listen_on();
 	tracer.error = wf_out_all(copy, TRACE_HEADER, TRACE_HEADER_BYTES);
 	tracer.fd = copy;
 	return 0;
@@ -218,7 +223,7 @@ flight_start(int64_t ns, size_t bytes)
 		return -EBUSY;
 	tracer.keep_ns = ns > 0 ? ns : FLIGHT_NS;
 	tracer.keep_bytes = bytes != 0 ? bytes : FLIGHT_BYTES;
-	(void)listen_on();
+	listen_on();
 	tracer.keeps = true;
 	set_limit();
 	return 0;
@@ -239,12 +244,14 @@ flight_stop(void)
 static int
 flight_dump(int fd)
 {
+	int r;
+
 	if (!tracer.keeps)
 		return -ESRCH;
 	if (!advance(false, INT64_MAX)) {
+		r = tracer.oldest == NULL ? -ENOBUFS : dump_kept(fd);
 		give_up();
-		if (tracer.oldest == NULL)
-			return -ENOBUFS;
+		return r;
 	}
 	return dump_kept(fd);
 }
@@ -333,7 +340,7 @@ static bool
 is_due(void)
 {
 	return tracer.gen.gen != 0 && (wf_load_relaxed(&wf_trace.broken) ||
-	    wf_trace_block_used() > wf_load_relaxed(&wf_trace.bytes_max) ||
+	    wf_trace_block_filled(tracer.gen.gen) > wf_load_relaxed(&wf_trace.bytes_max) ||
 	    wf_os_now() - tracer.gen.began >= period_ns());
 }
 
@@ -368,10 +375,13 @@ tracer_main(void *arg)
 		if (is_due() && !advance(false, INT64_MAX))
 			give_up();
 		if (wf_xchg_acquire(&tracer.wants_file, 0u) != 0 && tracer.keeps) {	/* T2 */
-			if (!advance(false, INT64_MAX))
-				give_up();
+			bool is_whole = advance(false, INT64_MAX);
+
 			dump_to_file();
+			if (!is_whole)
+				give_up();
 		}
+		WF_POINT("tracer.serves");
 		serve_all();
 	} while (!may_end());
 	wf_trace_block_trim();

@@ -36,8 +36,10 @@ wf_event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes)
 	b->tid = tid;
 	b->first = b->last = now;
 	b->next = side->events;
+	if (b->next != NULL && b->next->gen == gen)
+		wf_trace_block_full(b->next);
 	side->events = b;
-	if (wf_trace_block_used() > wf_load_relaxed(&wf_trace.bytes_max) &&
+	if (wf_trace_block_filled(gen) > wf_load_relaxed(&wf_trace.bytes_max) &&
 	    wf_xchg_relaxed(&wf_trace.note, 1u) == 0)
 		(void)wf_os_futex_wake(&wf_trace.note, 1);
 	return b;

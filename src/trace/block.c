@@ -25,6 +25,7 @@ static struct {
 	struct trace_block *free;
 	uint32_t n_free;
 	_Atomic size_t used;		/* written under lock */
+	_Atomic size_t filled[2];	/* by generation % 2: statistics, relaxed */
 } pool;
 
 static void
@@ -121,6 +122,24 @@ wf_trace_block_used(void)
 	return wf_load_relaxed(&pool.used);
 }
 
+void
+wf_trace_block_full(const struct trace_block *b)
+{
+	(void)wf_add_relaxed(&pool.filled[b->gen % 2], (size_t)b->n);
+}
+
+size_t
+wf_trace_block_filled(uint64_t gen)
+{
+	return wf_load_relaxed(&pool.filled[gen % 2]);
+}
+
+void
+wf_trace_block_forget(uint64_t gen)
+{
+	wf_store_relaxed(&pool.filled[gen % 2], (size_t)0);
+}
+
 /* ---- tables ---- */
 
 static uint64_t
@@ -166,6 +185,8 @@ make_room(struct trace_table *t, uint64_t gen, uint32_t bytes)
 	b->n = ITEMS_AT;
 	b->gen = gen;
 	b->next = t->blocks;
+	if (b->next != NULL)
+		wf_trace_block_full(b->next);
 	t->blocks = b;
 	return b;
 }

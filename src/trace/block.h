@@ -28,8 +28,14 @@ struct trace_block *wf_trace_block_new(void);
 void wf_trace_block_free(struct trace_block *list);
 /* Gives the memory of free ones back. */
 void wf_trace_block_trim(void);
-/* Bytes in blocks that are in use. Called by the tracer. */
+/* Bytes in blocks that are in use. */
 size_t wf_trace_block_used(void);
+/* Nothing more goes into b: what its generation says is that much. Threads that say little do not
+ * count, however many they are. */
+void wf_trace_block_full(const struct trace_block *b);
+/* Bytes in full blocks of a generation, and that it is over: its number's parity is another's. */
+size_t wf_trace_block_filled(uint64_t gen);
+void wf_trace_block_forget(uint64_t gen);
 /* More bytes than this: wf_trace_block_new() fails. */
 #define TRACE_USED_MAX ((size_t)512 << 20)
 

@@ -30,7 +30,7 @@ struct trace_state {
 	_Alignas(WF_CACHELINE) _Atomic uint32_t gen;	/* 0 = off. G1 */
 	_Atomic uint32_t first;		/* first generation of this session; set before gen */
 	_Atomic uint8_t waits;		/* the profiles of waits are on (debug/profile.c) */
-	_Atomic size_t bytes_max;	/* in blocks: more, and the tracer is told */
+	_Atomic size_t bytes_max;	/* in full blocks: more, and the tracer is told */
 
 	_Alignas(WF_CACHELINE) _Atomic uint32_t note;	/* futex of the tracer: 1 = it is wanted */
 	_Atomic uint32_t broken;	/* events are missing: nothing more can be told */
