@@ -1,5 +1,10 @@
 # How our C is compiled. weft_flags: everything of ours; weft_internal: what may see src/.
 include(CheckCCompilerFlag)
+include(CheckPIESupported)
+
+# Programs at addresses that nobody can foretell, whatever the compiler's default is.
+check_pie_supported()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 add_library(weft_flags INTERFACE)
 add_library(weft_internal INTERFACE)
@@ -20,6 +25,12 @@ check_c_compiler_flag(-fstack-clash-protection HAVE_STACK_CLASH_PROTECTION)
 if(HAVE_STACK_CLASH_PROTECTION)
 	target_compile_options(weft_flags INTERFACE -fstack-clash-protection)
 endif()
+# A frame with an array that is overrun ends the process when its function returns. The canary is
+# the same in all threads, so that goroutines may change threads in between.
+check_c_compiler_flag(-fstack-protector-strong HAVE_STACK_PROTECTOR)
+if(HAVE_STACK_PROTECTOR)
+	target_compile_options(weft_flags INTERFACE -fstack-protector-strong)
+endif()
 # Landing pads only. Shadow stacks must not be claimed: our switch does not know them.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
 	target_compile_options(weft_flags INTERFACE -fcf-protection=branch)
@@ -35,13 +46,13 @@ elseif(WEFT_SANITIZE)
 	message(FATAL_ERROR "WEFT_SANITIZE is address, thread or empty, not ${WEFT_SANITIZE}")
 else()
 	target_compile_options(weft_flags INTERFACE
-	    $<$<CONFIG:Release>:-U_FORTIFY_SOURCE$<SEMICOLON>-D_FORTIFY_SOURCE=2>)
+	    $<$<CONFIG:Release>:-U_FORTIFY_SOURCE$<SEMICOLON>-D_FORTIFY_SOURCE=3>)
 endif()
 if(WEFT_COVERAGE)
 	list(APPEND sanitizer --coverage -fprofile-update=atomic)
 endif()
 target_compile_options(weft_flags INTERFACE ${sanitizer})
-target_link_options(weft_flags INTERFACE ${sanitizer} -Wl,-z,noexecstack)
+target_link_options(weft_flags INTERFACE ${sanitizer} -Wl,-z,noexecstack,-z,relro,-z,now)
 
 target_link_libraries(weft_internal INTERFACE weft_flags)
 target_include_directories(weft_internal INTERFACE ${PROJECT_SOURCE_DIR}/src)

@@ -19,16 +19,14 @@ list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/src/)
 add_library(weft_objects OBJECT ${sources})
 target_link_libraries(weft_objects PUBLIC weft_internal)
 # LTO would let the compiler look through functions that park, whatever the builder's flags say.
-target_compile_options(weft_objects PRIVATE -fvisibility=hidden -fstack-protector-strong -fno-lto)
-set_target_properties(weft_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
+target_compile_options(weft_objects PRIVATE -fvisibility=hidden -fno-lto)
 
 add_library(weft SHARED $<TARGET_OBJECTS:weft_objects>)
 add_library(weft::weft ALIAS weft)
 set_target_properties(weft PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0 LINKER_LANGUAGE C
     LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/weft.map)
 target_link_libraries(weft PRIVATE $<BUILD_INTERFACE:weft_flags>)
-target_link_options(weft PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/src/weft.map
-    -Wl,-z,relro -Wl,-z,now)
+target_link_options(weft PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/src/weft.map)
 if(NOT WEFT_SANITIZE)
 	target_link_options(weft PRIVATE -Wl,--no-undefined)
 endif()

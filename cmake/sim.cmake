@@ -32,7 +32,6 @@ foreach(objects weft_sim_os weft_sim_rest weft_sim_own)
 	target_link_libraries(${objects} PUBLIC weft_internal)
 	target_compile_definitions(${objects} PRIVATE WEFT_DEBUG_BUILD)
 	target_compile_options(${objects} PRIVATE -fvisibility=hidden -fno-lto)
-	set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endforeach()
 set(sim_objects $<TARGET_OBJECTS:weft_sim_os> $<TARGET_OBJECTS:weft_sim_rest>
     $<TARGET_OBJECTS:weft_sim_own>)
@@ -43,6 +42,6 @@ set_target_properties(weft_sim PROPERTIES OUTPUT_NAME weft-sim EXPORT_NAME sim L
     VERSION ${PROJECT_VERSION} SOVERSION 0 LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/weft.map)
 target_link_libraries(weft_sim PRIVATE $<BUILD_INTERFACE:weft_flags>)
 target_link_options(weft_sim PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/src/weft.map
-    -Wl,-z,relro -Wl,-z,now -Wl,--no-undefined)
+    -Wl,--no-undefined)
 target_include_directories(weft_sim INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)

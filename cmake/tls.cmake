@@ -16,7 +16,6 @@ add_library(weft_tls_objects OBJECT tls/bio.c tls/conn.c tls/context.c tls/error
 target_link_libraries(weft_tls_objects PUBLIC weft_flags OpenSSL::SSL)
 target_compile_definitions(weft_tls_objects PRIVATE _GNU_SOURCE)
 target_compile_options(weft_tls_objects PRIVATE -fvisibility=hidden -fno-lto)
-set_target_properties(weft_tls_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
 set(map ${PROJECT_SOURCE_DIR}/tls/weft-tls.map)
 add_library(weft_tls SHARED $<TARGET_OBJECTS:weft_tls_objects>)
@@ -24,7 +23,7 @@ add_library(weft::tls ALIAS weft_tls)
 set_target_properties(weft_tls PROPERTIES OUTPUT_NAME weft-tls EXPORT_NAME tls LINKER_LANGUAGE C
     VERSION ${PROJECT_VERSION} SOVERSION 0 LINK_DEPENDS ${map})
 target_link_libraries(weft_tls PUBLIC weft PRIVATE OpenSSL::SSL $<BUILD_INTERFACE:weft_flags>)
-target_link_options(weft_tls PRIVATE -Wl,--version-script=${map} -Wl,-z,relro -Wl,-z,now)
+target_link_options(weft_tls PRIVATE -Wl,--version-script=${map})
 if(NOT WEFT_SANITIZE)
 	target_link_options(weft_tls PRIVATE -Wl,--no-undefined)
 endif()

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define MS ((int64_t)1000000)
@@ -256,4 +257,25 @@ TEST(a_program_at_rest_gives_stacks_back)
 	before_kb = resident_kb();
 	for (int i = 0; i < 5; i++)
 		crowd_comes_and_goes(before_kb);
+}
+
+/* What can be written and run is where a bug becomes somebody else's code. */
+TEST(no_memory_may_be_written_and_run)
+{
+	char line[512];
+	FILE *f;
+
+	gate = weft_chan_new(0, 0);
+	for (int i = 0; i < 100; i++)
+		EXPECT_EQ(weft_go_with(&(weft_go_options){ .size = sizeof(weft_go_options),
+		    .stack_size = (size_t)(i % 4) << 18 }, wait_then_end, NULL), 0);
+	f = fopen("/proc/self/maps", "r");
+	EXPECT(f != NULL);
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strstr(line, " rwx") != NULL)
+			FAIL("%s", line);
+	fclose(f);
+	weft_chan_close(gate);
+	await_ended(100);
+	weft_chan_unref(gate);
 }
