@@ -18,6 +18,8 @@
  * in the queue: then they, or the whole game, begin again with four times as much.
  */
 #define PATIENCE (100 * MS)
+/* At what the scheduler does nearly always, unless the machine moves things about. */
+#define TRIES 500
 
 struct game {
 	weft_mutex m;
@@ -268,7 +270,7 @@ TEST(a_starving_waiter_is_handed_the_lock)
 	int handed = 0;
 
 	weft_gomaxprocs(1);
-	for (int i = 0; i < 20 && handed < 3; i++) {
+	for (int i = 0; i < TRIES && (handed < 3 || ran_at_once == 0); i++) {
 		static struct game g;
 		static struct player p[3];
 
@@ -285,7 +287,7 @@ TEST(a_starving_waiter_is_handed_the_lock)
 		expect_pristine(&g);
 		handed++;
 	}
-	EXPECT_EQ(handed, 3);
+	EXPECT(handed >= 3);
 	/* At least one: now and then the monitor moves things about. */
 	EXPECT(ran_at_once > 0);
 }
@@ -296,7 +298,7 @@ TEST(starvation_ends_with_a_waiter_that_gives_up)
 	int seen = 0;
 
 	weft_gomaxprocs(1);
-	for (int i = 0; i < 20 && seen == 0; i++) {
+	for (int i = 0; i < TRIES && seen == 0; i++) {
 		static struct game g;
 		static struct player p;
 
@@ -323,7 +325,7 @@ TEST(starvation_ends_with_a_short_wait)
 	int seen = 0;
 
 	weft_gomaxprocs(1);
-	for (int i = 0; i < 50 && seen == 0; i++) {
+	for (int i = 0; i < TRIES && seen == 0; i++) {
 		static struct game g;
 		static struct player p[3];
 

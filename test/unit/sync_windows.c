@@ -14,8 +14,6 @@
 #include "sync/bias.h"
 
 #define MS ((int64_t)1000000)
-/* A deadline that must not pass before its waiter has queued, on a busy machine. */
-#define PATIENCE (100 * MS)
 
 /* What all the little goroutines below share. */
 struct stage {
@@ -24,6 +22,8 @@ struct stage {
 	weft_cond c;
 	weft_waitgroup wg;
 	weft_sem sem;
+	void (*fn)(void *);		/* what runs in the scope */
+	weft_scope *scope;		/* of one that is to give up */
 	int64_t n;			/* permits */
 	int64_t deadline;
 	_Atomic int result;		/* of the last to end, + 1000 */
@@ -58,6 +58,34 @@ static void
 start(void (*fn)(void *), struct stage *s)
 {
 	EXPECT_EQ(weft_go(fn, s), 0);
+}
+
+static int
+run_in_scope(void *p)
+{
+	struct stage *s = p;
+
+	s->fn(s);
+	return 0;
+}
+
+/*
+ * Starts one that is to give up its wait, when its scope is cancelled: a deadline could pass before
+ * it waits. Both take the same way.
+ */
+static void
+start_in_scope(void (*fn)(void *), struct stage *s)
+{
+	s->fn = fn;
+	s->scope = weft_scope_new(NULL, WEFT_FOREVER);
+	EXPECT(s->scope != NULL);
+	EXPECT_EQ(weft_scope_go(s->scope, run_in_scope, s), 0);
+}
+
+static void
+end_scope(struct stage *s)
+{
+	weft_scope_cancel(s->scope, -ECANCELED);
 }
 
 /* Returns when it is held at the point. */
@@ -302,7 +330,7 @@ TEST(cond_a_signal_before_the_park_beats_the_deadline)
 	struct stage s;
 
 	set_stage(&s);
-	s.deadline = weft_in(PATIENCE);
+	s.deadline = weft_in(50 * MS);
 	start_and_hold("cond.unlocked", wait_cond, &s);
 	weft_cond_signal(&s.c);
 	while (weft_now() < s.deadline)
@@ -318,12 +346,13 @@ TEST(cond_a_signal_skips_one_that_is_giving_up)
 	struct stage s;
 
 	set_stage(&s);
-	s.deadline = weft_in(PATIENCE);
-	start_and_hold("cond.gave_up", wait_cond, &s);
-	/* The second waiter, on the same cond: the test itself. */
-	weft_mutex_lock(&s.m);
-	weft_mutex_unlock(&s.m);
-	s.deadline = WEFT_FOREVER;
+	hold_at("cond.gave_up");
+	hold_at("cond.parking");
+	start_in_scope(wait_cond, &s);
+	hold_await("cond.parking");
+	end_scope(&s);
+	hold_release("cond.parking");
+	hold_await("cond.gave_up");
 	start_and_hold("cond.unlocked", wait_cond, &s);
 	hold_release("cond.unlocked");
 	weft_cond_signal(&s.c);
@@ -331,7 +360,8 @@ TEST(cond_a_signal_skips_one_that_is_giving_up)
 	EXPECT_EQ(s.result, 1000);
 	hold_release("cond.gave_up");
 	await_ended(&s, 2);
-	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+	EXPECT_EQ(s.result, 1000 - ECANCELED);
+	weft_scope_free(s.scope);
 }
 
 /* ---- WaitGroup ---- */
@@ -397,12 +427,12 @@ TEST(waitgroup_release_finds_its_waiter_gone)
 
 	set_stage(&s);
 	weft_waitgroup_add(&s.wg, 1);
-	s.deadline = weft_in(PATIENCE);
-	start(wait_wg, &s);
+	start_in_scope(wait_wg, &s);
 	await_wg_waiter(&s);
 	start_and_hold("waitgroup.zero", done_wg, &s);
+	end_scope(&s);
 	await_ended(&s, 1);
-	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+	EXPECT_EQ(s.result, 1000 - ECANCELED);
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
 	hold_release("waitgroup.zero");
 	/* From here on nothing touches it any more: it can be used again, or freed. */
@@ -412,6 +442,7 @@ TEST(waitgroup_release_finds_its_waiter_gone)
 	weft_waitgroup_add(&s.wg, 1);
 	await_ended(&s, 2);
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
+	weft_scope_free(s.scope);
 }
 
 /*
@@ -424,10 +455,10 @@ TEST(waitgroup_wait_does_not_return_while_done_is_inside)
 
 	set_stage(&s);
 	weft_waitgroup_add(&s.wg, 1);
-	s.deadline = weft_in(PATIENCE);
-	start(wait_wg, &s);
+	start_in_scope(wait_wg, &s);
 	await_wg_waiter(&s);
 	start_and_hold("waitgroup.zero", done_wg, &s);
+	end_scope(&s);
 	await_ended(&s, 1);
 	hold_at("waitgroup.released");
 	hold_release("waitgroup.zero");
@@ -440,6 +471,7 @@ TEST(waitgroup_wait_does_not_return_while_done_is_inside)
 	hold_release("waitgroup.released");
 	await_ended(&s, 3);
 	EXPECT_EQ(s.ended, 3);
+	weft_scope_free(s.scope);
 }
 
 /* The last waiter to give up takes the bit along: done() is one instruction again. */
@@ -449,13 +481,14 @@ TEST(waitgroup_an_emptied_queue_leaves_no_bit)
 
 	set_stage(&s);
 	weft_waitgroup_add(&s.wg, 1);
-	s.deadline = weft_in(PATIENCE);
-	start(wait_wg, &s);
+	start_in_scope(wait_wg, &s);
 	await_wg_waiter(&s);
+	end_scope(&s);
 	await_ended(&s, 1);
 	EXPECT_EQ(wg_state(&s), 2);
 	weft_waitgroup_done(&s.wg);
 	EXPECT_EQ(wg_state(&s), 0);
+	weft_scope_free(s.scope);
 }
 
 /* A waiter that gave up is still in the queue when the last done() comes. */
@@ -465,14 +498,18 @@ TEST(waitgroup_release_skips_one_that_is_giving_up)
 
 	set_stage(&s);
 	weft_waitgroup_add(&s.wg, 1);
-	s.deadline = weft_in(PATIENCE);
-	start_and_hold("waitgroup.gave_up", wait_wg, &s);
+	hold_at("waitgroup.gave_up");
+	start_in_scope(wait_wg, &s);
+	await_wg_waiter(&s);
+	end_scope(&s);
+	hold_await("waitgroup.gave_up");
 	weft_waitgroup_done(&s.wg);
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), 0);
 	hold_release("waitgroup.gave_up");
 	await_ended(&s, 1);
-	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+	EXPECT_EQ(s.result, 1000 - ECANCELED);
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), 0);
+	weft_scope_free(s.scope);
 }
 
 static void
@@ -512,6 +549,13 @@ acquire_sem(void *p)
 }
 
 static void
+await_sem_waiter(struct stage *s)
+{
+	while (weft_sem_tryacquire(&s->sem, 0))
+		weft_yield();
+}
+
+static void
 release_sem(void *p)
 {
 	struct stage *s = p;
@@ -529,13 +573,12 @@ TEST(sem_release_finds_its_waiter_gone)
 	weft_sem_init(&s.sem, 2);
 	EXPECT(weft_sem_tryacquire(&s.sem, 1));
 	s.n = 2;
-	s.deadline = weft_in(PATIENCE);
-	start(acquire_sem, &s);
-	while (weft_sem_tryacquire(&s.sem, 0))
-		weft_yield();
+	start_in_scope(acquire_sem, &s);
+	await_sem_waiter(&s);
 	start_and_hold("sem.has_waiters", release_sem, &s);
+	end_scope(&s);
 	await_ended(&s, 1);
-	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+	EXPECT_EQ(s.result, 1000 - ECANCELED);
 	EXPECT(weft_sem_tryacquire(&s.sem, 1));
 	EXPECT(!weft_sem_tryacquire(&s.sem, 1));
 	/* Nobody waits, so nobody keeps it alive: it must start again, not give under the lock. */
@@ -546,6 +589,7 @@ TEST(sem_release_finds_its_waiter_gone)
 	hold_release("sem.granted");
 	EXPECT(weft_sem_tryacquire(&s.sem, 1));
 	EXPECT(!weft_sem_tryacquire(&s.sem, 1));
+	weft_scope_free(s.scope);
 }
 
 /* A waiter has given up and is still at the head: its permits go to the next. RELIABILITY 103. */
@@ -557,8 +601,11 @@ TEST(sem_grant_skips_one_that_is_giving_up)
 	weft_sem_init(&s.sem, 2);
 	EXPECT(weft_sem_tryacquire(&s.sem, 2));
 	s.n = 2;
-	s.deadline = weft_in(PATIENCE);
-	start_and_hold("sem.gave_up", acquire_sem, &s);
+	hold_at("sem.gave_up");
+	start_in_scope(acquire_sem, &s);
+	await_sem_waiter(&s);
+	end_scope(&s);
+	hold_await("sem.gave_up");
 	/* With one permit back the next one would fit, if the head were not before it. */
 	EXPECT_EQ(weft_sem_acquire(&s.sem, 1, weft_in(1 * MS)), -ETIMEDOUT);
 	weft_sem_release(&s.sem, 1);
@@ -567,7 +614,8 @@ TEST(sem_grant_skips_one_that_is_giving_up)
 	EXPECT(weft_sem_tryacquire(&s.sem, 2));
 	hold_release("sem.gave_up");
 	await_ended(&s, 1);
-	EXPECT_EQ(s.result, 1000 - ETIMEDOUT);
+	EXPECT_EQ(s.result, 1000 - ECANCELED);
 	weft_sem_release(&s.sem, 2);
 	EXPECT(weft_sem_tryacquire(&s.sem, 2));
+	weft_scope_free(s.scope);
 }
