@@ -220,6 +220,9 @@ boot(void)
 	if (wf_os_is_main_thread())
 		adopt_main();
 	wf_crash_init(&wf_sched.debug);
+#ifdef WF_ASAN
+	wf_leaks_init();
+#endif
 	start_monitor();
 	/* It waits until all threads are at rest, this one too: nothing is half done here. */
 	m = wf_self();

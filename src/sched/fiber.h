@@ -21,6 +21,8 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *save, const void **bottom_old, size_t *size_old);
 void __asan_unpoison_memory_region(void const volatile *p, size_t n);
+void *__asan_addr_is_in_fake_stack(void *fake, void *addr, void **beg, void **end);
+void __lsan_register_root_region(const void *p, size_t n);
 #endif
 
 #endif /* WEFT_SCHED_FIBER_H */

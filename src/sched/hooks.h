@@ -69,4 +69,7 @@ WF_NORETURN WF_COLD void wf_crash_fatal(
     const char *text, const char *help, bool all, uintptr_t from_pc);
 WF_NORETURN WF_COLD void wf_crash_abort(const char *text);
 
+/* With AddressSanitizer only: the process's end names the stacks that hold memory. */
+void wf_leaks_init(void);
+
 #endif /* WEFT_SCHED_HOOKS_H */
