@@ -1,8 +1,8 @@
 /*
  * weft_run: a child from start to end, with what it hears and says.
  */
-#include "goroutines.h"
 #include "process_util.h"
+#include "goroutines.h"
 
 /* SCENARIOS 248. */
 TEST(output_is_collected)
