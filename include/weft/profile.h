@@ -50,7 +50,8 @@ WEFT_API int weft_profile_mutex_fraction(int n);
 
 /**
  * weft_profile_cpu_start - look at what runs, @hz times per second of CPU time (Go: 100)
- * @hz: <= 0: 100; at most 1000, and what the kernel's clock tick allows
+ * @hz: <= 0: 100; at most 1000. The kernel looks at its clock tick only, so samples may be
+ *      fewer; each then stands for the time since the one before
  *
  * By SIGPROF, which must be the program's no other way; its handler stays. Samples carry the name
  * of the goroutine, if it has one, as the label "goroutine".

@@ -228,6 +228,7 @@ is_free(int sig, const struct sigaction *sa)
 void
 wf_fault_init(void)
 {
+	wf_os_elf_prepare();
 	for (size_t i = 0; i < wf_countof(faults); i++) {
 		if (wf_os_sigaction_get(faults[i].sig, &before[i]) != 0)
 			continue;

@@ -108,19 +108,15 @@ write_waits(const struct profile_table *t, int fd)
 		.type = { "contentions", "delay" }, .unit = { "count", "nanoseconds" },
 		.period_type = "contentions", .period_unit = "count", .period = 1,
 	};
-	struct profile_table copy = { .n = 0 };
-	uint32_t n;
+	struct profile_table copy;
+	bool ok;
 	int r;
 
 	wf_lock(&waits.lock);
-	n = t->n;
-	copy.samples = malloc((n + 1) * sizeof(copy.samples[0]));
-	if (copy.samples != NULL && n != 0)
-		memcpy(copy.samples, t->samples, n * sizeof(copy.samples[0]));
+	ok = wf_profile_table_copy(t, &copy);
 	wf_unlock(&waits.lock);
-	if (copy.samples == NULL)
+	if (!ok)
 		return -ENOMEM;
-	copy.n = n;
 	r = wf_profile_table_write(&copy, &kind, fd);
 	wf_profile_table_free(&copy);
 	return r;

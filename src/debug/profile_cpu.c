@@ -20,7 +20,8 @@
 
 #define HZ 100			/* as Go */
 #define HZ_MAX 1000
-#define STACKS_MAX 4096u	/* different ones; more are lost */
+#define STACKS_FIRST 4096u	/* different ones: there is room for so many, then more is made */
+#define STACKS_MAX 65536u	/* more are lost: 30 MB */
 #define SPINS 20000
 
 static struct {
@@ -29,7 +30,8 @@ static struct {
 	int64_t began, period;		/* under calls */
 	_Atomic uint32_t lock;		/* C1 */
 	bool takes;			/* C1 */
-	struct profile_table table;	/* C1: as large as it will ever be */
+	int64_t charged;		/* C1: until then, time has been put into the table */
+	struct profile_table table;	/* C1 */
 	struct wf_unwind unwind;	/* C1 */
 } cpu;
 
@@ -48,6 +50,23 @@ static void
 unlock(void)
 {
 	wf_store_release(&cpu.lock, 0u);				/* C1 */
+}
+
+/*
+ * The kernel looks at timers when it ticks: a signal stands for all the time of processors since
+ * the one before, however many periods that were.
+ */
+static void
+charge(const uintptr_t *pcs, uint32_t n, const char *name)
+{
+	int64_t now = wf_os_prof_time();
+
+	if (cpu.table.n < STACKS_MAX)
+		wf_profile_table_add(
+		    &cpu.table, pcs, n, name, 1, wf_max(now - cpu.charged, (int64_t)0));
+	else
+		cpu.table.lost++;
+	cpu.charged = now;
 }
 
 /* The stack that the signal came upon, into the table. */
@@ -70,10 +89,7 @@ sample(const void *uctx)
 	} while (n < PROFILE_FRAMES && wf_unwind_next(&cpu.unwind));
 	if (g != NULL)
 		wf_dump_name(g, name, sizeof(name));
-	if (cpu.table.n < cpu.table.cap)
-		wf_profile_table_add(&cpu.table, pcs, n, name, 1, cpu.period);
-	else
-		cpu.table.lost++;
+	charge(pcs, n, name);
 }
 
 static void
@@ -118,6 +134,7 @@ take_samples(bool takes)
 	while (!try_lock())
 		continue;
 	cpu.takes = takes;
+	cpu.charged = wf_os_prof_time();
 	unlock();
 }
 
@@ -129,7 +146,7 @@ start_locked(int hz)
 	if (cpu.is_on)
 		return -EBUSY;
 	r = install();
-	if (r == 0 && !wf_profile_table_reserve(&cpu.table, STACKS_MAX))
+	if (r == 0 && !wf_profile_table_reserve(&cpu.table, STACKS_FIRST))
 		r = -ENOMEM;
 	if (r < 0)
 		return r;

@@ -3,10 +3,23 @@
  */
 #include "debug/profile_table.h"
 
-#include <stdlib.h>
+#include "os/os.h"
+
 #include <string.h>
 
 #define MIN_CAP 64u		/* capacities are powers of two */
+
+static size_t
+samples_bytes(uint32_t cap)
+{
+	return cap * sizeof(struct profile_sample);
+}
+
+static size_t
+slots_bytes(uint32_t cap)
+{
+	return (size_t)2 * cap * sizeof(uint32_t);
+}
 
 static uint64_t
 hash_of(const uintptr_t *pcs, uint32_t n, const char *name)
@@ -42,11 +55,10 @@ resize(struct profile_table *t, uint32_t cap)
 {
 	struct profile_table new = { .cap = cap, .lost = t->lost };
 
-	new.samples = malloc(new.cap * sizeof(new.samples[0]));
-	new.slots = calloc((size_t)2 * new.cap, sizeof(new.slots[0]));
+	new.samples = wf_os_map(samples_bytes(cap));
+	new.slots = wf_os_map(slots_bytes(cap));
 	if (new.samples == NULL || new.slots == NULL) {
-		free(new.samples);
-		free(new.slots);
+		wf_profile_table_free(&new);
 		return false;
 	}
 	for (; new.n < t->n; new.n++) {
@@ -55,8 +67,7 @@ resize(struct profile_table *t, uint32_t cap)
 		*s = t->samples[new.n];
 		*slot_of(&new, s->hash, s->pcs, s->n_pcs, s->name) = new.n + 1;
 	}
-	free(t->samples);
-	free(t->slots);
+	wf_profile_table_free(t);
 	*t = new;
 	return true;
 }
@@ -100,10 +111,27 @@ wf_profile_table_reserve(struct profile_table *t, uint32_t n)
 	return cap <= t->cap || resize(t, cap);
 }
 
+bool
+wf_profile_table_copy(const struct profile_table *t, struct profile_table *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (t->n == 0)
+		return true;
+	ret->samples = wf_os_map(samples_bytes(t->cap));
+	if (ret->samples == NULL)
+		return false;
+	memcpy(ret->samples, t->samples, t->n * sizeof(t->samples[0]));
+	ret->n = t->n;
+	ret->cap = t->cap;
+	return true;
+}
+
 void
 wf_profile_table_free(struct profile_table *t)
 {
-	free(t->samples);
-	free(t->slots);
+	if (t->samples != NULL)
+		wf_os_unmap(t->samples, samples_bytes(t->cap));
+	if (t->slots != NULL)
+		wf_os_unmap(t->slots, slots_bytes(t->cap));
 	memset(t, 0, sizeof(*t));
 }

@@ -18,7 +18,10 @@ struct profile_sample {
 	uintptr_t pcs[PROFILE_FRAMES];		/* return addresses, innermost first */
 };
 
-/* Owned by one thread at a time; zero is empty. */
+/*
+ * Owned by one thread at a time; zero is empty. Its memory comes from the system, not from
+ * malloc(): a signal handler may add to it.
+ */
 struct profile_table {
 	struct profile_sample *samples;
 	uint32_t *slots;			/* index + 1; 0 = empty. A power of two of them */
@@ -30,6 +33,8 @@ void wf_profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_
     const char *name, int64_t count, int64_t ns);
 /* Room for n samples in all: adding so many allocates nothing. */
 bool wf_profile_table_reserve(struct profile_table *t, uint32_t n);
+/* The same samples, not to be added to. False: no memory. */
+bool wf_profile_table_copy(const struct profile_table *t, struct profile_table *ret);
 void wf_profile_table_free(struct profile_table *t);
 
 /* What the two numbers of each sample are. The second type NULL: only the first is written. */

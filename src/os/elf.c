@@ -5,12 +5,15 @@
 #define _GNU_SOURCE
 #include "os/os.h"
 
+#include "base/compiler.h"
+
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -68,18 +71,18 @@ wf_os_map_file(const char *path, size_t *ret_bytes)
 	return p;
 }
 
-struct search {
-	uintptr_t pc;
-	struct wf_os_elf *ret;
-};
+/* What is there for as long as the process: the program, and the kernel's object. Constant once
+ * wf_os_elf_prepare() has returned. */
+static struct wf_os_elf lasting[2];
+static size_t n_lasting, n_seen;
 
 static int
-look_at(struct dl_phdr_info *info, size_t size, void *arg)
+remember(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	struct search *s = arg;
-	uintptr_t lo = UINTPTR_MAX, hi = 0, hdr = 0;
+	uintptr_t lo = UINTPTR_MAX, hi = 0, hdr = 0, vdso = getauxval(AT_SYSINFO_EHDR);
 
 	(void)size;
+	(void)arg;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
 		uintptr_t start = info->dlpi_addr + ph->p_vaddr;
@@ -91,17 +94,36 @@ look_at(struct dl_phdr_info *info, size_t size, void *arg)
 		if (ph->p_type == PT_GNU_EH_FRAME)
 			hdr = start;
 	}
-	if (s->pc < lo || s->pc >= hi)
-		return 0;
-	s->ret->lo = lo;
-	s->ret->hi = hi;
-	s->ret->bias = info->dlpi_addr;
-	s->ret->path = info->dlpi_name;
-	s->ret->eh_frame_hdr = hdr;
-	return 1;
+	/* The program comes first. */
+	if (n_seen++ == 0 || (vdso >= lo && vdso < hi && n_lasting < wf_countof(lasting)))
+		lasting[n_lasting++] = (struct wf_os_elf){ .lo = lo, .hi = hi,
+		    .bias = info->dlpi_addr, .path = info->dlpi_name, .eh_frame_hdr = hdr };
+	return 0;
 }
 
-/* glibc's own lookup for unwinders: lock-free, so it also works in a crash inside dlopen(). */
+void
+wf_os_elf_prepare(void)
+{
+	if (n_seen == 0)
+		(void)dl_iterate_phdr(remember, NULL);
+}
+
+static bool
+find_lasting(uintptr_t pc, struct wf_os_elf *ret)
+{
+	for (size_t i = 0; i < n_lasting; i++) {
+		if (pc < lasting[i].lo || pc >= lasting[i].hi)
+			continue;
+		*ret = lasting[i];
+		return true;
+	}
+	return false;
+}
+
+/*
+ * glibc's own lookup for unwinders. dl_iterate_phdr(3) takes the loader's lock: a signal handler
+ * may have interrupted who has it.
+ */
 static bool
 find_without_lock(uintptr_t pc, struct wf_os_elf *ret)
 {
@@ -127,9 +149,7 @@ find_without_lock(uintptr_t pc, struct wf_os_elf *ret)
 bool
 wf_os_elf_find(uintptr_t pc, struct wf_os_elf *ret)
 {
-	struct search s = {.pc = pc, .ret = ret};
-
-	return find_without_lock(pc, ret) || dl_iterate_phdr(look_at, &s) == 1;
+	return find_without_lock(pc, ret) || find_lasting(pc, ret);
 }
 
 bool

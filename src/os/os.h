@@ -151,6 +151,8 @@ bool wf_os_sigaltstack_has(const void *stack, size_t bytes, uintptr_t address);
 uintptr_t wf_os_sigregs(const void *uctx, uintptr_t *v, size_t n);
 /* SIGPROF whenever the process has used ns of CPU time; 0: no more. 0 or -errno. */
 int wf_os_prof_timer(int64_t ns);
+/* The time that it counts: of processors, used by the process. Signal-safe. */
+int64_t wf_os_prof_time(void);
 /* Around a handler's work: whatever it interrupts finds its errno unchanged. */
 int wf_os_errno_save(void);
 void wf_os_errno_restore(int saved);
@@ -181,7 +183,9 @@ struct wf_os_elf {
 	uintptr_t eh_frame_hdr;		/* its table of frame descriptions; 0 = none */
 };
 
-/* What is loaded at pc? False: nothing. */
+/* At the start: looks up what wf_os_elf_find() must know without a lock. Takes the loader's. */
+void wf_os_elf_prepare(void);
+/* What is loaded at pc? False: nothing, or (before glibc 2.35) a library. Takes no lock. */
 bool wf_os_elf_find(uintptr_t pc, struct wf_os_elf *ret);
 /* The path of the running program. */
 bool wf_os_exe_path(char *buf, size_t cap);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <ucontext.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 static int
@@ -141,6 +142,15 @@ wf_os_prof_timer(int64_t ns)
 
 	t.it_value = t.it_interval;
 	return setitimer(ITIMER_PROF, &t, NULL) == 0 ? 0 : -errno;
+}
+
+int64_t
+wf_os_prof_time(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 int

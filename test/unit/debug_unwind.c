@@ -3,15 +3,20 @@
  * looped, the report of the first fault would be lost behind a second one; if it lost its way in
  * optimised code, the report would name the wrong function.
  */
+#define _GNU_SOURCE
 #include "debug/unwind.h"
 
 #include "arch/escape.h"
 #include "debug/symtab.h"
 #include "test.h"
 
+#include <link.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 
 #define FRAMES 64
 
@@ -288,4 +293,42 @@ TEST(memory_that_is_not_there_ends_the_walk)
 	while (n_names++ < FRAMES && wf_unwind_next(&walker))
 		continue;
 	EXPECT(n_names <= 2);
+}
+
+static void *
+walks_from_nowhere(void *arg)
+{
+	/* Code that a program has made itself, say. */
+	struct wf_ctx c = {.sp = 4096 + 64, .fp = 4096 + 256, .pc = (uintptr_t)arg};
+
+	wf_unwind_ctx(&walker, &c, 4096, 1 << 20, /* is_known */ false);
+	(void)wf_unwind_next(&walker);
+	return NULL;
+}
+
+/* dl_iterate_phdr() calls this with the loader's lock held. */
+static int
+walk_meanwhile(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	void *nowhere = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct timespec until;
+	pthread_t thread;
+
+	(void)info;
+	(void)size;
+	EXPECT(nowhere != MAP_FAILED);
+	EXPECT_EQ(pthread_create(&thread, NULL, walks_from_nowhere, nowhere), 0);
+	EXPECT_EQ(clock_gettime(CLOCK_REALTIME, &until), 0);
+	until.tv_sec += 60;
+	*(int *)arg = pthread_timedjoin_np(thread, NULL, &until);
+	return 1;
+}
+
+/* A signal may come upon code that has it: the profiler's handler would wait for ever. */
+TEST(a_walk_takes_no_lock_of_the_loaders)
+{
+	int result = -1;
+
+	(void)dl_iterate_phdr(walk_meanwhile, &result);
+	EXPECT_EQ(result, 0);
 }
