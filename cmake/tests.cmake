@@ -79,6 +79,10 @@ endif()
 if(HAVE_SIM AND everything)
 	list(APPEND tiers sim)
 endif()
+# Once more with WEFT_PERTURB, which makes tests ten times as long; tools/nightly does more.
+string(CONCAT perturbed "^spec\\.(sync_(mutex|cond|waitgroup)\\.|scope_race\\.|chan_race\\.(many_"
+    "consumers_lose_nothing$|close_wakes)|select_race\\.(a_select_is_served|selects_with_dead))")
+
 # Each call of the system fails once: the linker puts test/fault/inject.c in between.
 set(fault ${PROJECT_SOURCE_DIR}/test/fault)
 if((everything OR WEFT_SANITIZE STREQUAL "address") AND NOT CMAKE_CROSSCOMPILING)
@@ -142,6 +146,13 @@ foreach(tier ${tiers})
 				    $<TARGET_FILE:${target}> ${test})
 				weft_set_test(${name} ${file} ${tier} 60)
 			endforeach()
+			if(everything AND "${tier}.${base}.${test}" MATCHES "${perturbed}")
+				set(again ${tier}.${base}.${test}.perturbed)
+				add_test(NAME ${again} COMMAND ${target} ${test})
+				weft_set_test(${again} ${file} ${tier} 300)
+				set_property(TEST ${again} APPEND PROPERTY ENVIRONMENT
+				    "WEFT_PERTURB=1")
+			endif()
 			if(marks MATCHES "nomembarrier")
 				set(again ${tier}.${base}.${test}.nomembarrier)
 				add_test(NAME ${again} COMMAND ${target} ${test})

@@ -122,7 +122,8 @@ begin(const weft_sim_options *o, uint64_t seed, struct run *r)
 	if (wf_sim.options.max_steps == 0)
 		wf_sim.options.max_steps = STEPS_MAX;
 #ifdef WEFT_DEBUG_BUILD
-	wf_point_hook = at_point;
+	wf_point_hook = at_point;	/* nor does WEFT_PERTURB choose anything here */
+	wf_perturb_hook = NULL;
 #endif
 	t = wf_sim_thread_new(run_main, r, (size_t)1 << 20);
 	if (t == NULL)

@@ -8,6 +8,9 @@
 
 #include "base/compiler.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* Defined in debug/crash.c: prints "fatal error: weft: ..." with a dump, exits with 2. */
 WF_NORETURN WF_COLD void wf_throw(const char *what, const char *file, int line);
 
@@ -36,6 +39,17 @@ extern void (*wf_point_hook)(const char *name);
 	} while (0)
 #else
 #define WF_POINT(name) ((void)0)
+#endif
+
+/*
+ * Shall a choice that is free be made the other way this time? Once in `n`, when WEFT_PERTURB is
+ * set (debug/perturb.c); never in release builds, and in the explorer, which makes all choices.
+ */
+#if defined(WEFT_DEBUG_BUILD) && !defined(WF_NO_EVENTS)
+extern bool (*wf_perturb_hook)(unsigned n);
+#define WF_PERTURB(n) (wf_unlikely(wf_perturb_hook != NULL) && wf_perturb_hook(n))
+#else
+#define WF_PERTURB(n) false
 #endif
 
 #endif /* WEFT_BASE_ASSERT_H */

@@ -141,6 +141,18 @@ wf_pick_would_look(const struct p *p)
 	return (wf_load_relaxed(&p->picks) + 1) % POLL_PICKS == 0;
 }
 
+/* WEFT_PERTURB: another one comes first. */
+static WF_NOINLINE WF_COLD void
+shuffle(struct p *p)
+{
+	struct g *g;
+
+	if (WF_PERTURB(2))
+		wf_store_relaxed(&p->preempt, PREEMPT_NEXT | PREEMPT_GLOBAL);
+	else if ((g = runq_take(&p->runq)) != NULL)
+		wf_runq_put(p, g, false);
+}
+
 /*
  * The next goroutine of the own P, or of the global queue when it is its turn; NULL when there is
  * none at hand. Never blocks, cheap: also called on the stack of a goroutine that is leaving.
@@ -162,6 +174,8 @@ wf_pick_local(struct m *m)
 	if (wf_unlikely(wf_load_relaxed(&p->schedtick) % GLOBAL_TICK == GLOBAL_TICK - 1) &&
 	    (g = take_global_in_turn(p)) != NULL)
 		goto new_slice;
+	if (WF_PERTURB(2))
+		shuffle(p);
 	if (wf_unlikely(wf_load_relaxed(&p->preempt)) && (g = obey(p)) != NULL)
 		goto new_slice;
 	if ((g = runq_take_next(&p->runq)) != NULL)

@@ -65,8 +65,11 @@ reached(const char *name)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Before any thread of the runtime exists, so that none reads the hook while it is set. */
-static void __attribute__((constructor))
+/*
+ * Before any thread of the runtime exists, so that none reads the hook while it is set, and before
+ * WEFT_PERTURB, which calls the hook that it finds.
+ */
+static void __attribute__((constructor(101)))
 set_hook(void)
 {
 	wf_point_hook = reached;
