@@ -92,8 +92,8 @@ walk(struct dump *d, enum dump_hide hide, uintptr_t from_pc)
 }
 
 /* Keeps the frames of the stack that d->u stands at the top of. */
-static void
-collect(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine)
+void
+wf_dump_collect(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine)
 {
 	struct wf_regs start = d->u.regs;
 	uintptr_t lo = d->u.stack.lo, hi = d->u.stack.hi, last;
@@ -145,8 +145,8 @@ print_frame(struct dump *d, uintptr_t pc)
 	print_place(d, &s, pc);
 }
 
-static void
-print_frames(struct dump *d)
+void
+wf_dump_frames(struct dump *d)
 {
 	for (size_t i = 0; i < d->n; i++) {
 		if (i == DUMP_INNER && d->n > DUMP_INNER + DUMP_OUTER) {
@@ -162,8 +162,8 @@ print_frames(struct dump *d)
 void
 wf_dump_stack(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine)
 {
-	collect(d, hide, from_pc, is_goroutine);
-	print_frames(d);
+	wf_dump_collect(d, hide, from_pc, is_goroutine);
+	wf_dump_frames(d);
 }
 
 /* ---- goroutines ---- */
@@ -333,7 +333,7 @@ collect_other(struct dump *d, const struct g *g, const struct g *copy)
 
 	wf_unwind_ctx(&d->u, &copy->ctx, wf_load_relaxed(&copy->stack_lo),
 	    wf_load_relaxed(&copy->stack_hi), /* is_known */ true);
-	collect(d, HIDE_RUNTIME, 0, true);
+	wf_dump_collect(d, HIDE_RUNTIME, 0, true);
 	return copy_g(&again, g) && is_same(&again, copy);
 }
 
@@ -386,7 +386,7 @@ dump_other(struct g *g, void *arg)
 	if (!is_whole)
 		wf_out_str(&d->out, "\tgoroutine changed while it was read; stack unavailable\n");
 	else if (has_stack(&copy))
-		print_frames(d);
+		wf_dump_frames(d);
 	else if (wf_load_relaxed(&copy.status) == G_RUNNABLE)
 		print_frame(d, (uintptr_t)copy.fn);
 	else

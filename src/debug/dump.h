@@ -36,6 +36,12 @@ struct dump {			/* owned by one thread at a time; some 30 KB */
 void wf_dump_init(struct dump *d, int fd);
 void wf_dump_fini(struct dump *d);
 
+/*
+ * Keeps the frames of the stack from where d->u stands, in two steps for who wants to see them
+ * before they are printed. is_goroutine: its last frames are the scheduler's.
+ */
+void wf_dump_collect(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine);
+void wf_dump_frames(struct dump *d);
 /* Prints the stack from where d->u stands. is_goroutine: its last frames are the scheduler's. */
 void wf_dump_stack(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine);
 

@@ -13,9 +13,9 @@
 static void
 warn(const char *item, size_t n)
 {
-	static const char known[] = ": known are schedtrace=MS, scheddetail=1, crash=1, "
-				    "nomembarrier=1, poller=1, guard=madvise|mprotect|canary, "
-				    "traceadvanceperiod=NS\n";
+	static const char known[] = ": known are schedtrace=MS, scheddetail=1, lint=1, "
+				    "crash=1, nomembarrier=1, poller=1, "
+				    "guard=madvise|mprotect|canary, traceadvanceperiod=NS\n";
 	struct wf_out o;
 
 	wf_out_init(&o, STDERR);
@@ -86,6 +86,8 @@ item(const char *s, size_t n, struct wf_debug *d)
 		return flag(eq + 1, rest, &d->scheddetail);
 	if (is(s, name, "crash"))
 		return flag(eq + 1, rest, &d->crash);
+	if (is(s, name, "lint"))
+		return flag(eq + 1, rest, &d->lint);
 	if (is(s, name, "nomembarrier"))
 		return flag(eq + 1, rest, &d->nomembarrier);
 	if (is(s, name, "poller"))

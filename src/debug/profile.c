@@ -21,7 +21,7 @@
 
 /*
  * The settings are only read by chance of who waits: relaxed. wf_trace.waits says that one of them
- * is on.
+ * is on; its other flags are set at the start only.
  */
 static struct {
 	_Atomic int64_t block_rate;	/* ns; 0 = off */
@@ -33,8 +33,11 @@ static struct {
 static void
 update_switch(void)
 {
-	wf_store_relaxed(&wf_trace.waits, wf_load_relaxed(&waits.block_rate) != 0 ||
-	    wf_load_relaxed(&waits.mutex_fraction) != 0);
+	uint8_t others = (uint8_t)(wf_load_relaxed(&wf_trace.waits) & ~WAITS_PROFILED);
+	bool is_on = wf_load_relaxed(&waits.block_rate) != 0 ||
+	    wf_load_relaxed(&waits.mutex_fraction) != 0;
+
+	wf_store_relaxed(&wf_trace.waits, (uint8_t)(others | (is_on ? WAITS_PROFILED : 0)));
 }
 
 static void
@@ -58,6 +61,16 @@ add_block(const uintptr_t *pcs, uint32_t n, int64_t ns, int64_t rate)
 		ns = rate;
 	}
 	add(&waits.block, pcs, n, count, ns);
+}
+
+int64_t
+wf_wait_begins(enum wf_wait_reason reason)
+{
+	uint8_t heard = wf_load_relaxed(&wf_trace.waits);
+
+	if (heard & WAITS_LINTED)
+		wf_lint_wait(reason);
+	return heard & WAITS_PROFILED ? wf_os_now() : 0;
 }
 
 void

@@ -47,6 +47,25 @@ wf_os_dontneed(void *p, size_t bytes)
 	return madvise(p, bytes, MADV_DONTNEED) == 0 ? 0 : -errno;
 }
 
+size_t
+wf_os_untouched(void *p, size_t bytes)
+{
+	size_t page = wf_os_page_size();
+	unsigned char is_there[64];
+
+	for (size_t at = 0; at < bytes; at += sizeof(is_there) * page) {
+		size_t n = bytes - at < sizeof(is_there) * page ? bytes - at
+								: sizeof(is_there) * page;
+
+		if (mincore((char *)p + at, n, is_there) != 0)
+			return bytes;
+		for (size_t i = 0; i < n / page; i++)
+			if (is_there[i] & 1)
+				return at + i * page;
+	}
+	return bytes;
+}
+
 void
 wf_os_nohugepage(void *p, size_t bytes)
 {

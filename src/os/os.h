@@ -60,6 +60,18 @@ int wf_os_thread_stack(uintptr_t *ret_lo, uintptr_t *ret_hi);
 /* The state letter of thread tid (R running, S or D asleep), or -errno. 8 us. */
 int wf_os_thread_state(int tid);
 /*
+ * Where thread tid of this process waits in a system call: the call's number, its stack pointer,
+ * and where it goes on. 0; -EAGAIN: it runs, or waits for memory; or another -errno. 10 us.
+ */
+int wf_os_thread_place(int tid, long *ret_call, uintptr_t *ret_sp, uintptr_t *ret_pc);
+/* Sends sig to thread tid of this process. */
+int wf_os_thread_kill(int tid, int sig);
+/*
+ * A pthread mutex that was locked by code whose stack is [lo, hi), or NULL: libweft-lint knows, if
+ * it was loaded before the program (tools/lint).
+ */
+const void *wf_os_mutex_held(uintptr_t lo, uintptr_t hi);
+/*
  * Changes the nice value of thread tid by delta. 0, -EACCES (raising the priority needs
  * privilege).
  */
@@ -110,6 +122,9 @@ int wf_os_dontneed(void *p, size_t bytes);
  */
 uint32_t wf_os_stack_announce(uintptr_t lo, uintptr_t hi);
 void wf_os_stack_forget(uint32_t id);
+/* How many bytes of [p, p+bytes), whole pages, lie below the first that was ever touched. All, too,
+ * if that can't be told. */
+size_t wf_os_untouched(void *p, size_t bytes);
 /* No huge pages here: a stack should cost the pages it touches. */
 void wf_os_nohugepage(void *p, size_t bytes);
 size_t wf_os_page_size(void);

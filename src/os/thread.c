@@ -24,6 +24,9 @@
 /* Of the C++ library, if the program has it. It never changes its mind about a thread. */
 extern struct wf_os_exceptions *__cxa_get_globals(void) __attribute__((weak));
 
+/* Of libweft-lint, if it was loaded before the program. */
+extern const void *weft_lint_mutex_held(uintptr_t lo, uintptr_t hi) __attribute__((weak));
+
 struct start {
 	void (*fn)(void *);
 	void *arg;
@@ -139,6 +142,46 @@ wf_os_thread_state(int tid)
 	if (p == NULL || p[1] != ' ')
 		return -EIO;
 	return (unsigned char)p[2];
+}
+
+int
+wf_os_thread_place(int tid, long *ret_call, uintptr_t *ret_sp, uintptr_t *ret_pc)
+{
+	char path[64], buf[256], *at, *end;
+	uintptr_t v[8] = {0};
+	ssize_t n;
+	long call;
+
+	/* "NUMBER ARGUMENT*6 SP PC", "-1 SP PC" outside of a system call, or "running". */
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	n = wf_os_read_file(path, buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	call = strtol(buf, &end, 10);
+	if (end == buf || call < 0)
+		return -EAGAIN;
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		at = end;
+		v[i] = (uintptr_t)strtoull(at, &end, 16);
+		if (end == at)
+			return -EIO;
+	}
+	*ret_call = call;
+	*ret_sp = v[6];
+	*ret_pc = v[7];
+	return 0;
+}
+
+int
+wf_os_thread_kill(int tid, int sig)
+{
+	return syscall(SYS_tgkill, getpid(), tid, sig) == 0 ? 0 : -errno;
+}
+
+const void *
+wf_os_mutex_held(uintptr_t lo, uintptr_t hi)
+{
+	return weft_lint_mutex_held != NULL ? weft_lint_mutex_held(lo, hi) : NULL;
 }
 
 int

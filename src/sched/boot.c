@@ -223,6 +223,11 @@ boot(void)
 #ifdef WF_ASAN
 	wf_leaks_init();
 #endif
+	if (wf_sched.debug.lint) {
+		wf_lint_init(&wf_sched.debug);
+		if (n != 0)
+			wf_lint_procs(n);
+	}
 	start_monitor();
 	/* It waits until all threads are at rest, this one too: nothing is half done here. */
 	m = wf_self();

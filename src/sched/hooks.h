@@ -12,6 +12,7 @@
 #include "sched/g.h"
 
 struct sigaction;
+struct wf_stack;
 
 /* WEFT_DEBUG, parsed. Zero is what an empty variable gives. Constant after boot. */
 struct wf_debug {
@@ -20,6 +21,7 @@ struct wf_debug {
 	bool nomembarrier;	/* act as on a kernel without membarrier(2) */
 	bool scheddetail;	/* with it: every P, M and G too */
 	bool poller;		/* say which poller is used, and why */
+	bool lint;		/* report what is likely to be a mistake */
 	bool crash;		/* die of SIGABRT or of the signal, for a core file */
 	char guard[12];		/* stack guards: "", "madvise", "mprotect", "canary" */
 };
@@ -41,8 +43,33 @@ void wf_trace_init(void);
 /* WEFT_HTTP, once the runtime has begun: the debug endpoint. A line on stderr if it can't be. */
 void wf_serve_from_env(void);
 
+/*
+ * The caller's goroutine is about to wait, still on its stack, perhaps with an object's lock held,
+ * and somebody wants to know. Returns the time for wf_profile_waited(), or 0: no need to call that.
+ */
+int64_t wf_wait_begins(enum wf_wait_reason reason);
 /* The caller's goroutine has waited since then, for that (enum wf_wait_reason). */
 void wf_profile_waited(enum wf_wait_reason reason, int64_t since);
+
+/*
+ * WEFT_DEBUG=lint=1: debug/lint.c, lint_watch.c.
+ *
+ *   wf_lint_init     once, at the end of boot; nothing else is called unless d->lint
+ *   wf_lint_wait     the caller's goroutine is about to wait
+ *   wf_lint_end      the caller's goroutine g has ended, and is at the top of its stack
+ *   wf_lint_stack    s is to be the stack of a goroutine that has not run, and nobody's now
+ *   wf_lint_procs    there are n processors from now on, because the program wants it
+ *   wf_lint_round    each round of the monitor, at most WF_LINT_ROUND_NS apart
+ */
+#define WF_LINT_ROUND_NS 2500000
+void wf_lint_init(const struct wf_debug *d);
+void wf_lint_wait(enum wf_wait_reason reason);
+void wf_lint_end(struct g *g);
+void wf_lint_stack(const struct wf_stack *s);
+void wf_lint_procs(uint32_t n);
+void wf_lint_round(int64_t now);
+/* Is it the handler of lints? */
+bool wf_lint_owns(const struct sigaction *sa);
 
 /* Every goroutine, the caller's first. Takes no lock of the scheduler. */
 void wf_dump_all(int fd);

@@ -259,6 +259,8 @@ housekeeping(int64_t now)
 		mon.last_limit = now;
 		wf_procs_follow_limit();
 	}
+	if (d->lint)
+		wf_lint_round(now);
 	if (d->schedtrace_ms > 0 && now - mon.last_trace >= d->schedtrace_ms * 1000000) {
 		mon.last_trace = now;
 		wf_lock(&wf_sched.lock);
@@ -301,6 +303,8 @@ next_nap(int64_t now, bool did_something)
 		if (mon.doubt_seen != DOUBT_NONE)
 			ns = wf_min(ns, wf_max(mon.doubt_at - now, (int64_t)ROUND_MAX_NS));
 	}
+	if (d->lint && mon.idle == 0)
+		ns = wf_min(ns, (int64_t)WF_LINT_ROUND_NS);
 	if (d->schedtrace_ms > 0)
 		ns = wf_min(ns, d->schedtrace_ms * 1000000);
 	return ns;

@@ -211,7 +211,7 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 	struct deadline_timer d;
 	bool timed = deadline != WEFT_FOREVER;
 	uint8_t flags = wf_load_relaxed(&g->flags);
-	int64_t began = WF_WAITS_ARE_HEARD() ? wf_os_now() : 0;
+	int64_t began = WF_WAITS_ARE_HEARD() ? wf_wait_begins(reason) : 0;
 	bool complex;
 
 	check_not_in_handler(m, reason);

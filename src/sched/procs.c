@@ -264,6 +264,8 @@ weft_gomaxprocs(int n)
 		old = wf_load_relaxed(&wf_sched.gomaxprocs);
 	else
 		old = change(wf_min((uint32_t)n, PROCS_MAX), true);
+	if (n >= 1 && wf_sched.debug.lint)
+		wf_lint_procs(wf_min((uint32_t)n, PROCS_MAX));
 	wf_leave();
 	return (int)old;
 }

@@ -147,6 +147,19 @@ struct commit {
 	bool complex;			/* has a timer or can be cancelled: more than one waker */
 };
 
+/* A thread that runs a goroutine, as the monitor saw it last: debug/lint_watch.c. */
+struct m_lint {
+	const struct p *p;		/* m  what it held; NULL: none, as it was detached */
+	uint32_t tick, picks;		/* m  schedtick and picks of p */
+	int64_t detached_at;		/* m */
+	uint8_t syscall;		/* m  syscall_tick */
+	uint32_t still;			/* m  looks in a row at which its CPU clock stood ... */
+	int64_t still_since;		/* m  ... and when that began */
+	int64_t cpu, cpu_began;		/* m  its CPU clock, now and when it was new here */
+	_Atomic uint8_t is_told;	/* x  nothing more to say of this run: set by either */
+	_Atomic uint8_t is_asked;	/* x  a signal is under way; the handler takes it back */
+};
+
 /*
  * An M is a kernel thread. Made when one is needed; ends when it was idle for long, or with a
  * locked goroutine. The memory is kept for the next thread, so the note may be woken late by
@@ -195,6 +208,7 @@ struct m {
 						 *    runs on it; NULL without C++ */
 	struct g bound_g;			/* x  the goroutine of a foreign thread */
 	struct trace_m trace;			/* x  trace/trace.h */
+	struct m_lint lint;			/* x */
 	uintptr_t g0_lo, g0_hi;			/* c  bounds of its own stack, for sanitizers */
 #if defined(WF_TSAN) || defined(WF_ASAN)
 	void *sanitizer;			/* o  TSan's fiber of its own stack, or ASan's

@@ -219,6 +219,8 @@ prepare_first_run(struct m *m, struct g *g)
 		s = wf_stack_get(g->stack_class);
 	if (s == NULL)
 		return false;
+	if (WF_WAITS_ARE_HEARD() && wf_sched.debug.lint)
+		wf_lint_stack(s);
 	if (wf_unlikely(wf_load_relaxed(&g->flags) & GF_STARVED))
 		wf_starved_no_more(g);
 	g->stack = s;
@@ -427,6 +429,8 @@ g_main(void *carry)
 		wf_leave();
 		g->fn(g->arg);
 		m = wf_enter();
+		if (WF_WAITS_ARE_HEARD() && wf_sched.debug.lint)
+			wf_lint_end(m->gate.g);
 		wf_g_end(m->gate.g);
 		m = wf_self();
 	}

@@ -111,7 +111,8 @@ wf_signal_state(int sig)
 static void
 chain(int sig, const struct sigaction *old)
 {
-	bool is_info = (old->sa_flags & SA_SIGINFO) != 0 && !wf_crash_owns(old);
+	bool is_info = (old->sa_flags & SA_SIGINFO) != 0 && !wf_crash_owns(old) &&
+	    !wf_lint_owns(old);
 	bool is_plain = !(old->sa_flags & SA_SIGINFO) && old->sa_handler != SIG_DFL &&
 	    old->sa_handler != SIG_IGN;
 

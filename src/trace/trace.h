@@ -25,11 +25,16 @@ struct trace_m {
 	_Atomic uint64_t own_p;		/* word of the P that a foreign thread stands for */
 };
 
+enum wf_waits_heard {
+	WAITS_PROFILED = 1,	/* a profile of waits is on (debug/profile.c) */
+	WAITS_LINTED = 2,	/* WEFT_DEBUG=lint=1 (debug/lint.c) */
+};
+
 struct trace_state {
 	/* Read at every event, written once per generation: nothing else is on its line. */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t gen;	/* 0 = off. G1 */
 	_Atomic uint32_t first;		/* first generation of this session; set before gen */
-	_Atomic uint8_t waits;		/* the profiles of waits are on (debug/profile.c) */
+	_Atomic uint8_t waits;		/* enum wf_waits_heard: who wants to know of each wait */
 	_Atomic size_t bytes_max;	/* in full blocks: more, and the tracer is told */
 
 	_Alignas(WF_CACHELINE) _Atomic uint32_t note;	/* futex of the tracer: 1 = it is wanted */

@@ -31,6 +31,15 @@ expect 0 '7 512k crash=1,schedtrace=5' env WEFT_DEBUG=crash=1 WEFT_MAXPROCS=7 WE
     "$weft" run --stack 512k --schedtrace 5 sh -c "$show"
 expect 0 '1024 16384 ' "$weft" run --procs 1024 --stack 16384 -- sh -c "$show"
 
+expect 0 'a b.trace unix:/tmp/x y' "$weft" run --trace 'a b.trace' --http '/tmp/x y' -- \
+    sh -c 'echo "$WEFT_TRACE $WEFT_HTTP"'
+expect 0 127.0.0.1:0 "$weft" run --http 127.0.0.1:0 -- sh -c 'echo "$WEFT_HTTP"'
+expect 0 unix:/x "$weft" run --http unix:/x -- sh -c 'echo "$WEFT_HTTP"'
+if [ -z "$WEFT_SANITIZE" ]; then
+	expect 0 'crash=1,lint=1 */weft/libweft-lint.so' env WEFT_DEBUG=crash=1 \
+	    "$weft" run --lint -- sh -c 'echo "$WEFT_DEBUG $LD_PRELOAD"'
+fi
+
 # Arguments are the program's, also those that look like ours.
 expect 0 '--procs 0 --' "$weft" run -- echo --procs 0 --
 expect 0 '--procs 0' "$weft" run echo --procs 0
@@ -58,6 +67,10 @@ done
 for bad in 0 -5 x 1s '' 1000000000 0000000001; do
 	expect 2 '*--schedtrace: not a time in ms*' "$weft" run --schedtrace "$bad" echo started
 done
+for option in --trace --http; do
+	expect 2 "*$option needs a value*" "$weft" run $option '' echo started
+done
+expect 2 '*--lint takes no value*' "$weft" run --lint=1 echo started
 expect 2 '*--detail*' "$weft" run --detail echo started
 expect 2 '*no program*weft help run*' "$weft" run
 expect 2 '*no program*' "$weft" run --procs 2 --

@@ -143,6 +143,29 @@ for before in '--' '--procs 2' '--procs = 2 --detail' '' ; do
 	same "files after '$before'" <<<afile
 done
 
+# The other shells' completions name the same commands and options, and those shells can read them.
+completions=$WEFT_SRC/tools/weft/completions
+for command in $commands; do
+	for file in _weft weft.fish; do
+		grep -qw -- "$command" "$completions/$file" || bad "$file lacks $command"
+		"$weft" help "$command" | expected | while read -r option; do
+			grep -q -e "$option\[" -e "-l ${option#--} " -e "{-.,$option}" \
+			    "$completions/$file" || echo "$option"
+		done >"$work/missing"
+		[ ! -s "$work/missing" ] || bad "$file lacks $(cat "$work/missing")"
+	done
+done
+if command -v zsh >/dev/null; then
+	zsh -n "$completions/_weft" || bad "zsh can't read _weft"
+fi
+if command -v fish >/dev/null; then
+	fish -n "$completions/weft.fish" || bad "fish can't read weft.fish"
+	for words in 'run --li=--lint' 'stacks --blo=--blocked' 'doct=doctor'; do
+		fish -c "source $completions/weft.fish; complete -C 'weft ${words%%=*}'" |
+		    grep -q -- "^${words##*=}" || bad "fish does not complete ${words%%=*}"
+	done
+fi
+
 # All options are in the manual.
 for command in run doctor trace; do
 	"$weft" help "$command" | expected | while read -r option; do

@@ -5,6 +5,8 @@
 #include "command.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,26 +20,45 @@ const char run_help[] =
 	"\n"
 	"  weft run --procs 2 --stack 1M -- ./server -p 8080\n"
 	"  weft run --schedtrace 1000 --detail -- ./server 2>trace\n"
+	"  weft run --trace slow.trace -- ./server; go tool trace slow.trace\n"
+	"  weft run --lint -- ./server\n"
 	"\n"
 	"      --procs N         let N goroutines run at the same time (1 to 1024)\n"
 	"      --stack SIZE      stack of a goroutine, 16K to 1024M; K and M are units\n"
 	"      --schedtrace MS   print a line about the scheduler each MS milliseconds\n"
 	"      --detail          with --schedtrace: also all processors, threads, goroutines\n"
+	"      --trace FILE      write an execution trace to FILE\n"
+	"      --lint            report what is likely to be a mistake: computing for long, calls\n"
+	"                        that block, pthread mutexes held over a wait, deep stacks, too\n"
+	"                        many processors\n"
+	"      --http ADDRESS    serve the debug endpoint: path of a Unix socket, 127.0.0.1:PORT\n"
 	"  -h, --help            show this and exit\n"
 	"  -V, --version         show the version and exit\n"
 	"\n"
-	"They become WEFT_MAXPROCS, WEFT_STACK, and items added to what WEFT_DEBUG holds.\n"
+	"They become WEFT_MAXPROCS, WEFT_STACK, WEFT_TRACE, WEFT_HTTP, and items added to what\n"
+	"WEFT_DEBUG holds; --lint also adds a library to LD_PRELOAD.\n"
 	"\n"
 	"Exit status: that of PROGRAM; 127 it is not found, 126 it can't be run, 125 weft run\n"
 	"itself failed, 2 wrong usage.\n";
 
-enum { OPT_PROCS = OPT_FIRST, OPT_STACK, OPT_SCHEDTRACE, OPT_DETAIL };
+enum {
+	OPT_PROCS = OPT_FIRST,
+	OPT_STACK,
+	OPT_SCHEDTRACE,
+	OPT_DETAIL,
+	OPT_TRACE,
+	OPT_LINT,
+	OPT_HTTP,
+};
 
 static const struct option options[] = {
 	{ "procs", required_argument, NULL, OPT_PROCS },
 	{ "stack", required_argument, NULL, OPT_STACK },
 	{ "schedtrace", required_argument, NULL, OPT_SCHEDTRACE },
 	{ "detail", no_argument, NULL, OPT_DETAIL },
+	{ "trace", required_argument, NULL, OPT_TRACE },
+	{ "lint", no_argument, NULL, OPT_LINT },
+	{ "http", required_argument, NULL, OPT_HTTP },
 	OPT_COMMON
 };
 
@@ -71,21 +92,71 @@ set(const char *name, const char *value)
 	exit(EXIT_OWN_FAILURE);
 }
 
-/* Adds items to WEFT_DEBUG. Of two of the same name the runtime takes the later. */
-static void
-add_debug(const char *schedtrace, bool detail)
+static __attribute__((format(printf, 2, 3))) void
+set_text(const char *name, const char *fmt, ...)
 {
-	const char *old = getenv("WEFT_DEBUG");
-	const char *comma = old != NULL && *old != '\0' ? "," : "";
 	char *value;
+	va_list ap;
+	int n;
 
-	if (asprintf(&value, "%s%sschedtrace=%s%s", old != NULL ? old : "", comma, schedtrace,
-	    detail ? ",scheddetail=1" : "") < 0) {
+	va_start(ap, fmt);
+	n = vasprintf(&value, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
 		fputs("weft run: out of memory\n", stderr);
 		exit(EXIT_OWN_FAILURE);
 	}
-	set("WEFT_DEBUG", value);
+	set(name, value);
 	free(value);
+}
+
+/* Adds an item to a list in the environment: at the end, or at the front. */
+static void
+add(const char *name, const char *item, char separator, bool in_front)
+{
+	const char *old = getenv(name);
+
+	if (old == NULL || *old == '\0')
+		set(name, item);
+	else
+		set_text(name, "%s%c%s", in_front ? item : old, separator, in_front ? old : item);
+}
+
+/* Of two items of the same name the runtime takes the later. */
+static void
+add_schedtrace(const char *ms, bool detail)
+{
+	char item[64];
+
+	snprintf(item, sizeof(item), "schedtrace=%s%s", ms, detail ? ",scheddetail=1" : "");
+	add("WEFT_DEBUG", item, ',', false);
+}
+
+/*
+ * The library that knows which pthread mutexes are held lies where it was installed to, seen from
+ * this program, or beside it in a build tree. Without it the other lints work.
+ */
+static void
+add_lints(void)
+{
+	static const char *const places[] = {WEFT_LIB_FROM_BIN, "../lib"};
+	char self[PATH_MAX], path[PATH_MAX + 64];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	add("WEFT_DEBUG", "lint=1", ',', false);
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	for (size_t i = 0; slash != NULL && i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(path, sizeof(path), "%.*s/%s/weft/libweft-lint.so", (int)(slash - self),
+		    self, places[i]);
+		/* A space or a colon would end the name. */
+		if (access(path, R_OK) == 0 && strpbrk(path, " :") == NULL) {
+			add("LD_PRELOAD", path, ':', true);
+			return;
+		}
+	}
+	fputs("weft run: no libweft-lint.so: pthread mutexes are not looked at\n", stderr);
 }
 
 static void
@@ -93,7 +164,17 @@ set_option(const struct command *self, int opt, const char *value)
 {
 	long long n;
 
-	if (opt == OPT_PROCS) {
+	if (opt == OPT_LINT) {
+		add_lints();
+	} else if (opt == OPT_TRACE || opt == OPT_HTTP) {
+		if (*value == '\0')
+			usage_error(self, "%s needs a value",
+			    opt == OPT_TRACE ? "--trace" : "--http");
+		/* A path is a Unix socket, also without the word. */
+		set_text(opt == OPT_TRACE ? "WEFT_TRACE" : "WEFT_HTTP", "%s%s",
+		    opt == OPT_HTTP && strchr(value, '/') != NULL &&
+		    strncmp(value, "unix:", 5) != 0 ? "unix:" : "", value);
+	} else if (opt == OPT_PROCS) {
 		n = number(value, "");
 		if (n < 1 || n > 1024)
 			usage_error(self, "--procs: not a number from 1 to 1024: %s", value);
@@ -126,7 +207,7 @@ run_main(const struct command *self, int argc, char **argv)
 
 		if (ms < 1 || ms > 999999999 || strlen(schedtrace) > 9)
 			usage_error(self, "--schedtrace: not a time in ms: %s", schedtrace);
-		add_debug(schedtrace, detail);
+		add_schedtrace(schedtrace, detail);
 	} else if (detail) {
 		usage_error(self, "--detail says how --schedtrace prints: give that, too");
 	}

@@ -240,6 +240,12 @@ wf_fatal(const char *fmt, ...)
 }
 
 void
+wf_lint_procs(uint32_t n)
+{
+	(void)n;
+}
+
+void
 wf_crash_abort(const char *text)
 {
 	mc_fail(__FILE__, __LINE__, "abort: %s", text);

@@ -1,0 +1,256 @@
+/*
+ * Lints: reports, once for each place, and those that a goroutine finds out about itself: a
+ * pthread mutex that is held over a wait, a stack that is nearly full, too many processors. What
+ * the monitor finds is in lint_watch.c. README.md, "Lints".
+ */
+#include "debug/lint.h"
+
+#include "os/os.h"
+#include "sched/sched.h"
+
+#define STDERR 2
+#define PLACES 256u		/* more are not reported */
+#define PLACE_FRAMES 4u		/* what tells one place from another: the innermost calls */
+
+/*
+ *   L1  lint.busy: whoever sets it from 0 has dump and places until it is 0 again; acquire ->
+ *       release. A signal handler that finds it set goes away; goroutines wait for it, because
+ *       who has it waits for nobody.
+ */
+static struct {
+	_Atomic uint32_t busy;		/* L1 */
+	struct dump dump;		/* L1 */
+	uint64_t places[PLACES];	/* L1 */
+	unsigned n_places;		/* L1 */
+} lint;
+
+struct dump *
+wf_lint_begin(void)
+{
+	if (wf_xchg_acquire(&lint.busy, 1u) != 0)			/* L1 */
+		return NULL;
+	wf_dump_init(&lint.dump, STDERR);
+	return &lint.dump;
+}
+
+void
+wf_lint_end_report(struct dump *d)
+{
+	wf_dump_fini(d);
+	wf_store_release(&lint.busy, 0u);				/* L1 */
+}
+
+/* Where the function begins that pc is in, as far as its description says; else pc. */
+static uintptr_t
+function_of(uintptr_t pc)
+{
+	struct wf_os_elf elf;
+	struct wf_fde fde;
+
+	return wf_os_elf_find(pc, &elf) && wf_fde_find(&elf, pc, &fde) ? fde.start : pc;
+}
+
+/* A loop is one place, wherever in it the signal came; else the calls say where. */
+bool
+wf_lint_is_new(const struct dump *d, enum lint_kind kind)
+{
+	uint64_t place = kind;
+
+	for (size_t i = 0; i < d->n && i < PLACE_FRAMES; i++) {
+		place = (place ^ (kind == LINT_COMPUTES ? function_of(d->inner[i])
+							: d->inner[i])) * 0x9e3779b97f4a7c15u;
+		place ^= place >> 29;
+		if (kind == LINT_COMPUTES)
+			break;
+	}
+	for (unsigned i = 0; i < lint.n_places; i++)
+		if (lint.places[i] == place)
+			return false;
+	if (lint.n_places == PLACES)
+		return false;
+	lint.places[lint.n_places++] = place;
+	return true;
+}
+
+void
+wf_lint_head(struct dump *d, const struct g *g)
+{
+	wf_out_str(&d->out, "weft: lint: ");
+	if (g == NULL)
+		return;
+	wf_out_str(&d->out, "goroutine ");
+	wf_out_u64(&d->out, wf_load_relaxed(&g->id));
+	wf_out_str(&d->out, " ");
+}
+
+void
+wf_lint_body(struct dump *d, const struct g *g, const char *state, const char *remedy)
+{
+	wf_out_str(&d->out, "\n[");
+	wf_out_str(&d->out, remedy);
+	wf_out_str(&d->out, "]\n\n");
+	if (g != NULL)
+		wf_dump_header(d, g, state, 0);
+	if (d->n != 0)
+		wf_dump_frames(d);
+	else
+		wf_out_str(&d->out, "\tgoroutine running on other thread; stack unavailable\n");
+	if (g != NULL)
+		wf_dump_created_by(d, g);
+	wf_out_str(&d->out, "\n");
+}
+
+/* ---- what a goroutine finds out about itself ---- */
+
+/* Begins a report by the caller, whose frames are kept in it. Waits for others to finish theirs. */
+static struct dump *
+begin_here(const struct g *g)
+{
+	struct wf_ctx here;
+	uintptr_t lo, hi;
+	struct dump *d;
+	bool is_known;
+
+	while ((d = wf_lint_begin()) == NULL)
+		wf_os_thread_yield();
+	wf_ctx_here(&here);
+	is_known = wf_dump_bounds(g, here.sp, &lo, &hi);
+	wf_unwind_ctx(&d->u, &here, lo, hi, is_known);
+	wf_dump_collect(d, HIDE_RUNTIME, 0, g != NULL);
+	return d;
+}
+
+/* Its thread runs others meanwhile: if they want the mutex, they block it. */
+static void
+check_mutexes(const struct g *g, enum wf_wait_reason reason)
+{
+	const void *mutex = wf_os_mutex_held(
+	    wf_load_relaxed(&g->stack_lo), wf_load_relaxed(&g->stack_hi));
+	struct dump *d;
+
+	if (mutex == NULL)
+		return;
+	d = begin_here(g);
+	if (wf_lint_is_new(d, LINT_HOLDS_MUTEX)) {
+		wf_lint_head(d, g);
+		wf_out_str(&d->out, "waits (");
+		wf_out_str(&d->out, wf_wait_reason_name(reason));
+		wf_out_str(&d->out, ") while it holds the pthread mutex ");
+		wf_out_hex(&d->out, (uintptr_t)mutex);
+		wf_lint_body(d, g, wf_wait_reason_name(reason),
+		    "a goroutine that locks it meanwhile blocks its thread, and the unlock may "
+		    "come from another thread: unlock it before, or make it a weft_mutex");
+	}
+	wf_lint_end_report(d);
+}
+
+/* What of a stack was never to be touched, and can be looked at: its last quarter. */
+static void *
+last_quarter(const struct wf_stack *s, size_t *ret_bytes)
+{
+	size_t page = wf_os_page_size(), spared = s->has_canary ? page : 0;
+
+	*ret_bytes = ((s->hi - s->lo) / 4 & ~(page - 1)) - spared;
+	return (void *)(s->lo + spared);
+}
+
+/*
+ * Its pages say how deep the stack ever was. They are given back then, so that the next to be told
+ * is whoever uses them anew.
+ */
+static void
+check_stack(const struct g *g, bool has_ended)
+{
+	const struct wf_stack *s = g->stack;
+	size_t bytes, untouched;
+	struct dump *d;
+	char *p;
+
+	if (s == NULL)
+		return;			/* not ours */
+	p = last_quarter(s, &bytes);
+	untouched = wf_os_untouched(p, bytes);
+	if (untouched == bytes)
+		return;
+	d = begin_here(g);
+	if (has_ended) {
+		d->n = 1;
+		d->inner[0] = (uintptr_t)g->fn;
+	}
+	if (wf_lint_is_new(d, LINT_DEEP_STACK)) {
+		wf_lint_head(d, g);
+		wf_out_str(&d->out, "has used ");
+		wf_out_u64(&d->out, s->hi - (uintptr_t)(p + untouched));
+		wf_out_str(&d->out, " of the ");
+		wf_out_u64(&d->out, s->hi - s->lo);
+		wf_out_str(&d->out, " bytes of its stack, more than 75 %");
+		wf_lint_body(d, g, has_ended ? "running, has ended" : "running",
+		    "found at its next wait, or its end: raise it with WEFT_STACK or "
+		    "weft_go_options.stack_size, or keep large objects elsewhere");
+	}
+	wf_lint_end_report(d);
+	/* A goroutine's own dead frames, below this one by far. */
+	if ((uintptr_t)__builtin_frame_address(0) - wf_os_page_size() > (uintptr_t)p + bytes)
+		(void)wf_os_dontneed(p, bytes);
+}
+
+void
+wf_lint_wait(enum wf_wait_reason reason)
+{
+	const struct g *g = wf_g();
+
+	if (wf_load_relaxed(&g->flags) & GF_BOUND)
+		return;		/* its thread waits with it */
+	check_mutexes(g, reason);
+	check_stack(g, /* has_ended */ false);
+}
+
+void
+wf_lint_end(struct g *g)
+{
+	check_stack(g, /* has_ended */ true);
+}
+
+void
+wf_lint_stack(const struct wf_stack *s)
+{
+	size_t bytes;
+	void *p = last_quarter(s, &bytes);
+
+	(void)wf_os_dontneed(p, bytes);
+}
+
+void
+wf_lint_procs(uint32_t n)
+{
+	uint32_t cpus = (uint32_t)wf_numcpu();
+	struct wf_ctx here;
+	struct dump *d;
+	const struct g *g;
+
+	if (n <= cpus)
+		return;
+	wf_ctx_here(&here);
+	g = wf_dump_current(here.sp);
+	d = begin_here(g);
+	if (wf_lint_is_new(d, LINT_PROCS)) {
+		wf_lint_head(d, NULL);
+		wf_out_u64(&d->out, n);
+		wf_out_str(&d->out, " processors, but this process may use only ");
+		wf_out_u64(&d->out, cpus);
+		wf_lint_body(d, g, "running",
+		    "by its affinity mask and the CPU quota of its cgroup: leave WEFT_MAXPROCS "
+		    "unset and do not call weft_gomaxprocs(), then weft follows these limits");
+	}
+	wf_lint_end_report(d);
+}
+
+void
+wf_lint_init(const struct wf_debug *d)
+{
+	if (!d->lint)
+		return;
+	wf_lint_watch_init();
+	wf_store_relaxed(&wf_trace.waits,
+	    (uint8_t)(wf_load_relaxed(&wf_trace.waits) | WAITS_LINTED));
+}

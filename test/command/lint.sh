@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# weft run --lint finds a pthread mutex that is held over a wait, whether the program has the
+# archive or the shared library, and says nothing of one that is not. If it fails, a program that
+# stands still now and then for no reason that anybody sees goes on doing so.
+set -eu
+weft=$WEFT_BUILD/bin/weft
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+unset WEFT_DEBUG LD_PRELOAD
+failed=0
+if [ -n "$WEFT_SANITIZE" ]; then
+	exit 0	# such programs can't be loaded into; what is shown here does not depend on it
+fi
+
+cat >program.c <<'C'
+#include <pthread.h>
+#include <weft.h>
+
+static pthread_mutex_t over_wait = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t over_yield = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t well = PTHREAD_MUTEX_INITIALIZER;
+
+__attribute__((noinline)) static void
+wait_with_lock(void)
+{
+	pthread_mutex_lock(&over_wait);
+	weft_sleep(1000000);
+	pthread_mutex_unlock(&over_wait);
+}
+
+static void
+wrong(void *arg)
+{
+	for (volatile int i = 0; i < 3; i++)
+		wait_with_lock();
+	(void)arg;
+}
+
+/* Whoever runs on its thread meanwhile holds nothing. */
+static void
+yields(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		while (pthread_mutex_trylock(&over_yield) != 0)
+			weft_yield();
+		weft_yield();
+		pthread_mutex_unlock(&over_yield);
+		weft_sleep(100000);
+	}
+	(void)arg;
+}
+
+static void
+right(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		pthread_mutex_lock(&well);
+		pthread_mutex_unlock(&well);
+		weft_sleep(100000);
+	}
+	(void)arg;
+}
+
+int
+main(int argc, char **argv)
+{
+	weft_waitgroup all = { 0 };
+
+	(void)argv;
+	if (argc > 1)
+		weft_waitgroup_go(&all, wrong, NULL);
+	weft_waitgroup_go(&all, yields, NULL);
+	weft_waitgroup_go(&all, right, NULL);
+	weft_waitgroup_go(&all, right, NULL);
+	weft_waitgroup_wait(&all, WEFT_FOREVER);
+	return 7;
+}
+C
+build="$CC -g -O1 -fno-omit-frame-pointer -I$WEFT_SRC/include program.c"
+$build -o archive "$WEFT_BUILD/libweft.a" -pthread
+$build -o shared -L"$WEFT_BUILD" -lweft -pthread -Wl,-rpath,"$WEFT_BUILD"
+
+check() # HOW MANY PROGRAM...: ends as ever, and so many reports are on standard error
+{
+	local want=$1 status=0
+	shift
+	"$@" 2>err || status=$?
+	[ "$status" -eq 7 ] && [ "$(grep -c '^weft: lint: ' err)" -eq "$want" ] && return
+	echo "$*: status $status, not 7, or not $want reports: $(cat err)"
+	failed=1
+}
+for program in ./archive ./shared; do
+	check 1 "$weft" run --procs 2 --lint -- $program wrong
+	for text in 'waits (sleep) while it holds the pthread mutex 0x' '^\[.*weft_mutex' \
+	    '^goroutine [0-9]* \[sleep\]:' '^weft_sleep(...)' '^wait_with_lock(...)' \
+	    '^wrong(...)'; do
+		grep -q "$text" err || { echo "$program: no '$text': $(cat err)"; failed=1; }
+	done
+	check 0 "$weft" run --procs 2 --lint -- $program
+	check 0 $program wrong
+done
+exit $failed

@@ -1,0 +1,354 @@
+/*
+ * WEFT_DEBUG=lint=1: what is likely to be a mistake is reported where it happens, once, and nothing
+ * else is. A lint that misses it helps nobody; one that cries without need is switched off. (Held
+ * pthread mutexes need a program of their own: test/command/lint.sh.)
+ */
+#define _GNU_SOURCE
+#include <weft.h>
+
+#include "child.h"
+#include "test.h"
+
+#include <alloca.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MS ((int64_t)1000000)
+#define LINT "weft: lint: "
+
+static const char *const linted[] = { "WEFT_DEBUG=lint=1", "WEFT_MAXPROCS=2", NULL };
+static const char *const not_linted[] = { "WEFT_DEBUG", "WEFT_MAXPROCS=2", NULL };
+
+static const struct child_options with_lints = { .env = linted, .limit_ms = 120000 };
+static const struct child_options without = { .env = not_linted, .limit_ms = 120000 };
+
+/* So many reports are in the text. */
+static void
+expect_lints(const char *text, int wanted)
+{
+	int n = 0;
+
+	for (const char *p = text; (p = strstr(p, LINT)) != NULL; p += strlen(LINT))
+		n++;
+	if (n != wanted)
+		FAIL("%d reports, not %d:\n%s", n, wanted, text);
+}
+
+static void
+go_named(const char *name, void (*fn)(void *), void *arg)
+{
+	weft_go_options o = { .size = sizeof(o), .name = name };
+
+	EXPECT_EQ(weft_go_with(&o, fn, arg), 0);
+}
+
+/* Ends c, which goes on for ever, and returns what it has said. */
+static struct child_result
+stop(struct child *c)
+{
+	child_kill(c, 9);
+	return child_wait(c);
+}
+
+/*
+ * Under an emulator the kernel speaks of other registers than the program's; and a sanitizer's
+ * function around the call may keep its place in one that the kernel says nothing of.
+ */
+static bool
+can_walk_blocked(void)
+{
+	const char *sanitizer = getenv("WEFT_SANITIZE");
+
+	return getenv("WEFT_TEST_EMULATOR") == NULL && (sanitizer == NULL || *sanitizer == '\0');
+}
+
+/* ---- computing ---- */
+
+/* ThreadSanitizer delivers signals where the program calls what it knows. */
+static size_t (*volatile known)(const char *) = strlen;
+#define LET_TSAN_SEE() \
+	do { \
+		if (TEST_HAS_TSAN && known("") != 0) \
+			return; \
+	} while (0)
+
+static void
+burn_here(void *arg)
+{
+	volatile unsigned counter = 0;
+
+	(void)arg;
+	for (;;) {
+		counter++;
+		LET_TSAN_SEE();
+	}
+}
+
+static void
+burn_there(void *arg)
+{
+	volatile unsigned counter = 0;
+
+	(void)arg;
+	for (;;) {
+		counter--;
+		LET_TSAN_SEE();
+	}
+}
+
+/* Two at the same place, one at another. Main looks on, and computes nothing. */
+static void
+compute(void *arg)
+{
+	(void)arg;
+	go_named("first", burn_here, NULL);
+	go_named("second", burn_here, NULL);
+	go_named("third", burn_there, NULL);
+	(void)weft_sleep(3600000 * MS);
+}
+
+TEST(who_computes_for_long_is_told_once_for_each_place)
+{
+	struct child *c = child_start(&with_lints, compute, NULL);
+	struct child_result r;
+
+	child_await(c, "burn_here(...)");
+	child_await(c, "burn_there(...)");
+	r = stop(c);
+	EXPECT_CONTAINS(r.err, " has computed for 10 ms without a scheduling point\n[");
+	EXPECT_CONTAINS(r.err, "call weft_yield()");
+	if (!TEST_HAS_TSAN)	/* its own functions are places, too */
+		expect_lints(r.err, 2);
+	child_result_free(&r);
+}
+
+/* ---- blocking ---- */
+
+static int pipe_fds[2];
+
+__attribute__((noinline)) static void
+read_raw(void)
+{
+	char c;
+
+	EXPECT_EQ(read(pipe_fds[0], &c, 1), 1);
+	KEEP_FRAME();
+}
+
+static void
+block(void *arg)
+{
+	(void)arg;
+	read_raw();
+	KEEP_FRAME();
+}
+
+static void
+block_all(void *arg)
+{
+	(void)arg;
+	EXPECT_EQ(pipe(pipe_fds), 0);
+	for (int i = 0; i < 3; i++)
+		go_named("reader", block, NULL);
+	(void)weft_sleep(3600000 * MS);
+}
+
+TEST(who_blocks_a_thread_is_told_once_for_each_place)
+{
+	struct child *c = child_start(&with_lints, block_all, NULL);
+	struct child_result r;
+
+	child_await(c, ", and weft was not told\n[");
+	child_await(c, " in goroutine 1\n");
+	r = stop(c);
+	EXPECT_CONTAINS(r.err, " has been blocked for 10 ms in system call ");
+	if (can_walk_blocked())
+		EXPECT_CONTAINS(r.err, "\nread_raw(...)\n");
+	expect_lints(r.err, 1);
+	child_result_free(&r);
+}
+
+/* ---- stacks ---- */
+
+/* Touches so many bytes of the stack, each page. */
+__attribute__((noinline, no_sanitize_address)) static void
+go_deep(size_t bytes)
+{
+	volatile char *p = alloca(bytes);
+
+	for (size_t i = bytes; i >= 1024; i -= 1024)
+		p[i - 1] = 1;
+}
+
+static void
+deep_then_waits(void *arg)
+{
+	(void)arg;
+	go_deep(170 << 10);
+	(void)weft_sleep(MS);
+	KEEP_FRAME();
+}
+
+static void
+deep_then_ends(void *arg)
+{
+	(void)arg;
+	go_deep(170 << 10);
+}
+
+static void
+deep_then_exits(void *arg)
+{
+	(void)arg;
+	go_deep(100 << 10);
+	weft_goexit();
+}
+
+static void
+shallow(void *c)
+{
+	go_deep(100 << 10);
+	weft_chan_recv(c, NULL, WEFT_FOREVER);
+	KEEP_FRAME();
+}
+
+static void
+use_stacks(void *arg)
+{
+	weft_chan *c = weft_chan_new(0, 0);
+
+	(void)arg;
+	for (int i = 0; i < 3; i++) {
+		go_named("ends", deep_then_ends, NULL);
+		go_named("exits", deep_then_exits, NULL);
+		while (weft_numgoroutine() > 1)
+			(void)weft_sleep(MS);
+	}
+	for (int i = 0; i < 20; i++)
+		go_named("shallow", shallow, c);
+	go_named("waits", deep_then_waits, NULL);
+	go_named("waits", deep_then_waits, NULL);
+	for (int i = 0; i < 20; i++)
+		EXPECT_EQ(weft_chan_send(c, NULL, WEFT_FOREVER), 0);
+	while (weft_numgoroutine() > 1)
+		(void)weft_sleep(MS);
+}
+
+TEST(a_stack_that_is_nearly_full_is_told)
+{
+	struct child_result r = child_run_with(&with_lints, use_stacks, NULL);
+
+	EXPECT_EQ(r.status, 0);
+	EXPECT_CONTAINS(r.err, " \"ends\" [running, has ended]:\ndeep_then_ends(...)");
+	EXPECT_CONTAINS(r.err, " \"waits\" [running]:\nweft_sleep(...)");
+	EXPECT_CONTAINS(r.err, "\ndeep_then_waits(...)\n");
+	EXPECT_CONTAINS(r.err, " of the 196608 bytes of its stack, more than 75 %\n[");
+	EXPECT_CONTAINS(r.err, "WEFT_STACK");
+	expect_lints(r.err, 2);
+	child_result_free(&r);
+}
+
+/* ---- processors ---- */
+
+static void
+ask_for_many(void *arg)
+{
+	volatile int n = 3;	/* one place: no call of its own for each turn */
+
+	(void)arg;
+	for (int i = 0; i < n; i++)
+		weft_gomaxprocs(1024 - i);
+	KEEP_FRAME();
+}
+
+TEST(more_processors_than_there_are_is_told)
+{
+	static const char *const many[] = { "WEFT_DEBUG=lint=1", "WEFT_MAXPROCS=1000", NULL };
+	static const char *const one[] = { "WEFT_DEBUG=lint=1", "WEFT_MAXPROCS=1", NULL };
+	struct child_options o = { .env = many, .limit_ms = 120000 };
+	struct child_result r;
+
+	if (weft_numcpu() >= 1000)
+		SKIP("as many processors as this test takes for too many");
+	r = child_run_with(&o, ask_for_many, NULL);
+	EXPECT_EQ(r.status, 0);
+	EXPECT_CONTAINS(r.err, LINT "1000 processors, but this process may use only ");
+	EXPECT_CONTAINS(r.err, "WEFT_MAXPROCS");
+	expect_lints(r.err, 2);
+	child_result_free(&r);
+
+	o.env = one;
+	r = child_run_with(&o, ask_for_many, NULL);
+	EXPECT_CONTAINS(r.err, LINT "1024 processors, ");
+	EXPECT_CONTAINS(r.err, "\nweft_gomaxprocs(...)\n");
+	EXPECT_CONTAINS(r.err, "\nask_for_many(...)\n");
+	expect_lints(r.err, 1);
+	child_result_free(&r);
+}
+
+/* ---- and nothing else ---- */
+
+static int
+sleep_in_libc(void *arg)
+{
+	(void)arg;
+	return usleep(30000);
+}
+
+static void
+mark_and_sleep(void *arg)
+{
+	(void)arg;
+	weft_syscall_enter();
+	usleep(30000);
+	weft_syscall_exit();
+}
+
+static void
+echo(void *c)
+{
+	while (weft_chan_recv(c, NULL, WEFT_FOREVER) > 0)
+		weft_yield();
+}
+
+/* Waits of all kinds, blocking calls as they are to be made, and stacks that are used well. */
+static void
+do_no_harm(void *arg)
+{
+	weft_chan *c = weft_chan_new(0, 0);
+
+	(void)arg;
+	weft_go(echo, c);
+	weft_go(mark_and_sleep, NULL);
+	for (int i = 0; i < 30; i++) {
+		EXPECT_EQ(weft_chan_send(c, NULL, WEFT_FOREVER), 0);
+		(void)weft_sleep(MS);
+	}
+	EXPECT_EQ(weft_blocking(sleep_in_libc, NULL, WEFT_FOREVER), 0);
+	weft_chan_close(c);
+	while (weft_numgoroutine() > 1)
+		(void)weft_sleep(MS);
+}
+
+TEST(a_good_program_is_told_nothing)
+{
+	struct child_result r = child_run_with(&with_lints, do_no_harm, NULL);
+
+	expect_lints(r.err, 0);
+	EXPECT_STR(r.err, "");
+	EXPECT_EQ(r.status, 0);
+	child_result_free(&r);
+}
+
+TEST(without_lints_nothing_is_told)
+{
+	struct child_result r = child_run_with(&without, use_stacks, NULL);
+
+	expect_lints(r.err, 0);
+	EXPECT_STR(r.err, "");
+	EXPECT_EQ(r.status, 0);
+	child_result_free(&r);
+}
