@@ -37,8 +37,11 @@ write_blocking(int fd, const struct iovec *v, int n)
 	return r;
 }
 
-/* No way to ask without waiting but to look first, and then to write little. */
-static ssize_t
+/*
+ * No way to ask without waiting but to look first, and then to write little. Apart, like
+ * write_rest(): others need not have room for a window on their stacks.
+ */
+static WF_NOINLINE ssize_t
 write_polled(const struct io_write *w, int fd, const struct iovec *v, int n)
 {
 	struct iovec window[WINDOW];
@@ -53,18 +56,13 @@ write_polled(const struct io_write *w, int fd, const struct iovec *v, int n)
 	return write_blocking(fd, window, wf_io_window(&w->at, window, POLLED_MAX, WINDOW));
 }
 
+/* Writes something of the n buffers at v, which are where w->at is. */
 static ssize_t
-write_some(struct io_write *w, struct pd *pd)
+write_buffers(const struct io_write *w, struct pd *pd, const struct iovec *v, int n)
 {
-	struct iovec window[WINDOW];
-	const struct iovec *v = w->at.v;
-	int n = wf_min(w->at.n, IO_VEC_MAX), fd = pd_number(pd);
+	int fd = pd_number(pd);
 	ssize_t r;
 
-	if (w->at.skip != 0) {
-		n = wf_io_window(&w->at, window, SIZE_MAX, WINDOW);
-		v = window;
-	}
 	for (;;) {
 		int how = wf_io_how(pd, PD_WRITE);
 
@@ -91,6 +89,24 @@ write_some(struct io_write *w, struct pd *pd)
 		}
 		wf_io_how_was_wrong(pd, PD_WRITE, (enum pd_how)how);
 	}
+}
+
+/* The first buffer has been written in part: the rest of it, and those that follow. */
+static WF_NOINLINE ssize_t
+write_rest(const struct io_write *w, struct pd *pd)
+{
+	struct iovec window[WINDOW];
+	int n = wf_io_window(&w->at, window, SIZE_MAX, WINDOW);
+
+	return write_buffers(w, pd, window, n);
+}
+
+static ssize_t
+write_some(const struct io_write *w, struct pd *pd)
+{
+	if (wf_unlikely(w->at.skip != 0))
+		return write_rest(w, pd);
+	return write_buffers(w, pd, w->at.v, wf_min(w->at.n, IO_VEC_MAX));
 }
 
 static ssize_t
