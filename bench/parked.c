@@ -117,7 +117,7 @@ parked(long n)
 static void
 parked_small(long n)
 {
-	park(n, 1);
+	park(n, WEFT_STACK_SMALL);
 }
 
 static const struct bench_case cases[] = {

@@ -75,8 +75,9 @@ pass_gate(void *arg)
 
 /* Start n that all wait on one channel, then let them end. ns for each, start to end. */
 static void
-batch_parked(long n)
+park_and_end(long n, size_t stack_size)
 {
+	weft_go_options o = {sizeof(o), .stack_size = stack_size};
 	int64_t start;
 
 	for (int round = 0; round < 2; round++) {
@@ -86,7 +87,7 @@ batch_parked(long n)
 		weft_waitgroup_add(&g.at_gate, (int)n);
 		weft_waitgroup_add(&g.done, (int)n);
 		for (long i = 0; i < n; i++)
-			BENCH_CHECK(weft_go(pass_gate, &g) == 0);
+			BENCH_CHECK(weft_go_with(&o, pass_gate, &g) == 0);
 		weft_waitgroup_wait(&g.at_gate, WEFT_FOREVER);
 		weft_chan_close(g.open);
 		weft_waitgroup_wait(&g.done, WEFT_FOREVER);
@@ -95,6 +96,18 @@ batch_parked(long n)
 		weft_chan_unref(g.open);
 	}
 	bench_value("again", "ns", (double)(bench_now() - start) / (double)n);
+}
+
+static void
+batch_parked(long n)
+{
+	park_and_end(n, 0);
+}
+
+static void
+batch_parked_small(long n)
+{
+	park_and_end(n, WEFT_STACK_SMALL);
 }
 
 static void *
@@ -126,6 +139,7 @@ static const struct bench_case cases[] = {
     {.name = "spawn_100k_2p", .run = batch, .arg = 100000, .procs = 2},
     {.name = "spawn_100k_parked_1p", .run = batch_parked, .arg = 100000, .procs = 1},
     {.name = "spawn_100k_parked_2p", .run = batch_parked, .arg = 100000, .procs = 2},
+    {.name = "spawn_100k_parked_small_1p", .run = batch_parked_small, .arg = 100000, .procs = 1},
 };
 
 int

@@ -91,8 +91,9 @@ sleep_once(void *arg)
 
 /* n goroutines that sleep between 0 and 1 s: wall and CPU seconds for all. */
 static void
-sleepers(long n)
+sleep_all(long n, size_t stack_size)
 {
+	weft_go_options o = {sizeof(o), .stack_size = stack_size};
 	weft_waitgroup all = {0};
 	int64_t start, cpu;
 	uint64_t x = 88172645463325252u;
@@ -109,11 +110,23 @@ sleepers(long n)
 		x ^= x >> 7;
 		x ^= x << 17;
 		s[i] = (struct sleeper){&all, (int64_t)(x % (uint64_t)SECOND)};
-		BENCH_CHECK(weft_go(sleep_once, &s[i]) == 0);
+		BENCH_CHECK(weft_go_with(&o, sleep_once, &s[i]) == 0);
 	}
 	weft_waitgroup_wait(&all, WEFT_FOREVER);
 	bench_value("wall", "s", (double)(bench_now() - start) / 1e9);
 	bench_value("cpu", "s", (double)(bench_cpu() - cpu) / 1e9);
+}
+
+static void
+sleepers(long n)
+{
+	sleep_all(n, 0);
+}
+
+static void
+sleepers_small(long n)
+{
+	sleep_all(n, WEFT_STACK_SMALL);
 }
 
 static const struct bench_case cases[] = {
@@ -126,6 +139,7 @@ static const struct bench_case cases[] = {
     {.name = "timer_sleep_50us_2p", .by = "pthread", .run = pthread_lateness, .arg = 50000,
         .procs = 2},
     {.name = "timer_1M_sleepers_1p", .run = sleepers, .arg = 1000000, .procs = 1},
+    {.name = "timer_1M_sleepers_small_1p", .run = sleepers_small, .arg = 1000000, .procs = 1},
 };
 
 int

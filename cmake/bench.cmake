@@ -16,6 +16,8 @@ add_custom_target(bench)
 add_library(weft_benchlib STATIC EXCLUDE_FROM_ALL ${bench_lib})
 target_include_directories(weft_benchlib PUBLIC ${bench_src})
 target_link_libraries(weft_benchlib PUBLIC weft_flags)
+# Small stacks are small in such programs only (weft_go(3), WEFT_STACK_SMALL).
+target_link_options(weft_benchlib INTERFACE -Wl,-z,now)
 foreach(file ${benches})
 	get_filename_component(name ${file} NAME_WE)
 	add_executable(bench_${name} ${file})

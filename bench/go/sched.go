@@ -16,6 +16,7 @@ func init() {
 	register("spawn_100k_2p", batch)
 	register("spawn_100k_parked_1p", batchParked)
 	register("spawn_100k_parked_2p", batchParked)
+	register("spawn_100k_parked_small_1p", batchParked)
 	register("skynet_1p", runSkynet)
 	register("skynet_2p", runSkynet)
 	register("fib_1p", runFib)

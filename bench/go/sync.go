@@ -32,6 +32,7 @@ func init() {
 	register("timer_sleep_1ms_2p", func() { lateness(time.Millisecond) })
 	register("timer_sleep_50us_2p", func() { lateness(50 * time.Microsecond) })
 	register("timer_1M_sleepers_1p", sleepers)
+	register("timer_1M_sleepers_small_1p", sleepers)
 }
 
 var now time.Time

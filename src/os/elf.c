@@ -152,6 +152,42 @@ wf_os_elf_find(uintptr_t pc, struct wf_os_elf *ret)
 	return find_without_lock(pc, ret) || find_lasting(pc, ret);
 }
 
+/* The program itself comes first, and there the search ends. */
+static int
+look_at_program(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	bool *ret_early = arg, has_calls = false, is_early = false;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		const ElfW(Dyn) *d = (const void *)(info->dlpi_addr + ph->p_vaddr);
+
+		if (ph->p_type != PT_DYNAMIC)
+			continue;
+		for (; d->d_tag != DT_NULL; d++) {
+			has_calls |= d->d_tag == DT_JMPREL;
+			is_early |= d->d_tag == DT_BIND_NOW ||
+			    (d->d_tag == DT_FLAGS && (d->d_un.d_val & DF_BIND_NOW) != 0) ||
+			    (d->d_tag == DT_FLAGS_1 && (d->d_un.d_val & DF_1_NOW) != 0);
+		}
+	}
+	*ret_early = is_early || !has_calls;
+	return 1;
+}
+
+bool
+wf_os_binds_early(void)
+{
+	const char *env = wf_os_getenv("LD_BIND_NOW");
+	bool is_early = false;
+
+	if (env != NULL && *env != '\0')
+		return true;
+	(void)dl_iterate_phdr(look_at_program, &is_early);
+	return is_early;
+}
+
 bool
 wf_os_exe_path(char *buf, size_t cap)
 {

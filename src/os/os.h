@@ -202,6 +202,11 @@ struct wf_os_elf {
 void wf_os_elf_prepare(void);
 /* What is loaded at pc? False: nothing, or (before glibc 2.35) a library. Takes no lock. */
 bool wf_os_elf_find(uintptr_t pc, struct wf_os_elf *ret);
+/*
+ * Has the program been bound to all library functions that it calls before it started? Else the
+ * first call of each takes some 3 KiB of the caller's stack. Not signal-safe.
+ */
+bool wf_os_binds_early(void);
 /* The path of the running program. */
 bool wf_os_exe_path(char *buf, size_t cap);
 

@@ -116,6 +116,17 @@ stack_from_env(void)
 	return (size_t)(n * unit);
 }
 
+/* May WEFT_STACK_SMALL be taken at its word? Sanitizers need more, and so does a late binding. */
+static bool
+stacks_may_be_small(void)
+{
+#if defined(WF_ASAN) || defined(WF_TSAN)
+	return false;
+#else
+	return wf_os_binds_early();
+#endif
+}
+
 /* In the child of a fork only the forking thread exists. Any weft call says so and aborts. */
 static void
 forked(void)
@@ -213,7 +224,7 @@ boot(void)
 	wf_debug_parse(wf_os_getenv("WEFT_DEBUG"), &wf_sched.debug);
 	configure(&wf_sched.settings);
 	wf_sched.has_membarrier = !wf_sched.debug.nomembarrier && wf_os_membarrier_init() == 0;
-	wf_stack_init(wf_sched.debug.guard, stack_from_env());
+	wf_stack_init(wf_sched.debug.guard, stack_from_env(), stacks_may_be_small());
 
 	wf_sched.follows_limit = n == 0;
 	wf_procs_init(n != 0 ? n : wf_min((uint32_t)wf_numcpu(), PROCS_MAX));

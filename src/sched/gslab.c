@@ -254,3 +254,15 @@ wf_g_scavenge(void)
 	wf_unlock(&slab.lock);
 	return more;
 }
+
+/* Would wf_g_scavenge() find something? */
+bool
+wf_g_has_surplus(void)
+{
+	bool has;
+
+	wf_lock(&slab.lock);
+	has = slab.n_empty > KEEP_EMPTY;
+	wf_unlock(&slab.lock);
+	return has;
+}

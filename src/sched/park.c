@@ -9,6 +9,7 @@
 #include "sched/scope_hook.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 int
 wf_park_check(int64_t deadline, bool cancellable)
@@ -96,15 +97,23 @@ deadline_passed(struct wf_timer *t, int64_t now, struct gqueue *ready)
 	return INT64_MAX;
 }
 
-/* Is the canary at the end of g's stack gone? Only where no guard could be had. */
+void
+wf_stack_overflowed(uint64_t goid, const struct wf_stack *s)
+{
+	char who[48] = "a goroutine that has ended";
+
+	if (goid != 0)
+		snprintf(who, sizeof(who), "goroutine %llu", (unsigned long long)goid);
+	wf_fatal("stack overflow: %s ran over its stack of %zu bytes; "
+	    "raise it with WEFT_STACK or weft_go_options.stack_size", who, (size_t)(s->hi - s->lo));
+}
+
+/* Is the canary at the end of g's stack gone? Only where it has no guard. */
 static WF_ALWAYS_INLINE void
 check_canary(struct g *g)
 {
 	if (wf_unlikely(g->stack != NULL && g->stack->has_canary && !wf_stack_canary_ok(g->stack)))
-		wf_fatal("stack overflow: goroutine %llu ran over its stack of %zu bytes; "
-		    "raise it with WEFT_STACK or weft_go_options.stack_size",
-		    (unsigned long long)wf_load_relaxed(&g->id),
-		    (size_t)(g->stack->hi - g->stack->lo));
+		wf_stack_overflowed(wf_load_relaxed(&g->id), g->stack);
 }
 
 /* Waiting of a goroutine that is bound to a foreign thread: the thread itself sleeps. */

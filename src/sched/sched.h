@@ -396,6 +396,7 @@ struct g *wf_g_alloc(void);
 void wf_g_free(struct g *g);
 uint64_t wf_goid_new(struct m *m);
 bool wf_g_scavenge(void);
+bool wf_g_has_surplus(void);
 /* ---- timer.c ---- */
 void wf_timers_init(struct timers *ts);
 int64_t wf_timers_run(struct timers *ts, int64_t now, struct gqueue *ready);

@@ -3,48 +3,23 @@
  *
  * A class is a power of two of usable bytes. It maps arenas of many slots, each slot a guard
  * and then the stack. Free stacks are kept newest first: the next to be used is the one
- * whose pages are warm. Those that wait long are purged from the old end.
+ * whose pages are warm. Those that wait long are purged from the old end (stack_purge.c).
  */
 #include "sched/stack.h"
 
 #include "base/assert.h"
 #include "os/os.h"
-#include "sched/lock.h"
 #include "sched/sched.h"
+#include "sched/stack_class.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CLASSES 17		/* 16 KiB << 0 .. 16: up to 1 GiB */
 #define ARENA_MAX ((size_t)64 << 20)
-#define KEEP_DIRTY 64u		/* free stacks of a class whose pages are not given back */
+#define PACKED_LEAST (65536u / WEFT_STACK_SMALL)	/* in the largest page that there is */
 #define CANARY ((uint64_t)0x5765667443616e61)
 
-/* A mapping of many slots. All under the lock of its class, or constant. */
-struct arena {
-	struct stack_class *class;	/* constant */
-	char *base;			/* constant */
-	uint32_t n;			/* constant: slots */
-	uint32_t n_clean;		/* of which are on class->clean */
-	struct wf_stack slots[];
-};
-
-/* All under its lock but what boot sets. */
-struct stack_class {
-	struct wf_lock lock;
-	size_t usable;			/* constant */
-	size_t stride;			/* constant: usable + guard */
-	struct wf_stack *dirty_head;	/* free, pages may be there; newest first */
-	struct wf_stack *dirty_tail;
-	uint32_t n_dirty;
-	struct wf_stack *clean;		/* free, no pages */
-	uint64_t n_slots, n_clean;	/* mapped; of which on clean */
-	uint32_t n_clean_arenas;	/* arenas of which all slots are on clean */
-	uint32_t arena_slots;		/* how many the next arena has */
-};
-
-static struct stack_class classes[CLASSES];
-static struct stack_class default_class;
+struct stack_class wf_stack_classes[STACK_CLASSES];
 static enum wf_guard_mode guard_mode;
 /* How many guards may still be made by mprotect: two mappings each, of those a process may have. */
 static _Atomic long mprotect_budget;
@@ -82,16 +57,19 @@ count_budget(void)
 }
 
 static void
-class_init(struct stack_class *c, size_t usable)
+class_init(struct stack_class *c, size_t usable, size_t guard)
 {
 	c->usable = usable;
-	c->stride = usable + WF_GUARD_BYTES;
-	c->arena_slots = 16;
+	c->guard = guard;
+	c->stride = usable + guard;
+	c->arena_slots = guard == 0 ? PACKED_LEAST : 16;
 }
 
 void
-wf_stack_init(const char *forced_mode, size_t default_bytes)
+wf_stack_init(const char *forced_mode, size_t default_bytes, bool may_pack)
 {
+	struct stack_class *c = wf_stack_classes;
+
 	if (forced_mode != NULL && strcmp(forced_mode, "mprotect") == 0)
 		guard_mode = GUARD_MPROTECT;
 	else if (forced_mode != NULL && strcmp(forced_mode, "canary") == 0)
@@ -101,14 +79,18 @@ wf_stack_init(const char *forced_mode, size_t default_bytes)
 
 	wf_store_relaxed(&mprotect_budget, count_budget());
 
-	for (unsigned i = 0; i < CLASSES; i++)
-		class_init(&classes[i], WF_STACK_MIN << i);
+	if (may_pack)
+		class_init(&c[CLASS_SMALL], WEFT_STACK_SMALL, 0);
+	else
+		class_init(&c[CLASS_SMALL], WF_STACK_MIN, WF_GUARD_BYTES);
+	for (unsigned i = 0; CLASS_MIN + i < STACK_CLASSES; i++)
+		class_init(&c[CLASS_MIN + i], WF_STACK_MIN << i, WF_GUARD_BYTES);
 
 	if (default_bytes == 0)
 		default_bytes = WF_STACK_DEFAULT;
 	default_bytes = wf_max(default_bytes, WF_STACK_MIN);
 	default_bytes = wf_min(default_bytes, WF_STACK_MAX);
-	class_init(&default_class, (default_bytes + 4095) & ~(size_t)4095);
+	class_init(&c[CLASS_DEFAULT], (default_bytes + 4095) & ~(size_t)4095, WF_GUARD_BYTES);
 }
 
 enum wf_guard_mode
@@ -120,30 +102,31 @@ wf_stack_guard_mode(void)
 size_t
 wf_stack_default_bytes(void)
 {
-	return default_class.usable;
+	return wf_stack_classes[CLASS_DEFAULT].usable;
 }
 
 bool
 wf_stack_is_default(const struct wf_stack *s)
 {
-	return s->arena->class == &default_class;
+	return s->arena->class == &wf_stack_classes[CLASS_DEFAULT];
 }
 
-static void
-clean_put_locked(struct stack_class *c, struct wf_stack *s)
+void
+wf_stack_clean_put_locked(struct stack_class *c, struct wf_stack *s)
 {
 	s->prev = NULL;
 	s->next = c->clean;
 	if (c->clean != NULL)
 		c->clean->prev = s;
 	c->clean = s;
+	s->is_clean = true;
 	c->n_clean++;
 	if (++s->arena->n_clean == s->arena->n)
 		c->n_clean_arenas++;
 }
 
-static void
-clean_remove_locked(struct stack_class *c, struct wf_stack *s)
+void
+wf_stack_clean_remove_locked(struct stack_class *c, struct wf_stack *s)
 {
 	if (s->prev != NULL)
 		s->prev->next = s->next;
@@ -151,47 +134,63 @@ clean_remove_locked(struct stack_class *c, struct wf_stack *s)
 		c->clean = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
+	s->is_clean = false;
 	c->n_clean--;
 	if (s->arena->n_clean-- == s->arena->n)
 		c->n_clean_arenas--;
 }
 
-/* Maps slots for c; smaller when address space is short. Under c->lock. */
+/* An arena of n slots, mapped. NULL: there is no memory for so many. */
+static struct arena *
+arena_new(struct stack_class *c, uint32_t n)
+{
+	/* Packed stacks have one guard for all. */
+	size_t below = c->guard == 0 ? WF_GUARD_BYTES : 0, bytes = below + n * c->stride;
+	char *base = wf_os_map(bytes);
+	struct arena *a;
+
+	if (base == NULL)
+		return NULL;
+	a = calloc(1, sizeof(*a) + n * sizeof(a->slots[0]));
+	if (a == NULL) {
+		wf_os_unmap(base, bytes);
+		return NULL;
+	}
+	wf_os_nohugepage(base, bytes);
+	if (below != 0 && (guard_mode != GUARD_MADVISE || wf_os_guard_install(base, below) != 0))
+		(void)wf_os_protect_none(base, below);
+	a->class = c;
+	a->base = base;
+	a->bytes = bytes;
+	a->n = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct wf_stack *s = &a->slots[i];
+
+		s->lo = (uintptr_t)base + below + i * c->stride + c->guard;
+		s->hi = s->lo + c->usable;
+		s->arena = a;
+	}
+	return a;
+}
+
+/* Maps slots for c; smaller when memory is short. Under c->lock. */
 static bool
 grow_locked(struct stack_class *c)
 {
-	uint32_t n = c->arena_slots;
+	uint32_t n = c->arena_slots, least = c->guard == 0 ? PACKED_LEAST : 1;
 	struct arena *a;
-	char *base;
 
 	while (n > 1 && n * c->stride > ARENA_MAX)
 		n /= 2;
-	for (;; n /= 2) {
-		if (n == 0)
+	while ((a = arena_new(c, n)) == NULL) {
+		n /= 2;
+		if (n < least)
 			return false;
-		base = wf_os_map(n * c->stride);
-		if (base != NULL)
-			break;
 	}
-	a = calloc(1, sizeof(*a) + n * sizeof(a->slots[0]));
-	if (a == NULL) {
-		wf_os_unmap(base, n * c->stride);
-		return false;
-	}
-	wf_os_nohugepage(base, n * c->stride);
-	/* Lowest slot first, so that page tables fill up one after the other. */
-	a->class = c;
-	a->base = base;
-	a->n = n;
 	c->n_slots += n;
-	for (uint32_t i = n; i-- > 0;) {
-		struct wf_stack *s = &a->slots[i];
-
-		s->lo = (uintptr_t)base + i * c->stride + WF_GUARD_BYTES;
-		s->hi = (uintptr_t)base + (i + 1) * c->stride;
-		s->arena = a;
-		clean_put_locked(c, s);
-	}
+	/* Lowest slot first, so that page tables fill up one after the other. */
+	for (uint32_t i = n; i-- > 0;)
+		wf_stack_clean_put_locked(c, &a->slots[i]);
 	if (c->arena_slots < 4096)
 		c->arena_slots *= 2;
 	return true;
@@ -216,25 +215,36 @@ guard(struct wf_stack *s)
 
 	s->is_guarded = true;
 	s->valgrind_id = wf_os_stack_announce(s->lo, s->hi);
+	if (s->arena->class->guard == 0) {
+		s->has_canary = true;
+		return;
+	}
 	if (guard_mode == GUARD_MADVISE && wf_os_guard_install(g, WF_GUARD_BYTES) == 0)
 		return;
 	if (guard_mode == GUARD_CANARY || !protect(s, g))
 		s->has_canary = true;
 }
 
+static struct stack_class *
+class_for(size_t bytes)
+{
+	unsigned i = CLASS_MIN;
+
+	if (bytes == 0 || bytes == wf_stack_classes[CLASS_DEFAULT].usable)
+		return &wf_stack_classes[CLASS_DEFAULT];
+	if (bytes == WEFT_STACK_SMALL)
+		return &wf_stack_classes[CLASS_SMALL];
+	while (i < STACK_CLASSES - 1 && wf_stack_classes[i].usable < bytes)
+		i++;
+	return &wf_stack_classes[i];
+}
+
 struct wf_stack *
 wf_stack_get(size_t bytes)
 {
-	struct stack_class *c = &default_class;
+	struct stack_class *c = class_for(bytes);
 	struct wf_stack *s;
 
-	if (bytes != 0 && bytes != default_class.usable) {
-		unsigned i = 0;
-
-		while (i < CLASSES - 1 && classes[i].usable < bytes)
-			i++;
-		c = &classes[i];
-	}
 	wf_lock(&c->lock);
 	if ((s = c->dirty_head) != NULL) {
 		c->dirty_head = s->next;
@@ -249,7 +259,7 @@ wf_stack_get(size_t bytes)
 			return NULL;
 		}
 		s = c->clean;
-		clean_remove_locked(c, s);
+		wf_stack_clean_remove_locked(c, s);
 	}
 	wf_unlock(&c->lock);
 
@@ -284,14 +294,20 @@ wf_stack_usage(struct wf_stack_usage *ret)
 {
 	ret->mapped_bytes = ret->used_bytes = 0;
 	ret->guards_left = wf_load_relaxed(&mprotect_budget);
-	for (unsigned i = 0; i <= CLASSES; i++) {
-		struct stack_class *c = i < CLASSES ? &classes[i] : &default_class;
+	for (unsigned i = 0; i < STACK_CLASSES; i++) {
+		struct stack_class *c = &wf_stack_classes[i];
 
 		wf_lock(&c->lock);
 		ret->mapped_bytes += c->n_slots * c->stride;
 		ret->used_bytes += (c->n_slots - c->n_clean - c->n_dirty) * c->usable;
 		wf_unlock(&c->lock);
 	}
+}
+
+void
+wf_stack_unprotected(uint32_t n)
+{
+	(void)wf_add_relaxed(&mprotect_budget, (long)n);
 }
 
 bool
@@ -314,100 +330,4 @@ wf_stack_is_guard(uintptr_t addr, struct g **ret_g)
 		return false;
 	*ret_g = g;
 	return true;
-}
-
-/*
- * Takes up to n dirty stacks, the oldest and no younger than freed_by, off c, as a list through
- * next. *ret_young: there are younger ones, more than need be kept.
- */
-static struct wf_stack *
-take_old(struct stack_class *c, uint32_t n, int64_t freed_by, bool *ret_young)
-{
-	struct wf_stack *list = NULL;
-
-	*ret_young = false;
-	wf_lock(&c->lock);
-	while (n-- > 0 && c->n_dirty > KEEP_DIRTY) {
-		struct wf_stack *s = c->dirty_tail;
-
-		if (s->freed_at > freed_by) {
-			*ret_young = true;
-			break;
-		}
-		c->dirty_tail = s->prev;
-		if (s->prev != NULL)
-			s->prev->next = NULL;
-		else
-			c->dirty_head = NULL;
-		c->n_dirty--;
-		s->next = list;
-		list = s;
-	}
-	wf_unlock(&c->lock);
-	return list;
-}
-
-/*
- * A slot of c without pages. The last of its arena takes the arena with it, page tables and all
- * (512 bytes a slot), unless it is the only one: the next burst would map it again.
- */
-static void
-put_clean(struct stack_class *c, struct wf_stack *s)
-{
-	struct arena *a = s->arena;
-	bool gone = false;
-	long n_protected = 0;
-
-	wf_lock(&c->lock);
-	clean_put_locked(c, s);
-	if (a->n_clean == a->n && c->n_clean_arenas > 1) {
-		for (uint32_t i = 0; i < a->n; i++) {
-			clean_remove_locked(c, &a->slots[i]);
-			if (a->slots[i].is_guarded)
-				wf_os_stack_forget(a->slots[i].valgrind_id);
-			n_protected += a->slots[i].is_protected;
-		}
-		c->n_slots -= a->n;
-		gone = true;
-	}
-	wf_unlock(&c->lock);
-	if (gone) {
-		wf_os_unmap(a->base, a->n * c->stride);
-		(void)wf_add_relaxed(&mprotect_budget, n_protected);
-		free(a);
-	}
-}
-
-/* Gives the pages of one batch back. Returns how many stacks it had. */
-static uint32_t
-purge_batch(struct stack_class *c, int64_t freed_by, bool *ret_young)
-{
-	struct wf_stack *list = take_old(c, 64, freed_by, ret_young), *next;
-	uint32_t n = 0;
-
-	for (struct wf_stack *s = list; s != NULL; s = next, n++) {
-		next = s->next;
-		(void)wf_os_dontneed((void *)s->lo, s->hi - s->lo);
-		put_clean(c, s);
-	}
-	return n;
-}
-
-enum wf_scavenged
-wf_stack_scavenge(int64_t min_age_ns, int64_t budget_ns)
-{
-	int64_t start = wf_os_now();
-	enum wf_scavenged r = SCAVENGED_ALL;
-
-	for (unsigned i = 0; i <= CLASSES; i++) {
-		struct stack_class *c = i < CLASSES ? &classes[i] : &default_class;
-		bool young;
-
-		while (purge_batch(c, start - min_age_ns, &young) > 0)
-			if (wf_os_now() - start >= budget_ns)
-				return SCAVENGED_SOME;
-		if (young)
-			r = SCAVENGED_OLD;
-	}
-	return r;
 }

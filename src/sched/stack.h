@@ -4,6 +4,7 @@
 #ifndef WEFT_SCHED_STACK_H
 #define WEFT_SCHED_STACK_H
 
+#include <weft/go.h>
 #include "sched/g.h"
 
 /* A guard must not be jumped: frames of up to 60 KB fault in it. */
@@ -31,16 +32,21 @@ struct wf_stack {
 	bool is_guarded;		/* owner: guard installed, or canary written */
 	bool has_canary;		/* owner: no guard could be had */
 	bool is_protected;		/* owner: the guard was made by mprotect(2) */
+	bool is_clean;			/* under the class's lock: on its list of clean ones */
 };
 
 /* How guards are made; chosen by a probe at start, or forced by WEFT_DEBUG=guard=... */
 enum wf_guard_mode { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
 
-void wf_stack_init(const char *forced_mode, size_t default_bytes);
+/* may_pack: WEFT_STACK_SMALL may be as small as it says; else it is WF_STACK_MIN. */
+void wf_stack_init(const char *forced_mode, size_t default_bytes, bool may_pack);
 enum wf_guard_mode wf_stack_guard_mode(void);
 size_t wf_stack_default_bytes(void);
 
-/* A stack of at least bytes (0: default), guarded, or NULL when memory is out. */
+/*
+ * A stack of at least bytes (0: default), guarded, or NULL when memory is out. One of exactly
+ * WEFT_STACK_SMALL has a canary instead of a guard.
+ */
 struct wf_stack *wf_stack_get(size_t bytes);
 /* Gives it back to its class. */
 void wf_stack_put(struct wf_stack *s);
@@ -58,6 +64,9 @@ void wf_stack_usage(struct wf_stack_usage *ret);
 /* Is the canary of s, which has one, still whole? */
 bool wf_stack_canary_ok(const struct wf_stack *s);
 
+/* s has no guard, and its canary is gone. goid: whose it is, or 0 when that one has ended. */
+WF_COLD WF_NORETURN void wf_stack_overflowed(uint64_t goid, const struct wf_stack *s);
+
 /* Is addr in the guard of the stack of the goroutine that runs on this thread? Signal-safe. */
 bool wf_stack_is_guard(uintptr_t addr, struct g **ret_g);
 
@@ -72,5 +81,7 @@ enum wf_scavenged {
  * Called by the monitor only.
  */
 enum wf_scavenged wf_stack_scavenge(int64_t min_age_ns, int64_t budget_ns);
+/* Is there any that wf_stack_scavenge() would return, now or when it is older? */
+bool wf_stack_has_surplus(void);
 
 #endif /* WEFT_SCHED_STACK_H */

@@ -71,6 +71,8 @@ commit_dead(struct m *m, struct g *g)
 #endif
 	g->stack = NULL;
 	if (s != NULL) {
+		if (wf_unlikely(s->has_canary && !wf_stack_canary_ok(s)))
+			wf_stack_overflowed(0, s);
 #ifdef WF_ASAN
 		__asan_unpoison_memory_region((void *)s->lo, s->hi - s->lo);
 #endif

@@ -20,7 +20,7 @@ write_below(void *arg)
 	struct wf_stack *s;
 	size_t below = (size_t)(uintptr_t)arg;
 
-	wf_stack_init(getenv("GUARD"), 0);
+	wf_stack_init(getenv("GUARD"), 0, true);
 	s = wf_stack_get(0);
 	*(volatile char *)s->lo = 1;
 	*(volatile char *)(s->hi - 1) = 1;
@@ -50,7 +50,7 @@ expect_guard(const char *env)
 
 TEST(madvise_guards_fault)
 {
-	wf_stack_init(NULL, 0);
+	wf_stack_init(NULL, 0, true);
 	if (wf_stack_guard_mode() != GUARD_MADVISE)
 		SKIP("this kernel has no MADV_GUARD_INSTALL");
 	expect_guard("GUARD=madvise");
@@ -77,7 +77,7 @@ TEST(stacks_beyond_the_map_limit_have_canaries)
 	static struct wf_stack *all[N];
 	int canaries = 0;
 
-	wf_stack_init("mprotect", WF_STACK_MIN);
+	wf_stack_init("mprotect", WF_STACK_MIN, true);
 	for (int i = 0; i < N; i++) {
 		all[i] = wf_stack_get(0);
 		EXPECT(all[i] != NULL);
@@ -98,7 +98,7 @@ TEST(the_newest_free_stack_is_used_first)
 {
 	struct wf_stack *a, *b;
 
-	wf_stack_init(NULL, 0);
+	wf_stack_init(NULL, 0, true);
 	a = wf_stack_get(0);
 	b = wf_stack_get(0);
 	wf_stack_put(a);
@@ -112,7 +112,7 @@ TEST(sizes_are_at_least_what_was_asked)
 	static const size_t sizes[] = { 1, 16 << 10, (16 << 10) + 1, 100000, 1 << 20,
 	    (8 << 20) + 1 };
 
-	wf_stack_init(NULL, 0);
+	wf_stack_init(NULL, 0, true);
 	EXPECT_EQ(wf_stack_default_bytes(), WF_STACK_DEFAULT);
 	for (size_t i = 0; i < wf_countof(sizes); i++) {
 		struct wf_stack *s = wf_stack_get(sizes[i]);
@@ -129,7 +129,7 @@ TEST(scavenging_gives_pages_back)
 	enum { N = 2000 };
 	static struct wf_stack *all[N];
 
-	wf_stack_init(NULL, 0);
+	wf_stack_init(NULL, 0, true);
 	for (int i = 0; i < N; i++) {
 		all[i] = wf_stack_get(0);
 		*(volatile char *)(all[i]->hi - 1) = 'x';
@@ -148,6 +148,109 @@ TEST(scavenging_gives_pages_back)
 	EXPECT_EQ(*(volatile char *)(all[199]->hi - 1), 0);
 }
 
+TEST(small_stacks_share_pages_and_have_canaries)
+{
+	enum { N = 1000 };
+	static struct wf_stack *all[N];
+
+	wf_stack_init(NULL, 0, true);
+	for (int i = 0; i < N; i++) {
+		all[i] = wf_stack_get(WEFT_STACK_SMALL);
+		EXPECT_EQ(all[i]->hi - all[i]->lo, WEFT_STACK_SMALL);
+		EXPECT(all[i]->has_canary && wf_stack_canary_ok(all[i]));
+		memset((void *)(all[i]->hi - 512), i & 0x7f, 512);
+	}
+	EXPECT_EQ(all[1]->lo, all[0]->hi);
+	for (int i = 0; i < N; i++) {
+		EXPECT(wf_stack_canary_ok(all[i]));
+		EXPECT_EQ(*(volatile char *)(all[i]->hi - 512), i & 0x7f);
+	}
+	/* Who runs over all[1] from above destroys its neighbour's top, and its own canary. */
+	*(volatile char *)all[1]->lo = 'x';
+	EXPECT(!wf_stack_canary_ok(all[1]));
+	for (int i = 0; i < N; i++)
+		wf_stack_put(all[i]);
+}
+
+TEST(small_stacks_are_larger_where_they_may_not_be_small)
+{
+	struct wf_stack *s;
+
+	wf_stack_init(NULL, 0, false);
+	s = wf_stack_get(WEFT_STACK_SMALL);
+	EXPECT_EQ(s->hi - s->lo, WF_STACK_MIN);
+	EXPECT_EQ(wf_stack_get(WEFT_STACK_SMALL)->lo - s->lo, WF_STACK_MIN + WF_GUARD_BYTES);
+}
+
+/* A page that stacks share goes back when all of them are free, and not before. */
+TEST(scavenging_spares_pages_that_are_shared)
+{
+	enum { N = 2000 };
+	static struct wf_stack *all[N];
+	int zero = 0;
+
+	wf_stack_init(NULL, 0, true);
+	for (int i = 0; i < N; i++) {
+		all[i] = wf_stack_get(WEFT_STACK_SMALL);
+		*(volatile char *)(all[i]->hi - 1) = 'x';
+	}
+	for (int i = 0; i < N; i += 2)
+		wf_stack_put(all[i]);
+	while (wf_stack_scavenge(0, 1000000) == SCAVENGED_SOME)
+		;
+	for (int i = 1; i < N; i += 2)
+		EXPECT_EQ(*(volatile char *)(all[i]->hi - 1), 'x');
+	/* Taken again and given back, with the others: none may be in use twice. */
+	for (int i = 0; i < N; i += 2) {
+		all[i] = wf_stack_get(WEFT_STACK_SMALL);
+		*(volatile char *)(all[i]->hi - 1) = 'y';
+	}
+	for (int i = 1; i < N; i += 2)
+		EXPECT_EQ(*(volatile char *)(all[i]->hi - 1), 'x');
+	EXPECT(wf_stack_has_surplus() == false);
+	for (int i = 0; i < N; i++)
+		wf_stack_put(all[i]);
+	EXPECT(wf_stack_has_surplus());
+	while (wf_stack_scavenge(0, 1000000) == SCAVENGED_SOME)
+		;
+	EXPECT(!wf_stack_has_surplus());
+	/* The newest 64 are kept warm, and with them the pages of as many others at most. */
+	for (int i = 0; i < 300; i++) {
+		all[i] = wf_stack_get(WEFT_STACK_SMALL);
+		zero += *(volatile char *)(all[i]->hi - 1) == 0;
+	}
+	EXPECT_EQ(*(volatile char *)(all[0]->hi - 1), 'x');
+	EXPECT(zero >= 300 - 64 - 64);
+}
+
+static void
+below_the_lowest(void *arg)
+{
+	struct wf_stack *s;
+
+	wf_stack_init(arg, 0, true);
+	s = wf_stack_get(WEFT_STACK_SMALL);
+	*(volatile char *)s->lo = 1;
+	fprintf(stderr, "usable\n");
+	*(volatile char *)(s->lo - 1) = 1;
+	fprintf(stderr, "not guarded\n");
+}
+
+TEST(packed_stacks_have_a_guard_below_them_all)
+{
+	static char by_mprotect[] = "mprotect";
+	char *modes[] = {NULL, by_mprotect};
+
+	for (size_t i = 0; i < wf_countof(modes); i++) {
+		struct child_result r = child_run(below_the_lowest, modes[i]);
+
+		EXPECT_CONTAINS(r.err, "usable");
+		EXPECT(strstr(r.err, "not guarded") == NULL);
+		EXPECT(r.status != 0);
+		child_result_free(&r);
+	}
+}
+
 /*
  * A process may have so many mappings. Those of guards that have been unmapped count no more: a
  * program that had many goroutines now and then once ended up with canaries only.
@@ -158,7 +261,7 @@ TEST(unmapped_guards_are_given_back_to_the_budget)
 	static struct wf_stack *all[N];
 	struct wf_stack_usage before, after;
 
-	wf_stack_init("mprotect", WF_STACK_MIN);
+	wf_stack_init("mprotect", WF_STACK_MIN, true);
 	wf_stack_usage(&before);
 	for (int i = 0; i < N; i++) {
 		all[i] = wf_stack_get(0);
