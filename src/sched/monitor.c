@@ -16,11 +16,14 @@
 #define ROUND_WANTED_NS 500000		/* while work waits: what is blocked is found within 1 ms */
 #define QUIET_ROUNDS 50			/* as Go: then the rounds get longer */
 #define IDLE_ROUNDS 10			/* rounds without anybody running before it sleeps deeply */
+#define REST_NS 1000000000		/* who has slept for so long will soon sleep again: ... */
+#define REST_ROUNDS 1			/* ... then so few are enough */
 #define POLL_STALE_NS 1000000		/* nobody asked the poller for so long: we do (Go: 10 ms) */
 #define REVALIDATE_NS 100000000
 #define SCAVENGE_NS 500000
 #define SCAVENGE_AGE_NS 1000000000	/* what was free for less is likely to be wanted again */
-#define LIMIT_NS 1000000000		/* cgroup limits are looked at once a second, as in Go */
+#define LIMIT_NS 1000000000		/* cgroup limits are looked at once a second, as in Go; */
+#define LIMIT_REST_NS 30000000000	/* less often (it takes 0.1 ms) while mostly asleep */
 #define DOUBT_MIN_NS 1000000		/* whether the program is dead: looked at again after so */
 #define DOUBT_MAX_NS 10000000000	/* long, then twice as long, up to this */
 
@@ -28,6 +31,8 @@ static struct {
 	int64_t slept;			/* the present length of a round */
 	int quiet;			/* rounds in which nothing was done */
 	int idle;			/* rounds in which all Ps were idle */
+	int idle_enough;		/* so many of them, and it sleeps deeply */
+	int64_t awake_at;		/* since when it has not slept for REST_NS */
 	int64_t last_revalidate, last_trace, last_limit, last_feed, last_global;
 	int64_t doubt_at;		/* when to look again whether the program is dead, ... */
 	int64_t doubt_ns;		/* ... and how long that was put off */
@@ -255,7 +260,7 @@ housekeeping(int64_t now)
 		mon.may_scavenge = r == SCAVENGED_SOME || wf_g_scavenge();
 		mon.has_young = r == SCAVENGED_OLD;
 	}
-	if (now - mon.last_limit >= LIMIT_NS) {
+	if (now - mon.last_limit >= (now - mon.awake_at >= LIMIT_NS ? LIMIT_NS : LIMIT_REST_NS)) {
 		mon.last_limit = now;
 		wf_procs_follow_limit();
 	}
@@ -296,9 +301,10 @@ next_nap(int64_t now, bool did_something)
 		ns = ROUND_WANTED_NS;
 	if (mon.may_scavenge || wf_poll_wants_look())	/* else a wait that just began is missed */
 		return wf_min(ns, mon.may_scavenge ? 1000000 : REVALIDATE_NS / 2);
-	if (mon.idle > IDLE_ROUNDS && ns >= ROUND_MAX_NS &&
+	if (mon.idle > mon.idle_enough && ns >= ROUND_MAX_NS &&
 	    wf_load_seqcst(&wf_sched.n_starved) == 0) {
-		ns = mon.has_young ? SCAVENGE_AGE_NS : INT64_MAX;
+		ns = mon.has_young && (wf_stack_has_surplus() || wf_g_has_surplus()) ?
+		    SCAVENGE_AGE_NS : INT64_MAX;
 		mon.doubt_seen = wf_load_seqcst(&wf_sched.in_doubt);
 		if (mon.doubt_seen != DOUBT_NONE)
 			ns = wf_min(ns, wf_max(mon.doubt_at - now, (int64_t)ROUND_MAX_NS));
@@ -308,6 +314,17 @@ next_nap(int64_t now, bool did_something)
 	if (d->schedtrace_ms > 0)
 		ns = wf_min(ns, d->schedtrace_ms * 1000000);
 	return ns;
+}
+
+/* It slept deeply, from `since` until now. */
+static void
+woke_up(int64_t since, int64_t now)
+{
+	bool rested = now - since >= REST_NS;
+
+	mon.idle_enough = rested ? REST_ROUNDS : IDLE_ROUNDS;
+	if (rested)
+		mon.awake_at = now;
 }
 
 void
@@ -321,6 +338,8 @@ wf_monitor_main(void *arg)
 	wf_os_timer_slack_min();
 	wf_os_thread_name("weft-monitor");
 	mon.slept = ROUND_MIN_NS;
+	mon.idle_enough = IDLE_ROUNDS;
+	mon.awake_at = mon.last_limit = wf_os_now();
 	mon.may_scavenge = true;
 	for (bool did = false;;) {
 		int64_t now = wf_os_now(), ns;
@@ -340,6 +359,8 @@ wf_monitor_main(void *arg)
 			WF_POINT("monitor.deep");
 		}
 		nap(m, ns);
+		if (ns > ROUND_MAX_NS)
+			woke_up(now, wf_os_now());
 		wf_store_seqcst(&wf_sched.monitor_is_deep, 0);
 		WF_POINT("monitor.round");
 		wf_m_start_deferred();
