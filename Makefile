@@ -60,7 +60,8 @@ aarch64:
 bench:
 	@tools/setup bench
 	@$(call configure,release)
-	@cmake --build --preset release --target bench
+	@targets=$$(tools/bench-targets build/release $(BENCH)) && \
+	    cmake --build --preset release --target $$targets
 	@QUICK=$(QUICK) tools/run-benches build/release/bench $(BENCH)
 
 tidy:

@@ -1,12 +1,16 @@
 /*
  * What the hardware and the kernel charge for the primitives that all of the rest is made of. No
- * scheduler and no runtime: the least that anything can cost on this machine.
+ * scheduler and no runtime: the least that anything can cost on this machine. And how large
+ * things are.
  */
 #define _GNU_SOURCE
 #include "lib/harness.h"
 
+#include <weft.h>
 #include "arch/arch.h"
 #include "base/atomic.h"
+#include "chan/chan.h"
+#include "sched/g.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -167,6 +171,17 @@ sleep_lateness(long ns)
 	bench_lat_report(&late, "late");
 }
 
+static void
+sizes(long arg)
+{
+	(void)arg;
+	bench_value("goroutine", "B", sizeof(struct g));
+	bench_value("channel", "B", sizeof(struct weft_chan));
+	bench_value("mutex", "B", sizeof(weft_mutex));
+	bench_value("rwmutex", "B", sizeof(weft_rwmutex));
+	bench_value("waitgroup", "B", sizeof(weft_waitgroup));
+}
+
 static const struct bench_case cases[] = {
     {.name = "limit_switch", .by = "limit", .run = switches, .procs = 1},
     {.name = "limit_rmw", .by = "limit", .run = rmw, .procs = 1},
@@ -176,6 +191,7 @@ static const struct bench_case cases[] = {
     {.name = "limit_page", .by = "limit", .run = page, .procs = 1},
     {.name = "limit_clock", .by = "limit", .run = clock_read, .procs = 1},
     {.name = "limit_syscall", .by = "limit", .run = system_call, .procs = 1},
+    {.name = "sizes", .run = sizes, .procs = 1},
     {.name = "limit_sleep", .by = "limit", .run = sleep_lateness, .arg = 1000000, .procs = 2},
 };
 

@@ -18,6 +18,8 @@ func init() {
 	register("blocking_1000_raw", blocking)
 	register("blocking_1000_marked", blocking)
 	register("idle_10k_parked", idle)
+	register("wake_2p", wake)
+	register("sizes", sizes)
 }
 
 // memory is KiB of memory and page tables.
@@ -177,4 +179,37 @@ func idle() {
 	value("switches_per_10s", "", float64(switches()-before)*per10s)
 	value("threads", "", float64(status("Threads")))
 	close(gate)
+}
+
+// wake: how long until a goroutine runs that another one, which goes on computing, has made runnable.
+func wake() {
+	const rest = 300 * time.Microsecond
+	var ranAt atomic.Int64
+	n := scaled(5000)
+	late := make([]time.Duration, n)
+	bell := make(chan int, 1)
+	begin := time.Now()
+	go func() {
+		for range bell {
+			ranAt.Store(int64(time.Since(begin)))
+		}
+	}()
+	time.Sleep(10 * time.Millisecond)
+	for i := range n {
+		for until := time.Since(begin) + rest; time.Since(begin) < until; {
+		}
+		start := int64(time.Since(begin))
+		bell <- 0
+		at := ranAt.Load()
+		for ; at < start; at = ranAt.Load() {
+		}
+		late[i] = time.Duration(at - start)
+	}
+	reportLatencies("until_it_runs", late)
+}
+
+func sizes() {
+	value("mutex", "B", float64(unsafe.Sizeof(sync.Mutex{})))
+	value("rwmutex", "B", float64(unsafe.Sizeof(sync.RWMutex{})))
+	value("waitgroup", "B", float64(unsafe.Sizeof(sync.WaitGroup{})))
 }

@@ -118,6 +118,34 @@ def lines_of_table(goals, figures):
                "met" if g.is_met(other.ratio[0]) else "missed")
 
 
+# Without a goal: metric and title.
+REPORTED = (
+    ("sizes.goroutine", "record of a goroutine"),
+    ("sizes.channel", "channel, without its elements"),
+    ("sizes.mutex", "mutex"),
+    ("sizes.rwmutex", "read-write mutex"),
+    ("sizes.waitgroup", "wait group"),
+    ("call_goid", "`weft_goid`"),
+    ("call_now", "`weft_now`"),
+    ("call_syscall_enter_exit", "`weft_syscall_enter` and `_exit`"),
+    ("call_try", "`weft_try` of a function that does not panic"),
+    ("call_chan_new_unref", "a channel made and freed"),
+    ("wake_2p.until_it_runs_p50", "woken on another thread, until it runs, p50"),
+    ("wake_2p.until_it_runs_p99", "the same, p99"),
+    ("pingpong_foreign_2p", "round trip with a thread that is not weft's"),
+)
+
+
+def reported_table(figures):
+    out = ["| | unit | weft | go | threads |", "| --- | --- | ---: | ---: | ---: |"]
+    for metric, title in REPORTED:
+        by = figures.get(metric, {})
+        cells = [svg.pretty(by[b].median) if b in by else "" for b in ("weft", "go", "pthread")]
+        if "weft" in by:
+            out.append(f"| {title} | {by['weft'].unit} | " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
 HEADS = ("metric", "weft", "go", "ratio", "limit", "goal", "")
 
 
@@ -249,6 +277,7 @@ def write_report(results, comments, goals, figures, lines):
     page = Page(os.path.join(TOP, "docs/benchmarks.md"))
     page.replace("machine", "\n".join(machine_lines(comments)))
     page.replace("table", markdown_table(lines))
+    page.replace("reported", reported_table(figures))
     page.replace("plots", "\n".join(plots))
     costs = os.path.join(results, "costs.md")
     if os.path.exists(costs):
