@@ -55,7 +55,7 @@ aarch64:
 	@cmake --build --preset aarch64
 	@tools/run-tests build/aarch64 \
 	    -R '^(unit|sh)\.|^spec\.(chan|select|sync|scope|time|cpp|dump)_|^spec\.(crash_(fault|stack)|io_(close|dial|kinds|message))\.' \
-	    -E 'is_a_deadlock|without_memory|has_no_timer|a_child_is_nobodys'
+	    -E 'is_a_deadlock|without_memory|has_no_timer'
 
 bench:
 	@tools/setup bench

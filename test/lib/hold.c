@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POINTS_MAX = 16, AWAIT_S = 30 };
+enum { POINTS_MAX = 16, AWAIT_S = 25 };
 
 struct point {
 	const char *name;	/* NULL: free */

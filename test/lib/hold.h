@@ -22,7 +22,7 @@ extern "C" {
 /* The next thread that reaches the point stops there; those after it pass. */
 void hold_at(const char *point);
 
-/* Waits until a thread stands at the point. Fails the test when none comes in 30 s. */
+/* Waits until a thread stands at the point. Fails the test when none comes in 25 s. */
 void hold_await(const char *point);
 
 /* Lets the thread go on, or, when none has come yet, does not stop one any more. */

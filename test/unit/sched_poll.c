@@ -191,17 +191,31 @@ TEST(a_timer_is_set_while_the_last_thread_turns_away)
 }
 
 /* T1, T2: the timer is in the heap, but who set it has not looked yet whether somebody waits. */
+struct near {
+	weft_timer *t;
+	atomic_int fired;
+	atomic_int early;	/* times that it was due when it was made, and was not armed */
+};
+
 static void *
-arm_near(void *ret)
+arm_near(void *arg)
 {
-	*(weft_timer **)ret = weft_timer_new(weft_in(20 * MS), 0, count_one, &ran);
-	return NULL;
+	struct near *n = arg;
+
+	for (int64_t ns = 20 * MS;; ns *= 2) {
+		n->t = weft_timer_new(weft_in(ns), 0, count_one, &n->fired);
+		if (hold_count("timer.armed") > 0)
+			return NULL;
+		atomic_fetch_add(&n->early, 1);
+		weft_timer_free(n->t);
+	}
 }
 
 static void
 go_to_the_poller_while_a_timer_is_set(const char *point)
 {
-	weft_timer *far = weft_timer_new(weft_in(60 * S), 0, count_one, &ran), *near = NULL;
+	weft_timer *far = weft_timer_new(weft_in(60 * S), 0, count_one, &ran);
+	struct near near = { 0 };
 	pthread_t t;
 
 	hold_at(point);
@@ -212,10 +226,11 @@ go_to_the_poller_while_a_timer_is_set(const char *point)
 	EXPECT_EQ(weft_go(count_one, &ran), 0);
 	pause_ms(5);
 	hold_release(point);
-	await_at_least(&ran, 2);
+	await_at_least(&ran, 1);
+	await_at_least(&near.fired, atomic_load(&near.early) + 1);
 	hold_release("monitor.round");
 	pthread_join(t, NULL);
-	weft_timer_free(near);
+	weft_timer_free(near.t);
 	weft_timer_free(far);
 }
 
