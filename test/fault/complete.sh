@@ -10,12 +10,13 @@ cannot="
 	futex_wake unmap stack_announce stack_forget nohugepage faults
 	sigfn sigaltstack_free sigaltstack_has sigregs errno_save errno_restore eventfd_ring
 	kill_self raise_default pause_forever exit abort freeaddrinfo uring_close uring_is_used
+	binds_early elf_prepare mutex_held prof_time untouched
 "
 # Fail only for arguments that are wrong (no such signal, descriptor, program or process).
 wrong_only="
 	sigaction sigaction_deferred sigaction_ignore sigaction_get sigaction_restore
 	is_nonblock set_nonblock poll_now file_type above_stdio
-	find_program wait_pidfd kill_pidfd kill_group
+	find_program wait_pidfd kill_pidfd kill_group thread_kill thread_place
 "
 declared=$(grep -o 'wf_os_[a-z_]*(' src/os/os.h | sed 's/wf_os_//; s/(//' | sort -u)
 here=$(sed -nE 's/^(FAILS|HALVES|LATE|LACKS|NAMES)\([^,]*, ([a-z_]+),.*/\2/p
