@@ -56,4 +56,5 @@ target_link_options(weft_flags INTERFACE ${sanitizer} -Wl,-z,noexecstack,-z,relr
 
 target_link_libraries(weft_internal INTERFACE weft_flags)
 target_include_directories(weft_internal INTERFACE ${PROJECT_SOURCE_DIR}/src)
-target_compile_definitions(weft_internal INTERFACE $<$<CONFIG:Debug>:WEFT_DEBUG_BUILD>)
+target_compile_definitions(weft_internal INTERFACE $<$<CONFIG:Debug>:WEFT_DEBUG_BUILD>
+    $<$<BOOL:${WEFT_COVERAGE}>:WEFT_COVERAGE>)

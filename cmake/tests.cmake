@@ -179,6 +179,11 @@ foreach(program net/crowd trace/load trace/profiles)
 	target_link_libraries(${target} PRIVATE weft_flags weft_static)
 endforeach()
 
+add_executable(test_soak ${PROJECT_SOURCE_DIR}/test/soak/soak.c)
+set_target_properties(test_soak PROPERTIES OUTPUT_NAME soak
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/soak)
+target_link_libraries(test_soak PRIVATE weft_testlib weft_static)
+
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/test
     ${PROJECT_SOURCE_DIR}/test/*.sh)
 list(FILTER scripts EXCLUDE REGEX "^(lib/|net/crowd\\.sh$)")

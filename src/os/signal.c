@@ -183,6 +183,14 @@ wf_os_kill_self(int sig)
 	(void)kill(getpid(), sig);
 }
 
+/* What a process that does not get to exit(3) has run counts as well (make coverage). */
+#ifdef WEFT_COVERAGE
+void __gcov_dump(void);
+#define write_coverage() __gcov_dump()
+#else
+#define write_coverage() ((void)0)
+#endif
+
 void
 wf_os_raise_default(int sig)
 {
@@ -195,6 +203,7 @@ wf_os_raise_default(int sig)
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	write_coverage();
 	(void)raise(sig);
 }
 
@@ -208,6 +217,7 @@ wf_os_pause_forever(void)
 void
 wf_os_exit(int status)
 {
+	write_coverage();
 	_exit(status);
 }
 
