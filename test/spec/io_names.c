@@ -268,6 +268,7 @@ struct asker {
 	const char *name;
 	int64_t deadline;
 	int r;
+	int64_t began, took;
 };
 
 static void
@@ -276,7 +277,9 @@ ask_name(void *arg)
 	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *res = NULL;
 	struct asker *a = arg;
 
+	a->began = weft_now();
 	a->r = weft_lookup(a->name, "80", &hints, &res, a->deadline);
+	a->took = weft_now() - a->began;
 	if (a->r == 0) {
 		struct sockaddr_in *sin = (void *)res->ai_addr;
 
@@ -286,32 +289,56 @@ ask_name(void *arg)
 	}
 }
 
+/* The resolver gives up after 1 s. */
+#define RESOLVER_WAITS (900 * MS)
+
+/* False: the answer may have come before all had asked, or too late for the resolver. */
+static bool
+ask_together(struct asker a[200])
+{
+	int64_t begin = weft_now();
+	weft_waitgroup wg = {0};
+	bool is_good;
+
+	questions = 0;
+	for (int i = 0; i < 200; i++) {
+		/* Some leave before the answer, the first asker among them. */
+		a[i] = (struct asker){"slow.test", i % 3 == 0 ? weft_in(20 * MS) : soon(), 1, 0, 0};
+		EXPECT_EQ(weft_waitgroup_go(&wg, ask_name, &a[i]), 0);
+	}
+	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+	is_good = weft_now() - begin < RESOLVER_WAITS;
+	for (int i = 0; i < 200; i++)
+		is_good = is_good && a[i].began - begin < 150 * MS;
+	return is_good;
+}
+
 static void
 many_ask_at_once(void *unused)
 {
 	static struct asker a[200];
-	weft_waitgroup wg = {0};
 	int before;
 
 	(void)unused;
 	enter_world_with_names();
 	before = weft_numgoroutine();
-	for (int i = 0; i < 200; i++) {
-		/* Some leave before the answer, the first asker among them. */
-		a[i] = (struct asker){"slow.test", i % 3 == 0 ? weft_in(20 * MS) : soon(), 1};
-		EXPECT_EQ(weft_waitgroup_go(&wg, ask_name, &a[i]), 0);
+	for (int i = 0; !ask_together(a); i++) {
+		EXPECT(i < 50);
+		expect_goroutines(before);	/* who answers in vain is done, too */
 	}
-	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
 	EXPECT_EQ(questions, 1);
 	for (int i = 0; i < 200; i++)
 		EXPECT_EQ(a[i].r == -ETIMEDOUT && i % 3 == 0 ? 0 : a[i].r, 0);
 	/* Answered, it is asked anew: an answer is not kept. */
-	a[0] = (struct asker){"slow.test", soon(), 1};
-	ask_name(&a[0]);
+	do {
+		questions = 1;
+		a[0] = (struct asker){"slow.test", soon(), 1, 0, 0};
+		ask_name(&a[0]);
+	} while (a[0].took >= RESOLVER_WAITS);
 	EXPECT_EQ(a[0].r, 0);
 	EXPECT_EQ(questions, 2);
 	/* All leave: the helper throws the answer away and goes. */
-	a[0] = (struct asker){"slow.test", weft_in(20 * MS), 1};
+	a[0] = (struct asker){"slow.test", weft_in(20 * MS), 1, 0, 0};
 	ask_name(&a[0]);
 	EXPECT_EQ(a[0].r, -ETIMEDOUT);
 	expect_goroutines(before);
