@@ -33,7 +33,7 @@ read_thread(void *arg)
 {
 	struct call *c = arg;
 
-	c->r = weft_read(c->fd, &c->c, 1, weft_in(10 * SEC * test_scale()));
+	c->r = weft_read(c->fd, &c->c, 1, weft_in(60 * SEC * test_scale()));
 	return NULL;
 }
 
@@ -306,7 +306,7 @@ spawn_thread(void *arg)
 	int r = weft_spawn((const char *const[]){"true", NULL}, NULL, &p);
 
 	spawned = p;
-	c->r = r == 0 ? weft_wait(p, NULL, weft_in(10 * SEC * test_scale())) : r;
+	c->r = r == 0 ? weft_wait(p, NULL, weft_in(60 * SEC * test_scale())) : r;
 	return NULL;
 }
 
