@@ -8,8 +8,11 @@
 #include <weft/trace.h>
 #include "debug/dump.h"
 #include "debug/metrics.h"
+#include "base/atomic.h"
 #include "os/os.h"
+#include "sched/hooks.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +28,8 @@ print_head(struct wf_out *o, const char *status, const char *type)
 	    "Content-Security-Policy: default-src 'none'\r\nConnection: close\r\n\r\n");
 }
 
-void
-wf_answer_status(int fd, int status)
+static void
+answer_refusal(int fd, int status, const char *reason)
 {
 	static const struct {
 		int status;
@@ -37,6 +40,7 @@ wf_answer_status(int fd, int status)
 	    {403, "403 Forbidden"},
 	    {404, "404 Not Found"},
 	    {405, "405 Method Not Allowed"},
+	    {409, "409 Conflict"},
 	    {413, "413 Content Too Large"},
 	    {431, "431 Request Header Fields Too Large"},
 	    {503, "503 Service Unavailable"},
@@ -51,8 +55,16 @@ wf_answer_status(int fd, int status)
 	wf_out_init(&o, fd);
 	print_head(&o, text, "text/plain; charset=utf-8");
 	wf_out_str(&o, text + 4);
+	wf_out_str(&o, reason != NULL ? ": " : "");
+	wf_out_str(&o, reason != NULL ? reason : "");
 	wf_out_str(&o, "\n");
 	wf_out_flush(&o);
+}
+
+void
+wf_answer_status(int fd, int status)
+{
+	answer_refusal(fd, status, NULL);
 }
 
 static void
@@ -131,10 +143,20 @@ answer_cpu(struct wf_out *o, const struct wf_http_request *r)
 {
 	int ms = 1000 * (int)wf_http_query_number(r, "seconds", 1, 600, 30);
 
+	int e = weft_profile_cpu_start(0);
+
+	if (e == -EBUSY) {
+		answer_refusal(o->fd, 409, "a CPU profile is being taken already, or the program "
+		    "has a handler for SIGPROF");
+		return;
+	}
+	if (e != 0) {
+		answer_refusal(o->fd, 503, "there is no memory for a CPU profile");
+		return;
+	}
+	/* The head says that it has begun. */
 	print_head(o, "200 OK", "application/octet-stream");
 	wf_out_flush(o);
-	if (weft_profile_cpu_start(0) != 0)
-		return;		/* one is being taken already */
 	(void)wf_os_poll_wait(o->fd, POLLIN, ms);
 	(void)weft_profile_cpu_stop(o->fd);
 }
@@ -143,14 +165,25 @@ answer_cpu(struct wf_out *o, const struct wf_http_request *r)
 static void
 answer_trace(struct wf_out *o, const struct wf_http_request *r)
 {
+	static _Atomic uint32_t is_asked;
 	int ms = 1000 * (int)wf_http_query_number(r, "seconds", 1, 600, 1);
 
-	print_head(o, "200 OK", "application/octet-stream");
-	wf_out_flush(o);
-	if (weft_trace_start(o->fd) != 0)
-		return;		/* one is being taken already */
-	(void)wf_os_poll_wait(o->fd, POLLIN, ms);
-	(void)weft_trace_stop();
+	/* The trace comes right behind the head, so whether there will be one is asked before. */
+	if (wf_xchg_acquire(&is_asked, 1u) != 0) {
+		answer_refusal(o->fd, 409, "a trace is being taken already");
+		return;
+	}
+	if (weft_trace_is_on()) {
+		answer_refusal(o->fd, 409, "the program is being traced already");
+	} else {
+		print_head(o, "200 OK", "application/octet-stream");
+		wf_out_flush(o);
+		if (weft_trace_start(o->fd) == 0) {
+			(void)wf_os_poll_wait(o->fd, POLLIN, ms);
+			(void)weft_trace_stop();
+		}
+	}
+	wf_store_release(&is_asked, 0u);
 }
 
 /* Server-sent events: a snapshot every so often, until the reader goes. */
@@ -177,17 +210,18 @@ static void answer_index(struct wf_out *o, const struct wf_http_request *r);
 static const struct {
 	const char *path, *help;
 	void (*answer)(struct wf_out *o, const struct wf_http_request *r);
+	bool enters;		/* calls weft, which adopts the thread */
 } answers[] = {
-    {"/", "this list", answer_index},
-    {"/metrics", "figures, for Prometheus", answer_metrics},
-    {"/debug/pprof/goroutine", "all goroutines; ?debug=2: as text", answer_goroutines},
-    {"/debug/pprof/goroutineleak", "those that wait for a minute or longer", answer_leak},
-    {"/debug/pprof/block", "waits, if weft_profile_block_rate() is set", answer_block},
-    {"/debug/pprof/mutex", "waits for locks, if ..._mutex_fraction() is set", answer_mutex},
-    {"/debug/pprof/profile", "what uses the processors; ?seconds=N", answer_cpu},
-    {"/debug/pprof/trace", "an execution trace; ?seconds=N", answer_trace},
-    {"/debug/weft", "the scheduler's state as JSON", answer_snapshot},
-    {"/debug/weft/events", "the same again and again; ?interval=MS", answer_events},
+    {"/", "this list", answer_index, false},
+    {"/metrics", "figures, for Prometheus", answer_metrics, false},
+    {"/debug/pprof/goroutine", "all goroutines; ?debug=2: as text", answer_goroutines, true},
+    {"/debug/pprof/goroutineleak", "those that wait for a minute or longer", answer_leak, true},
+    {"/debug/pprof/block", "waits, if weft_profile_block_rate() is set", answer_block, true},
+    {"/debug/pprof/mutex", "waits for locks, if ..._mutex_fraction() is set", answer_mutex, true},
+    {"/debug/pprof/profile", "what uses the processors; ?seconds=N", answer_cpu, true},
+    {"/debug/pprof/trace", "an execution trace; ?seconds=N", answer_trace, true},
+    {"/debug/weft", "the scheduler's state as JSON", answer_snapshot, false},
+    {"/debug/weft/events", "the same again and again; ?interval=MS", answer_events, false},
 };
 
 static void
@@ -212,6 +246,8 @@ wf_answer(int fd, const struct wf_http_request *r)
 		if (!wf_http_is(r->path, answers[i].path))
 			continue;
 		wf_out_init(&o, fd);
+		if (answers[i].enters)
+			wf_servant_enters();
 		answers[i].answer(&o, r);
 		wf_out_flush(&o);
 		return;

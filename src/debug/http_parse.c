@@ -140,27 +140,54 @@ wf_http_parse(const char *buf, size_t n, struct wf_http_request *ret)
 	return is_long || n == WF_HTTP_HEAD_MAX ? -431 : 0;
 }
 
-bool
-wf_http_host_is_local(struct wf_http_text host)
+/* How much of host is an address of 127.0.0.0/8, written as usual; 0: it begins with none. */
+static size_t
+loopback_length(struct wf_http_text host)
 {
-	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+	size_t at = 0;
+
+	for (int part = 0; part < 4; part++) {
+		size_t first = at;
+		unsigned v = 0;
+
+		while (at < host.n && at - first < 3 && host.s[at] >= '0' && host.s[at] <= '9')
+			v = v * 10 + (unsigned)(host.s[at++] - '0');
+		if (at == first || v > 255 || (host.s[first] == '0' && at - first > 1) ||
+		    (part == 0 && v != 127))
+			return 0;
+		if (part < 3 && (at == host.n || host.s[at++] != '.'))
+			return 0;
+	}
+	return at;
+}
+
+/* How much of it names this machine. */
+static size_t
+local_length(struct wf_http_text host)
+{
+	static const char *const names[] = {"localhost", "[::1]"};
 
 	for (size_t i = 0; i < wf_countof(names); i++) {
 		size_t n = strlen(names[i]);
-		struct wf_http_text head = {host.s, wf_min(host.n, n)};
 
-		if (host.s == NULL || host.n < n || !same_name(head, names[i]))
-			continue;
-		if (host.n == n)
-			return true;
-		if (host.s[n] != ':' || host.n > n + 6 || host.n == n + 1)
-			continue;
-		for (n++; n < host.n && host.s[n] >= '0' && host.s[n] <= '9';)
-			n++;
-		if (n == host.n)
-			return true;
+		if (host.n >= n && same_name((struct wf_http_text){host.s, n}, names[i]))
+			return n;
 	}
-	return false;
+	return loopback_length(host);
+}
+
+bool
+wf_http_host_is_local(struct wf_http_text host)
+{
+	size_t n = host.s != NULL ? local_length(host) : 0;
+
+	if (n == 0 || n == host.n)
+		return n != 0;
+	if (host.s[n] != ':' || host.n > n + 6 || host.n == n + 1)
+		return false;
+	for (n++; n < host.n && host.s[n] >= '0' && host.s[n] <= '9';)
+		n++;
+	return n == host.n;
 }
 
 struct wf_http_text

@@ -1,8 +1,8 @@
 /*
  * The debug endpoint: a socket for this machine only, a thread that accepts, a thread for each
  * connection. None of them runs goroutines, so they answer when everything else is stuck. Those
- * that profile or trace enter the runtime meanwhile, and a deadlock is reported when they have
- * ended. One request per connection.
+ * that profile or trace enter the runtime, and say so (wf_servant_enters): they keep nobody from
+ * finding that all goroutines are asleep. One request per connection.
  *
  * Who may ask: on a Unix socket whoever the file system lets in, which is this user (0600). On
  * loopback whoever has the token, because every user of the machine can connect. Never a request
@@ -112,7 +112,8 @@ connection_main(void *arg)
 		continue;
 	(void)wf_os_close(fd);
 	(void)wf_sub_relaxed(&server.n_connections, 1);
-	(void)wf_sub_relaxed(&wf_sched.n_servants, 1);
+	if (wf_self() == NULL)		/* else it is counted otherwise by now */
+		(void)wf_sub_relaxed(&wf_sched.n_servants, 1);
 }
 
 static void
@@ -228,6 +229,18 @@ make_token(void)
 	return 0;
 }
 
+static void
+put_ipv4(struct wf_out *o, const struct sockaddr_in *in)
+{
+	uint32_t address = ntohl(in->sin_addr.s_addr);
+
+	for (unsigned shift = 32; shift > 0; shift -= 8) {
+		wf_out_u64(o, address >> (shift - 8) & 255);
+		if (shift > 8)
+			wf_out_str(o, ".");
+	}
+}
+
 /* Where to look, with the port that the kernel has chosen. */
 static void
 tell(const struct addr *a)
@@ -242,8 +255,12 @@ tell(const struct addr *a)
 	    ? ((const struct sockaddr_in *)(const void *)&is.ss)->sin_port
 	    : ((const struct sockaddr_in6 *)(const void *)&is.ss)->sin6_port);
 	wf_out_init(&o, STDERR);
-	wf_out_str(&o, is.ss.ss_family == AF_INET ? "weft: debug endpoint at http://127.0.0.1:"
-						  : "weft: debug endpoint at http://[::1]:");
+	wf_out_str(&o, "weft: debug endpoint at http://");
+	if (is.ss.ss_family == AF_INET)
+		put_ipv4(&o, (const void *)&is.ss);
+	else
+		wf_out_str(&o, "[::1]");
+	wf_out_str(&o, ":");
 	wf_out_u64(&o, port);
 	wf_out_str(&o, "/?token=");
 	wf_out_str(&o, server.token);

@@ -73,7 +73,8 @@ wf_check_dead_locked(void)
 		return;
 	}
 	if (asleep < wf_sched.n_m || wf_timers_next_all() != INT64_MAX ||
-	    wf_sched.n_foreign > wf_sched.n_foreign_parked || foreign_is_waking())
+	    wf_sched.n_foreign - wf_sched.n_foreign_servants > wf_sched.n_foreign_parked ||
+	    foreign_is_waking())
 		return;
 	if (strangers_may_help()) {
 		doubt_locked();

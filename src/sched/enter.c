@@ -50,6 +50,8 @@ foreign_ends(void *arg)
 	m->gate.g = NULL;
 	m->is_foreign = false;
 	wf_sched.n_foreign--;
+	wf_sched.n_foreign_servants -= m->is_servant;
+	m->is_servant = false;
 	m->idle_next = wf_sched.free_m;
 	wf_sched.free_m = m;
 	wf_check_dead_locked();
@@ -95,6 +97,21 @@ wf_adopt_foreign(void)
 	/* From here on it is there for those who go through all goroutines. */
 	wf_store_release(&g->status, G_RUNNING);
 	return m;
+}
+
+void
+wf_servant_enters(void)
+{
+	struct m *m = wf_enter();
+
+	/* Meanwhile it counts as a foreign thread that runs: the program is not dead. */
+	(void)wf_sub_relaxed(&wf_sched.n_servants, 1);
+	wf_lock(&wf_sched.lock);
+	m->is_servant = true;
+	wf_sched.n_foreign_servants++;
+	wf_check_dead_locked();
+	wf_unlock(&wf_sched.lock);
+	wf_leave();
 }
 
 /*

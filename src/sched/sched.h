@@ -181,6 +181,7 @@ struct m {
 	_Atomic uint8_t is_resting;		/* w  asleep, or about to: nothing is half done.
 						 *    trace/README.md, G0 */
 	bool is_foreign;			/* c  not ours: its goroutine is bound to it */
+	bool is_servant;			/* s  counted in n_foreign_servants */
 	bool is_exiting;			/* o  ends when it gets to its own stack */
 	bool is_main_thread;			/* c  the process's first thread: never ends */
 	struct g *locked_g;			/* o  goroutine locked to this thread, or NULL */
@@ -254,6 +255,8 @@ struct sched {
 	int max_threads;			/* s */
 	uint32_t next_m_id;			/* s */
 	uint32_t n_foreign_parked;		/* s */
+	uint32_t n_foreign_servants;		/* s  adopted, of debug/: they wake nobody, and
+						 * do not park */
 	uint32_t n_service;			/* s  threads of ours that run no goroutine: the
 						 * tracer */
 	bool main_thread_is_away;		/* s  the first thread waits for the end */

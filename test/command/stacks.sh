@@ -82,6 +82,60 @@ status 2 "$weft" stacks
 status 2 "$weft" stacks 1 2
 status 2 "$weft" stacks --blocked x 1
 
+# What is not what it seems: lists that go round for ever, records of all sizes. Whoever looks is
+# not held up, and does not fall.
+cat >hostile.c <<'C'
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <weft/debug.h>
+
+static struct { void *next; char bound[64]; unsigned long n_p; } m = { &m, "", ~0UL };
+static struct { void *next, *g; } chunk = { &chunk, &m };
+static void *m_list = &m, *chunks = &chunk;
+
+weft_debug_layout_table lies __asm__("weft_debug_layout") = {
+	.magic = "weftdbg", .version = 1, .size = sizeof(lies), .n_reasons = ~0UL,
+	.sched = &m_list, .chunks = &chunks, .reasons = &m, .entry = &m,
+	.fields = {
+		{ "g", 64, 0 }, { "g.id", 8, 8 }, { "chunk.n", 100, 0 }, { "chunk.g", 8, 8 },
+		{ "m.next", 0, 8 }, { "m.bound", 8, 0 }, { "chunk.next", 0, 8 },
+		{ "sched.m", 0, 8 }, { "sched.n_p", 72, 4 }, { "g.hi", 0, 8 },
+	},
+};
+
+int
+main(int argc, char **argv)
+{
+	m.bound[8] = 1;
+	if (argc > 2)		/* a record of that size */
+		lies.fields[0].offset = strtoul(argv[2], NULL, 0);
+	if (argc > 1)		/* so many in a chunk */
+		lies.fields[2].offset = strtoul(argv[1], NULL, 0);
+	puts("ready");
+	fflush(stdout);
+	pause();
+}
+C
+$CC -g -rdynamic -I"$WEFT_SRC/include" -o hostile hostile.c
+for lie in '100 64' '0xffffffff 64' '100 0xffffffff'; do
+	# shellcheck disable=SC2086
+	coproc ./hostile $lie
+	hostile=$COPROC_PID
+	read -r _ <&"${COPROC[0]}"
+	for command in stacks 'top --once'; do
+		got=0
+		timeout 60 "$weft" $command "$hostile" >said 2>&1 || got=$?
+		case $got in
+		0 | 3) ;;
+		*) echo "$command of a liar ($lie): status $got: $(tail -c 500 said)"; failed=1 ;;
+		esac
+		[ "$(wc -c <said)" -le 1000000 ] || { echo "$command believes a liar"; failed=1; }
+	done
+	kill "$hostile"
+	wait "$hostile" 2>/dev/null || true
+done
+
 # From its dump.
 kill -QUIT "$pid"
 wait "$pid" || true

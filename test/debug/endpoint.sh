@@ -71,6 +71,27 @@ for name in goroutineleak block mutex 'profile?seconds=1'; do
 done
 get "${here[@]}" 'http://localhost/debug/pprof/trace?seconds=1' >trace
 [ "$(head -c 9 trace)" = 'go 1.22 t' ] || wrong "no trace: $(head -c 100 trace | od -c | head -3)"
+# One of each at a time: the second learns why it gets none. The first has begun when its head is
+# there, and ends when its reader goes.
+for name in profile trace; do
+	coproc nc -U socket
+	reader=$COPROC_PID
+	printf 'GET /debug/pprof/%s?seconds=600 HTTP/1.1\r\nHost: localhost\r\n\r\n' $name \
+	    >&"${COPROC[1]}"
+	until read -r -t 100 line <&"${COPROC[0]}" && [ "$line" = $'\r' ]; do
+		[ -n "$line" ] || { wrong "no head of a $name"; break; }
+	done
+	expect 409 "${here[@]}" "http://localhost/debug/pprof/$name?seconds=1"
+	grep -q ' being t' body || wrong "no reason for no $name: $(cat body)"
+	kill "$reader"
+	wait "$reader" || true
+	for _ in $(seq 600); do
+		get "${here[@]}" "http://localhost/debug/pprof/$name?seconds=1" >/dev/null
+		[ "$(cat status)" = 409 ] || break
+		sleep 0.1
+	done
+	[ "$(cat status)" = 200 ] || wrong "$name is not given back: $(cat status)"
+done
 get "${here[@]}" http://localhost/debug/weft >snapshot
 python3 - snapshot <<'PY' || failed=1
 import json, sys
@@ -127,6 +148,12 @@ expect 401 "${base}metrics?token="
 expect 401 "${base}metrics?token=${token}0"
 expect 401 -H "Authorization: Bearer ${token%?}" "${base}metrics"
 expect 403 -H 'Host: evil.example' "$url"
+stop
+# All of 127.0.0.0/8 is this machine.
+start 127.0.0.2:0
+url=$(sed -n 's/^weft: debug endpoint at //p' said)
+[[ $url == http://127.0.0.2:* ]] || wrong "not where it serves: $(cat said)"
+expect 200 "$url"
 stop
 
 # Never for the network.

@@ -16,14 +16,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A place for a socket. */
+/* A place for the socket of a process. */
 static const char *
-place(void)
+place_of(pid_t pid)
 {
 	static char address[64];
 
-	snprintf(address, sizeof(address), "unix:/tmp/weft-test-%d", (int)getpid());
+	snprintf(address, sizeof(address), "unix:/tmp/weft-test-%d", (int)pid);
 	return address;
+}
+
+static const char *
+place(void)
+{
+	return place_of(getpid());
 }
 
 /* What is answered there to a request, whole. */
@@ -137,4 +143,64 @@ TEST(a_deadlock_is_still_found)
 	EXPECT_EQ(r.status, 2);
 	EXPECT_CONTAINS(r.err, "all goroutines are asleep - deadlock!");
 	child_result_free(&r);
+}
+
+/* Its main goroutine waits for ever as soon as there is a file "....go". */
+static void
+wait_when_told(void *arg)
+{
+	char go[80];
+
+	(void)arg;
+	snprintf(go, sizeof(go), "%s.go", place() + 5);
+	if (weft_debug_serve(place()) != 0)
+		_exit(9);
+	puts("ready");
+	fflush(stdout);
+	while (access(go, F_OK) != 0)
+		usleep(1000);
+	weft_chan_recv(weft_chan_new(0, 0), NULL, WEFT_FOREVER);
+}
+
+/* Who looks for minutes on end keeps nobody from hearing that there is nothing more to see. */
+static void
+ask_and_let_it_die(const char *request)
+{
+	static const struct child_options patient = {.limit_ms = 120000};
+	struct child *c = child_start(&patient, wait_when_told, NULL);
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char said[13] = "", go[128];
+	struct child_result r;
+	FILE *f;
+
+	child_await(c, "ready");
+	strcpy(to.sun_path, place_of(child_pid(c)) + 5);
+	snprintf(go, sizeof(go), "%s.go", to.sun_path);
+	EXPECT_EQ(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	EXPECT_EQ(write(fd, request, strlen(request)), strlen(request));
+	EXPECT_EQ(recv(fd, said, 12, MSG_WAITALL), 12);
+	EXPECT_STR(said, "HTTP/1.1 200");
+	f = fopen(go, "w");
+	EXPECT(f != NULL);
+	fclose(f);
+	r = child_wait(c);
+	unlink(go);
+	unlink(to.sun_path);
+	close(fd);
+	EXPECT_EQ(r.status, 2);
+	EXPECT_CONTAINS(r.err, "all goroutines are asleep - deadlock!");
+	child_result_free(&r);
+}
+
+TEST(a_deadlock_is_found_while_a_profile_is_taken)
+{
+	ask_and_let_it_die(
+	    "GET /debug/pprof/profile?seconds=600 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+}
+
+TEST(a_deadlock_is_found_while_a_trace_is_taken)
+{
+	ask_and_let_it_die(
+	    "GET /debug/pprof/trace?seconds=600 HTTP/1.1\r\nHost: localhost\r\n\r\n");
 }

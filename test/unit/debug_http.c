@@ -103,10 +103,11 @@ TEST(a_head_without_end_is_refused)
 TEST(only_this_machine_is_local)
 {
 	static const char *const yes[] = {"localhost", "LOCALHOST:1", "127.0.0.1",
-	    "127.0.0.1:65535", "[::1]", "[::1]:80"};
+	    "127.0.0.1:65535", "127.0.0.2", "127.255.0.10:8080", "[::1]", "[::1]:80"};
 	static const char *const no[] = {"", "localhost.", "localhost.evil.org", "localhost:",
-	    "evil.org", "127.0.0.1.evil.org", "127.0.0.10", "localhost:1a", "localhost:123456",
-	    "[::1", "::1", "127.0.0.1:80:80"};
+	    "evil.org", "127.0.0.1.evil.org", "127.0.0.1000", "localhost:1a", "localhost:123456",
+	    "[::1", "::1", "127.0.0.1:80:80", "127.0.0.256", "127.0.0", "127.0.0.", "127.0.0.01",
+	    "127.0..1", "128.0.0.1", "127.0.0.1.1", "127.0.0.2.evil.org", "0127.0.0.1", ":80", ""};
 
 	for (size_t i = 0; i < wf_countof(yes); i++)
 		EXPECT(wf_http_host_is_local((struct wf_http_text){yes[i], strlen(yes[i])}));

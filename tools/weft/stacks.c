@@ -97,26 +97,27 @@ print_header(const struct target *t, const struct goroutine *g, int64_t now)
 	printf("]:\n");
 }
 
-/* As copied; the copy is renewed if the goroutine goes on. */
+/* As copied; the copy is renewed if the goroutine goes on. 0: it went on all the time. */
 static size_t
-walk(struct target *t, const struct goroutine *g, uint64_t *pcs)
+walk(struct target *t, struct goroutine *g, uint64_t *pcs)
 {
 	size_t n = 0;
 
-	for (int i = 0; i < TRIES && n == 0; i++)
-		n = target_walk(t, g, pcs, FRAMES_MAX);
+	for (int i = 0; i < TRIES && n == 0 && target_is_parked(t, g); i++)
+		if ((n = target_walk(t, g, pcs, FRAMES_MAX)) == 0 && !target_renew(t, g))
+			break;
 	return n;
 }
 
 static void
-print_goroutine(struct target *t, const struct goroutine *g, int64_t now, bool all)
+print_goroutine(struct target *t, struct goroutine *g, int64_t now, bool all)
 {
 	uint64_t pcs[FRAMES_MAX];
-	size_t n;
+	size_t n = walk(t, g, pcs);
 
+	/* The header is of the copy that the stack is of. */
 	print_header(t, g, now);
 	if (target_is_parked(t, g)) {
-		n = walk(t, g, pcs);
 		for (size_t i = all ? 0 : runtime_frames(t, pcs, n); i < n; i++)
 			print_frames(t, pcs[i]);
 		if (n == 0)

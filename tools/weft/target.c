@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #define LAYOUT_VERSION 1
+#define RECORD_MAX 65536u	/* bytes of a goroutine's record, and goroutines in a chunk */
 
 static char *no_path;
 static const Dwfl_Callbacks callbacks = {
@@ -130,6 +131,22 @@ cannot(const struct command *self, pid_t pid, const char *fmt, ...)
 	exit(EXIT_CANNOT_ATTACH);
 }
 
+/* Whoever looks at a process believes it nothing: its memory may be broken, or made to mislead. */
+static bool
+is_sane(const struct target *t)
+{
+	const weft_debug_field *f = t->layout.fields;
+	uint64_t size = target_offset(t, "g"), count = target_offset(t, "chunk.n");
+
+	if (size == 0 || size > RECORD_MAX || count > RECORD_MAX)
+		return false;
+	for (size_t i = 0; i < sizeof(t->layout.fields) / sizeof(*f); i++)
+		if (strncmp(f[i].name, "g.", 2) == 0 && (f[i].size > size ||
+		    f[i].offset > size - f[i].size))
+			return false;
+	return true;
+}
+
 void
 target_open(struct target *t, const struct command *self, const char *text)
 {
@@ -163,6 +180,8 @@ target_open(struct target *t, const struct command *self, const char *text)
 		t->layout.size = sizeof(t->layout);
 	if (!target_read(t, &t->layout, s.found, t->layout.size))
 		cannot(self, t->pid, "can't be read: %s", strerror(errno));
+	if (!is_sane(t))
+		cannot(self, t->pid, "what it says of itself makes no sense");
 }
 
 void
@@ -222,31 +241,76 @@ list_put(struct list *l, const struct goroutine *g)
 	l->g[l->n++] = *g;
 }
 
+/* What the copy of a record says. False: there is no goroutine in it. */
+static bool
+parse(const struct target *t, uint64_t at, const unsigned char *record, struct goroutine *g)
+{
+	uint64_t m = field_of(t, record, "g.m");
+
+	*g = (struct goroutine){.at = at};
+	g->id = field_of(t, record, "g.id");
+	g->status = (unsigned)field_of(t, record, "g.status");
+	if (g->id == 0 || g->status == target_offset(t, "status.DEAD"))
+		return false;
+	g->parent = field_of(t, record, "g.parent");
+	g->wait = field_of(t, record, "g.wait");
+	g->sp = field_of(t, record, "g.sp");
+	g->fp = field_of(t, record, "g.fp");
+	g->pc = field_of(t, record, "g.pc");
+	g->hi = field_of(t, record, "g.hi");
+	g->fn = field_of(t, record, "g.fn");
+	g->created = field_of(t, record, "g.created");
+	g->since = (int64_t)field_of(t, record, "g.since");
+	g->is_locked = field_of(t, record, "g.locked") != 0;
+	if (g->status == target_offset(t, "status.RUNNING") && m != 0)
+		read_thread(t, g, m);
+	read_reason(t, g, field_of(t, record, "g.reason"));
+	read_text(t, field_of(t, record, "g.name"), g->name, sizeof(g->name));
+	return true;
+}
+
 static void
 add(const struct target *t, struct list *l, uint64_t at, const unsigned char *record)
 {
-	struct goroutine g = {.at = at};
-	uint64_t m = field_of(t, record, "g.m");
+	struct goroutine g;
 
-	g.id = field_of(t, record, "g.id");
-	g.status = (unsigned)field_of(t, record, "g.status");
-	if (g.id == 0 || g.status == target_offset(t, "status.DEAD"))
-		return;
-	g.parent = field_of(t, record, "g.parent");
-	g.wait = field_of(t, record, "g.wait");
-	g.sp = field_of(t, record, "g.sp");
-	g.fp = field_of(t, record, "g.fp");
-	g.pc = field_of(t, record, "g.pc");
-	g.hi = field_of(t, record, "g.hi");
-	g.fn = field_of(t, record, "g.fn");
-	g.created = field_of(t, record, "g.created");
-	g.since = (int64_t)field_of(t, record, "g.since");
-	g.is_locked = field_of(t, record, "g.locked") != 0;
-	if (g.status == target_offset(t, "status.RUNNING") && m != 0)
-		read_thread(t, &g, m);
-	read_reason(t, &g, field_of(t, record, "g.reason"));
-	read_text(t, field_of(t, record, "g.name"), g.name, sizeof(g.name));
-	list_put(l, &g);
+	if (parse(t, at, record, &g))
+		list_put(l, &g);
+}
+
+bool
+target_renew(const struct target *t, struct goroutine *g)
+{
+	unsigned char record[RECORD_MAX];
+	struct goroutine now;
+
+	if (!target_read(t, record, g->at, target_offset(t, "g")) ||
+	    !parse(t, g->at, record, &now) || now.id != g->id)
+		return false;
+	*g = now;
+	return true;
+}
+
+/*
+ * The next link of a list, or 0 when it ends, or has come round (Brent: one link is remembered, and
+ * a later one each time that as many as before have passed).
+ */
+struct links {
+	uint64_t seen;
+	size_t n, until;
+};
+
+static uint64_t
+follow(const struct target *t, struct links *l, uint64_t at, const char *field)
+{
+	uint64_t next = target_get(t, at, field);
+
+	if (l->n++ == l->until) {
+		l->seen = at;
+		l->until = 2 * l->until + 1;
+		l->n = 0;
+	}
+	return next == l->seen ? 0 : next;
 }
 
 static int
@@ -263,15 +327,18 @@ target_goroutines(const struct target *t, size_t *ret_n)
 	size_t size = target_offset(t, "g"), count = target_offset(t, "chunk.n");
 	unsigned char *slab = malloc(size * (count != 0 ? count : 1));
 	uint64_t sched = (uintptr_t)t->layout.sched, chunk = 0, m;
+	struct links ms = {0}, chunks = {0};
 	struct list l = {0};
 
-	if (slab == NULL || size == 0)
-		abort();
-	for (m = target_get(t, sched, "sched.m"); m != 0; m = target_get(t, m, "m.next"))
+	if (slab == NULL) {
+		fputs("weft: out of memory\n", stderr);
+		exit(EXIT_FINDING);
+	}
+	for (m = target_get(t, sched, "sched.m"); m != 0; m = follow(t, &ms, m, "m.next"))
 		if (target_read(t, slab, m + target_offset(t, "m.bound"), size))
 			add(t, &l, m + target_offset(t, "m.bound"), slab);
 	(void)target_read(t, &chunk, (uintptr_t)t->layout.chunks, sizeof(chunk));
-	for (; chunk != 0; chunk = target_get(t, chunk, "chunk.next")) {
+	for (; chunk != 0; chunk = follow(t, &chunks, chunk, "chunk.next")) {
 		uint64_t first = target_get(t, chunk, "chunk.g");
 
 		if (!target_read(t, slab, first, count * size))

@@ -50,6 +50,8 @@ uint64_t target_offset(const struct target *t, const char *field);
 
 /* All goroutines, by number; the caller frees them. */
 struct goroutine *target_goroutines(const struct target *t, size_t *ret_n);
+/* Copies it again. False: it has ended. */
+bool target_renew(const struct target *t, struct goroutine *g);
 /* Does it wait, or is queued, so that its stack stands still? */
 bool target_is_parked(const struct target *t, const struct goroutine *g);
 

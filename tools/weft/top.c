@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PROCS_MAX 1024	/* as in the runtime */
 #define PLACES 200		/* kinds of goroutines that are told apart */
 #define NS_PER_S 1000000000
 
@@ -96,6 +97,8 @@ put_processors(const struct target *t)
 	uint64_t table = (uintptr_t)t->layout.sched + target_offset(t, "sched.p");
 	unsigned long long n = sched_number(t, "sched.n_p");
 
+	if (n > PROCS_MAX)	/* it is broken, or lies */
+		n = PROCS_MAX;
 	put("%4s %-8s %6s %7s %12s %9s %8s %s\n", "P", "status", "queue", "timers", "runs",
 	    "steals", "thread", "goroutine");
 	for (unsigned long long i = 0; i < n; i++) {
