@@ -144,14 +144,19 @@ check_mutexes(const struct g *g, enum wf_wait_reason reason)
 	wf_lint_end_report(d);
 }
 
-/* What of a stack was never to be touched, and can be looked at: its last quarter. */
+/*
+ * What of a stack was never to be touched, and can be looked at: its last quarter, in whole pages,
+ * without the one that has the canary. Small stacks have none that is theirs alone: 0 bytes.
+ */
 static void *
 last_quarter(const struct wf_stack *s, size_t *ret_bytes)
 {
-	size_t page = wf_os_page_size(), spared = s->has_canary ? page : 0;
+	uintptr_t page = wf_os_page_size();
+	uintptr_t lo = (s->lo + (s->has_canary ? page : 0) + page - 1) & ~(page - 1);
+	uintptr_t hi = (s->lo + (s->hi - s->lo) / 4) & ~(page - 1);
 
-	*ret_bytes = ((s->hi - s->lo) / 4 & ~(page - 1)) - spared;
-	return (void *)(s->lo + spared);
+	*ret_bytes = hi > lo ? hi - lo : 0;
+	return (void *)lo;
 }
 
 /*
@@ -217,7 +222,8 @@ wf_lint_stack(const struct wf_stack *s)
 	size_t bytes;
 	void *p = last_quarter(s, &bytes);
 
-	(void)wf_os_dontneed(p, bytes);
+	if (bytes != 0)
+		(void)wf_os_dontneed(p, bytes);
 }
 
 void

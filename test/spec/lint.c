@@ -307,6 +307,20 @@ mark_and_sleep(void *arg)
 	weft_syscall_exit();
 }
 
+/* Two of these stacks share a page: what is of one is not the other's. */
+static void
+wait_on_a_small_stack(void *c)
+{
+	int mine = 0;
+
+	for (int i = 0; i < 3; i++) {
+		mine += i;
+		(void)weft_sleep(MS);
+	}
+	EXPECT_EQ(mine, 3);
+	(void)c;
+}
+
 static void
 echo(void *c)
 {
@@ -323,6 +337,11 @@ do_no_harm(void *arg)
 	(void)arg;
 	weft_go(echo, c);
 	weft_go(mark_and_sleep, NULL);
+	for (int i = 0; i < 10; i++) {
+		weft_go_options o = { .size = sizeof(o), .stack_size = WEFT_STACK_SMALL };
+
+		EXPECT_EQ(weft_go_with(&o, wait_on_a_small_stack, NULL), 0);
+	}
 	for (int i = 0; i < 30; i++) {
 		EXPECT_EQ(weft_chan_send(c, NULL, WEFT_FOREVER), 0);
 		(void)weft_sleep(MS);
