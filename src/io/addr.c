@@ -119,9 +119,10 @@ wf_addr_parse(const char *network, const char *address, struct addr_spec *ret)
 	colon = find_port(address, &host, &len);
 	if (colon == NULL || len >= ADDR_HOST_MAX)
 		return -EINVAL;
-	/* No blanks and control characters; letters may be of any language. */
+	/* No blanks, control characters and more brackets; letters may be of any language. */
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)host[i] <= ' ' || host[i] == '\177')
+		if ((unsigned char)host[i] <= ' ' || host[i] == '\177' || host[i] == '[' ||
+		    host[i] == ']')
 			return -EINVAL;
 	memcpy(ret->host, host, len);
 	return parse_service(colon + 1, ret);

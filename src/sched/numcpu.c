@@ -30,7 +30,7 @@ apply(int limit, long long quota, long long period)
 
 	if (quota <= 0 || period <= 0)
 		return limit;
-	n = (quota + period - 1) / period;
+	n = quota / period + (quota % period != 0);
 	return n < limit ? (int)n : limit;
 }
 

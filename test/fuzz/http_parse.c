@@ -1,8 +1,7 @@
 /*
  * For libFuzzer: the debug endpoint's reader of requests.
  *
- *   clang -g -fsanitize=fuzzer,address,undefined -Isrc -Iinclude test/fuzz/http_parse.c \
- *       src/debug/http_parse.c -o fuzz && ./fuzz -dict=test/fuzz/http.dict -max_total_time=60
+ * fuzz: src/debug/http_parse.c
  */
 #include "debug/http_parse.h"
 

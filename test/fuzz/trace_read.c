@@ -2,9 +2,10 @@
  * For libFuzzer: the reader of traces behind `weft trace convert`, and both writers. Traces to
  * begin with are those of build/debug/test/trace/load.
  *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Isrc -Itools/weft \
- *       test/fuzz/trace_read.c tools/weft/{trace_*,idmap,json}.c -o fuzz && \
- *       ./fuzz -max_total_time=60 CORPUS
+ * runs=300
+ * fuzz: -D_GNU_SOURCE tools/weft/trace_chrome.c tools/weft/trace_file.c
+ * fuzz: tools/weft/trace_order.c
+ * fuzz: tools/weft/trace_pprof.c tools/weft/trace_state.c tools/weft/idmap.c tools/weft/json.c
  */
 #include "trace_convert.h"
 

@@ -16,6 +16,8 @@ TEST(addresses_that_mean_nothing_are_refused)
 	    {"tcp", ""},
 	    {"tcp", "127.0.0.1"},
 	    {"tcp", "::1:80"},
+	    {"tcp", "[[]:80"},
+	    {"tcp", "a]:80"},
 	    {"tcp", "[::1]"},
 	    {"tcp", "[::1:80"},
 	    {"tcp", "[]:80"},

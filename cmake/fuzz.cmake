@@ -1,0 +1,65 @@
+# test/fuzz: each .c file is a program for libFuzzer (clang has it). A line "fuzz: FILES" in the
+# comment at its head names what it is about, which is compiled with it, and flags. ctest fuzz.NAME
+# runs its corpus and some thousand inputs more ("runs=" says how many); fuzz.wrong.NAME passes when
+# a source that an edit of test/fuzz/wrong has made wrong is found to be. tools/nightly has each for
+# ten minutes.
+set(fuzz ${PROJECT_SOURCE_DIR}/test/fuzz)
+set(fuzz_flags -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined)
+
+function(weft_fuzz_program target)
+	add_executable(${target} ${ARGN})
+	set_target_properties(${target} PROPERTIES
+	    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/fuzz)
+	target_link_libraries(${target} PRIVATE weft_internal)
+	target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tools/weft)
+	target_compile_options(${target} PRIVATE ${fuzz_flags})
+	target_link_options(${target} PRIVATE ${fuzz_flags})
+endfunction()
+
+file(GLOB programs CONFIGURE_DEPENDS ${fuzz}/*.c)
+foreach(path ${programs})
+	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+	get_filename_component(name ${path} NAME_WE)
+	file(STRINGS ${path} files REGEX "^ \\* fuzz: ")
+	list(TRANSFORM files REPLACE "^ \\* fuzz: " "")
+	string(REPLACE " " ";" files "${files}")
+	set(flags ${files})
+	list(FILTER flags INCLUDE REGEX "^-")
+	list(FILTER files EXCLUDE REGEX "^-")
+	set(fuzz_${name}_files ${files})
+	list(TRANSFORM files PREPEND ${PROJECT_SOURCE_DIR}/)
+	weft_fuzz_program(fuzz_${name} ${path} ${files})
+	target_compile_options(fuzz_${name} PRIVATE ${flags})
+	file(STRINGS ${path} runs REGEX "^ \\* runs=[0-9]+$")
+	string(REPLACE " * runs=" "" runs "${runs}")
+	if(NOT runs)
+		set(runs 20000)
+	endif()
+	add_test(NAME fuzz.${name} COMMAND ${fuzz}/run ${name} $<TARGET_FILE:fuzz_${name}> ${runs})
+	set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 300 LABELS fuzz)
+endforeach()
+
+file(GLOB mutants CONFIGURE_DEPENDS ${fuzz}/wrong/*.wrong)
+foreach(path ${mutants})
+	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+	get_filename_component(name ${path} NAME_WE)
+	file(STRINGS ${path} program REGEX "^program: ")
+	string(REPLACE "program: " "" program "${program}")
+	file(STRINGS ${path} changed REGEX "^file: src/")
+	string(REPLACE "file: src/" "" changed "${changed}")
+	set(before ${PROJECT_BINARY_DIR}/test/fuzz/wrong/${name})
+	set(apply ${PROJECT_SOURCE_DIR}/test/model/wrong/apply.py)
+	add_custom_command(OUTPUT ${before}/${changed}
+	    COMMAND python3 ${apply} ${path} ${PROJECT_SOURCE_DIR} ${before}
+	    DEPENDS ${path} ${apply} ${PROJECT_SOURCE_DIR}/src/${changed}
+	    VERBATIM COMMENT "Making ${changed} wrong: ${name}")
+	set(files ${fuzz_${program}_files})
+	list(REMOVE_ITEM files src/${changed})
+	list(TRANSFORM files PREPEND ${PROJECT_SOURCE_DIR}/)
+	weft_fuzz_program(fuzz_wrong_${name} ${fuzz}/${program}.c ${before}/${changed} ${files})
+	target_compile_options(fuzz_wrong_${name} PRIVATE -Wno-unused)
+	add_test(NAME fuzz.wrong.${name} COMMAND ${fuzz}/run ${program}
+	    $<TARGET_FILE:fuzz_wrong_${name}> 2000000)
+	set_tests_properties(fuzz.wrong.${name} PROPERTIES TIMEOUT 300 LABELS fuzz
+	    PASS_REGULAR_EXPRESSION "found by ${program}")
+endforeach()
