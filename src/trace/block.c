@@ -142,20 +142,28 @@ wf_trace_block_forget(uint64_t gen)
 
 /* ---- tables ---- */
 
+/*
+ * Of whole words, and what is left. Each has a factor of its own, so that no product waits for the
+ * one before.
+ */
 static uint64_t
 hash_of(const uint8_t *data, uint32_t bytes)
 {
-	uint64_t h = 0x9e3779b97f4a7c15u ^ bytes, w;
+	uint64_t factor = 0xff51afd7ed558ccdu, h = bytes, w;
 
-	for (; bytes >= 8; data += 8, bytes -= 8) {
+	for (; bytes >= 8; data += 8, bytes -= 8, factor += 0x9e3779b97f4a7c16u) {
 		memcpy(&w, data, 8);
-		h = (h ^ w) * 0xff51afd7ed558ccdu;
-		h ^= h >> 32;
+		w *= factor;
+		h += w ^ w >> 32;
 	}
-	w = 0;
-	memcpy(&w, data, bytes);
-	h = (h ^ w) * 0xff51afd7ed558ccdu;
-	return h ^ h >> 29;
+	if (bytes != 0) {
+		w = 0;
+		memcpy(&w, data, bytes);
+		w *= factor;
+		h += w ^ w >> 32;
+	}
+	h *= 0x9e3779b97f4a7c15u;
+	return h ^ h >> 32;
 }
 
 static uint32_t
