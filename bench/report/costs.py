@@ -23,6 +23,7 @@ CASES = {
     "spawn_join_1p": ("spawn", 100_000),
     "spawn_100k_1p": ("spawn", 300_000),
     "spawn_100k_parked_1p": ("spawn", 200_000),
+    "spawn_100k_parked_small_1p": ("spawn", 200_000),
     "pingpong_1p": ("pingpong", 200_000),
     "buffered_1to1_1p": ("buffered", 800_000),
     "buffered_4to4_1p": ("buffered", 800_000),
@@ -31,6 +32,9 @@ CASES = {
     "mutex_uncontended_1p": ("mutex", 1_600_000),
     "timer_create_stop_1p": ("timer", 100_000),
     "timer_1M_sleepers_1p": ("timer", 100_000),
+    "timer_1M_sleepers_small_1p": ("timer", 100_000),
+    "parked_100k": ("parked", 10_000),
+    "parked_small_100k": ("parked", 10_000),
     "skynet_1p": ("skynet", 111_111),
     "fib_1p": ("fib", 75_024),
     "scaling_round_trip_2p": ("scaling", 200_000),
@@ -42,7 +46,8 @@ CASES = {
 }
 
 # valgrind searches all stacks at each switch: with 100,000 of them it would take hours.
-ONLY_SYSTEM = {"spawn_100k_parked_1p", "timer_1M_sleepers_1p", "skynet_1p"}
+ONLY_SYSTEM = {"spawn_100k_parked_1p", "spawn_100k_parked_small_1p", "timer_1M_sleepers_1p",
+               "timer_1M_sleepers_small_1p", "parked_100k", "parked_small_100k", "skynet_1p"}
 
 
 def run(command, **more):
