@@ -17,6 +17,7 @@ help:
 	@echo "make asan tsan release-gcc release-clang aarch64 coverage    the same, built otherwise"
 	@echo "make bench     measure; BENCH=name for one, QUICK=1 for a tenth of the work"
 	@echo "make tidy      check style and layers"
+	@echo "make analyze   static analysis of src/"
 	@echo "make install   PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 	@echo "make clean     remove build/"
 
@@ -41,7 +42,7 @@ asan tsan release-gcc release-clang:
 	@tools/run-tests build/$@ $(if $(TESTS),-R '$(TESTS)')
 
 coverage:
-	@tools/setup test
+	@tools/setup analyze
 	@$(call configure,coverage)
 	@cmake --build --preset coverage
 	@find build/coverage -name '*.gcda' -delete
@@ -68,6 +69,10 @@ tidy:
 	@tools/setup test
 	@tools/tidy
 
+analyze:
+	@tools/setup analyze
+	@tools/analyze
+
 install:
 	@tools/setup build
 	@$(call configure,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX))
@@ -78,4 +83,4 @@ clean:
 	rm -rf build
 
 .PHONY: all help release run test check asan tsan release-gcc release-clang coverage aarch64 \
-    bench tidy install clean
+    bench tidy analyze install clean

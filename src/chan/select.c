@@ -331,13 +331,13 @@ static WF_PARKS int
 select_huge(weft_case *cases, size_t n, uint32_t live, int64_t deadline)
 {
 	struct waiter *waiter = calloc(live, sizeof(*waiter) + 2 * sizeof(uint32_t));
-	uint32_t *index = (uint32_t *)(void *)(waiter + live);
-	struct select s = { cases, live, index, index + live, waiter };
+	uint32_t *index;
 	int r;
 
 	if (waiter == NULL)
 		return -ENOMEM;
-	r = select_run(&s, n, deadline);
+	index = (uint32_t *)(void *)(waiter + live);
+	r = select_run(&(struct select){ cases, live, index, index + live, waiter }, n, deadline);
 	free(waiter);
 	return r;
 }
