@@ -8,7 +8,7 @@
 #include <weft/trace.h>
 #include "debug/dump.h"
 #include "debug/metrics.h"
-#include "base/atomic.h"
+#include "debug/tracer.h"
 #include "os/os.h"
 #include "sched/hooks.h"
 
@@ -142,7 +142,6 @@ static void
 answer_cpu(struct wf_out *o, const struct wf_http_request *r)
 {
 	int ms = 1000 * (int)wf_http_query_number(r, "seconds", 1, 600, 30);
-
 	int e = weft_profile_cpu_start(0);
 
 	if (e == -EBUSY) {
@@ -165,25 +164,23 @@ answer_cpu(struct wf_out *o, const struct wf_http_request *r)
 static void
 answer_trace(struct wf_out *o, const struct wf_http_request *r)
 {
-	static _Atomic uint32_t is_asked;
-	int ms = 1000 * (int)wf_http_query_number(r, "seconds", 1, 600, 1);
+	int ms = 1000 * (int)wf_http_query_number(r, "seconds", 1, 600, 1), error;
+	struct wf_out head;
 
-	/* The trace comes right behind the head, so whether there will be one is asked before. */
-	if (wf_xchg_acquire(&is_asked, 1u) != 0) {
+	/* The tracer writes both, so that nothing has been said when it can't. */
+	wf_out_init(&head, -1);
+	print_head(&head, "200 OK", "application/octet-stream");
+	error = wf_trace_start_after(o->fd, head.buf, head.n);
+	if (error == -EBUSY) {
 		answer_refusal(o->fd, 409, "a trace is being taken already");
 		return;
 	}
-	if (weft_trace_is_on()) {
-		answer_refusal(o->fd, 409, "the program is being traced already");
-	} else {
-		print_head(o, "200 OK", "application/octet-stream");
-		wf_out_flush(o);
-		if (weft_trace_start(o->fd) == 0) {
-			(void)wf_os_poll_wait(o->fd, POLLIN, ms);
-			(void)weft_trace_stop();
-		}
+	if (error != 0) {
+		answer_refusal(o->fd, 503, "there is no thread or descriptor for a trace");
+		return;
 	}
-	wf_store_release(&is_asked, 0u);
+	(void)wf_os_poll_wait(o->fd, POLLIN, ms);
+	(void)weft_trace_stop();
 }
 
 /* Server-sent events: a snapshot every so often, until the reader goes. */

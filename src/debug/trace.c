@@ -14,46 +14,54 @@
 
 /* The thread waits, not just the goroutine: outside, so that its P may be taken meanwhile. */
 static WF_PARKS int
-call(enum tracer_want want, int fd, int64_t ns, size_t bytes)
+call(const struct tracer_call *c)
 {
 	int r;
 
 	(void)wf_enter();
 	wf_blocking_begin();
-	r = wf_tracer_call(want, fd, ns, bytes);
+	r = wf_tracer_call(c);
 	wf_blocking_end();
 	wf_leave();
 	return r;
 }
 
+WF_PARKS int
+wf_trace_start_after(int fd, const char *head, size_t n)
+{
+	return call(&(struct tracer_call){
+	    .want = TRACER_START, .fd = fd, .head = head, .head_bytes = n });
+}
+
 WF_API_PARKS int
 weft_trace_start(int fd)
 {
-	return call(TRACER_START, fd, 0, 0);
+	return wf_trace_start_after(fd, NULL, 0);
 }
 
 WF_API_PARKS int
 weft_trace_stop(void)
 {
-	return call(TRACER_STOP, -1, 0, 0);
+	return call(&(struct tracer_call){ .want = TRACER_STOP });
 }
 
 WF_API_PARKS int
 weft_trace_flight_start(int64_t ns, size_t bytes)
 {
-	return call(TRACER_FLIGHT_START, -1, ns, bytes);
+	return call(&(struct tracer_call){
+	    .want = TRACER_FLIGHT_START, .ns = ns, .bytes = bytes });
 }
 
 WF_API_PARKS int
 weft_trace_flight_stop(void)
 {
-	return call(TRACER_FLIGHT_STOP, -1, 0, 0);
+	return call(&(struct tracer_call){ .want = TRACER_FLIGHT_STOP });
 }
 
 WF_API_PARKS int
 weft_trace_flight_dump(int fd)
 {
-	return call(TRACER_FLIGHT_DUMP, fd, 0, 0);
+	return call(&(struct tracer_call){ .want = TRACER_FLIGHT_DUMP, .fd = fd });
 }
 
 int
@@ -166,7 +174,8 @@ wf_trace_init(void)
 	if (path_from_env("WEFT_TRACE", path)) {
 		int fd = wf_os_create(path, 0644);
 
-		r = fd < 0 ? fd : wf_tracer_call(TRACER_START, fd, 0, 0);
+		r = fd < 0 ? fd : wf_tracer_call(
+		    &(struct tracer_call){ .want = TRACER_START, .fd = fd });
 		if (fd >= 0)
 			(void)wf_os_close(fd);
 		if (r < 0)
@@ -174,7 +183,7 @@ wf_trace_init(void)
 	}
 	if (path_from_env("WEFT_FLIGHT", path)) {
 		wf_tracer_flight_file(path);
-		r = wf_tracer_call(TRACER_FLIGHT_START, -1, 0, 0);
+		r = wf_tracer_call(&(struct tracer_call){ .want = TRACER_FLIGHT_START });
 		if (r < 0)
 			complain("WEFT_FLIGHT", path, r);
 		else if (wf_os_sigaction_get(SIGUSR2, &old) == 0 && old.sa_handler == SIG_DFL)

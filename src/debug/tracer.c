@@ -27,10 +27,7 @@
 #define CRASH_THREADS_NS ((int64_t)500000000)	/* and we for threads that may be stopped */
 
 struct request {
-	enum tracer_want want;
-	int fd;
-	int64_t ns;
-	size_t bytes;
+	const struct tracer_call *call;
 	int result;
 	_Atomic uint32_t done;		/* futex. T1 */
 	struct request *next;
@@ -188,17 +185,19 @@ listen_off(void)
 }
 
 static int
-start(int fd)
+start(const struct tracer_call *c)
 {
 	int copy;
 
 	if (tracer.fd >= 0)
 		return -EBUSY;
-	copy = wf_os_dup(fd);
+	copy = wf_os_dup(c->fd);
 	if (copy < 0)
 		return copy;
 	listen_on();
-	tracer.error = wf_out_all(copy, TRACE_HEADER, TRACE_HEADER_BYTES);
+	tracer.error = wf_out_all(copy, c->head, c->head_bytes);
+	if (tracer.error == 0)
+		tracer.error = wf_out_all(copy, TRACE_HEADER, TRACE_HEADER_BYTES);
 	tracer.fd = copy;
 	return 0;
 }
@@ -259,21 +258,23 @@ flight_dump(int fd)
 static void
 serve(struct request *r)
 {
-	switch (r->want) {
+	const struct tracer_call *c = r->call;
+
+	switch (c->want) {
 	case TRACER_START:
-		r->result = start(r->fd);
+		r->result = start(c);
 		break;
 	case TRACER_STOP:
 		r->result = stop();
 		break;
 	case TRACER_FLIGHT_START:
-		r->result = flight_start(r->ns, r->bytes);
+		r->result = flight_start(c->ns, c->bytes);
 		break;
 	case TRACER_FLIGHT_STOP:
 		r->result = flight_stop();
 		break;
 	case TRACER_FLIGHT_DUMP:
-		r->result = flight_dump(r->fd);
+		r->result = flight_dump(c->fd);
 		break;
 	}
 	/* T1. The word may be gone with the next instruction: nobody wakes by a stale address. */
@@ -419,13 +420,13 @@ at_exit(void)
 {
 	if (wf_load_relaxed(&wf_sched.is_forked) || !wf_load_relaxed(&tracer.is_alive))
 		return;
-	(void)wf_tracer_call(TRACER_STOP, -1, 0, 0);
+	(void)wf_tracer_call(&(struct tracer_call){ .want = TRACER_STOP });
 }
 
 int
-wf_tracer_call(enum tracer_want want, int fd, int64_t ns, size_t bytes)
+wf_tracer_call(const struct tracer_call *call)
 {
-	struct request r = { .want = want, .fd = fd, .ns = ns, .bytes = bytes };
+	struct request r = { .call = call };
 	int error;
 
 	wf_lock(&tracer.lock);

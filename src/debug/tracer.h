@@ -15,8 +15,19 @@ enum tracer_want {
 	TRACER_FLIGHT_DUMP,	/* fd */
 };
 
+struct tracer_call {
+	enum tracer_want want;
+	int fd;
+	int64_t ns;
+	size_t bytes;
+	const char *head;	/* TRACER_START: what is to stand before the trace, if it starts */
+	size_t head_bytes;
+};
+
 /* Has it done. Blocks the thread. */
-int wf_tracer_call(enum tracer_want want, int fd, int64_t ns, size_t bytes);
+int wf_tracer_call(const struct tracer_call *call);
+/* weft_trace_start(), and those bytes before the trace. */
+int wf_trace_start_after(int fd, const char *head, size_t n);
 
 /* The process dies: what is known goes out, within seconds. From any state, also a handler's. */
 void wf_tracer_crash(void);

@@ -8,6 +8,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ place(void)
 	return place_of(getpid());
 }
 
-/* What is answered there to a request, whole. */
+/* What is answered there to a request, whole: up to the first zero. */
 static char *
 ask(const char *request)
 {
@@ -46,6 +47,7 @@ ask(const char *request)
 	strcpy(to.sun_path, place() + 5);
 	EXPECT_EQ(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	EXPECT_EQ(write(fd, request, strlen(request)), strlen(request));
+	shutdown(fd, SHUT_WR);		/* it ends what would go on for as long as we are there */
 	while ((r = read(fd, said + n, (1 << 16) - 1 - n)) > 0)
 		n += (size_t)r;
 	close(fd);
@@ -123,6 +125,32 @@ TEST(a_crowd_is_told_to_come_later)
 		close(fd[i]);
 	}
 	EXPECT(answered > 0 && refused > 0);
+	unlink(place() + 5);
+}
+
+/* One trace at a time; but the flight recorder, which is always on where it is on, is none. */
+TEST(a_trace_is_taken_beside_the_flight_recorder)
+{
+	static const char request[] =
+	    "GET /debug/pprof/trace?seconds=600 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	char *said;
+
+	EXPECT_EQ(weft_debug_serve(place()), 0);
+	EXPECT_EQ(weft_trace_flight_start(0, 0), 0);
+	said = ask(request);
+	EXPECT_CONTAINS(said, "HTTP/1.1 200 OK\r\n");
+	EXPECT_CONTAINS(said, "\r\n\r\ngo 1.22 trace");
+	free(said);
+	/* It has ended when the answer has. */
+	EXPECT_EQ(weft_trace_start(null), 0);
+	said = ask(request);
+	EXPECT_CONTAINS(said, "HTTP/1.1 409 ");
+	EXPECT_CONTAINS(said, "a trace is being taken already");
+	free(said);
+	EXPECT_EQ(weft_trace_stop(), 0);
+	EXPECT_EQ(weft_trace_flight_stop(), 0);
+	close(null);
 	unlink(place() + 5);
 }
 
