@@ -25,7 +25,7 @@ bool (*wf_perturb_hook)(unsigned n);
 static void (*point_before)(const char *name);	/* a test's hook, or NULL */
 static uint64_t seed;				/* constant once the hooks are set */
 static int64_t begun;				/* likewise */
-static _Atomic int64_t napped_ns;
+static _Atomic int64_t stopped_ns;
 static _Atomic uint64_t n_decisions;		/* no order: only that no number comes twice */
 
 static uint32_t
@@ -43,17 +43,23 @@ one_in(unsigned n)
 	return decide(n) == 0;
 }
 
-/* Sleeps; but all sleeps together take no longer than the program has run, so that it ends. */
+/*
+ * Sleeps for so long, 0: only yields, which takes long, too, where many want the CPU. But all of it
+ * together takes no longer than half of the time for which the program has run, so that it ends.
+ */
 static void
-nap(uint32_t ns_max)
+stop_for(int64_t ns)
 {
 	_Atomic uint32_t word = 0;
-	int64_t now = wf_os_now(), ns = 1 + decide(ns_max);
+	int64_t from = wf_os_now();
 
-	if (wf_load_relaxed(&napped_ns) > now - begun)
+	if (2 * wf_load_relaxed(&stopped_ns) > from - begun)
 		return;
-	(void)wf_add_relaxed(&napped_ns, ns);
-	(void)wf_os_futex_wait(&word, 0, now + ns);
+	if (ns == 0)
+		wf_os_thread_yield();
+	else
+		(void)wf_os_futex_wait(&word, 0, from + ns);
+	(void)wf_add_relaxed(&stopped_ns, wf_os_now() - from);
 }
 
 /* Also in signal handlers, and with locks held: as a thread that the kernel takes the CPU from. */
@@ -66,12 +72,12 @@ at_point(const char *name)
 	if (point_before != NULL)
 		point_before(name);
 	if (what < 8)
-		wf_os_thread_yield();
+		stop_for(0);
 	else if (what < 10)
 		for (uint32_t i = decide(SPIN_PAUSES_MAX); i > 0; i--)
 			wf_cpu_relax();
 	else if (what < 13)
-		nap(decide(64) == 0 ? LONG_NAP_NS_MAX : NAP_NS_MAX);
+		stop_for(1 + decide(decide(64) == 0 ? LONG_NAP_NS_MAX : NAP_NS_MAX));
 	wf_os_errno_restore(saved);
 }
 
