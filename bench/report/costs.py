@@ -6,7 +6,7 @@ per instruction, matched with objdump), system calls (strace -c), page faults an
 
     bench/report/costs.py BENCH_DIR [--functions] [CASE...]
 
-One processor, as in the _1p cases, or as many as the case has, whose threads callgrind runs one at
+One processor, two in the _2p cases, or as many as the case has, whose threads callgrind runs one at
 a time; the atomics of the program and of weft, not those of libc.
 --functions also lists where they are.
 """
@@ -21,20 +21,25 @@ import tempfile
 CASES = {
     "yield_1p": ("yield", 500_000),
     "spawn_join_1p": ("spawn", 100_000),
+    "spawn_join_2p": ("spawn", 100_000),
     "spawn_100k_1p": ("spawn", 300_000),
     "spawn_100k_parked_1p": ("spawn", 200_000),
     "spawn_100k_parked_small_1p": ("spawn", 200_000),
     "pingpong_1p": ("pingpong", 200_000),
+    "pingpong_2p": ("pingpong", 200_000),
     "buffered_1to1_1p": ("buffered", 800_000),
     "buffered_4to4_1p": ("buffered", 800_000),
+    "buffered_1to1_2p": ("buffered", 800_000),
     "select_ready_1p": ("select", 300_000),
     "select_blocking_1p": ("select", 200_000),
     "mutex_uncontended_1p": ("mutex", 1_600_000),
+    "mutex_8_2p": ("mutex", 1_600_000),
     "timer_create_stop_1p": ("timer", 100_000),
     "timer_1M_sleepers_1p": ("timer", 100_000),
     "timer_1M_sleepers_small_1p": ("timer", 100_000),
     "parked_100k": ("parked", 10_000),
     "parked_small_100k": ("parked", 10_000),
+    "blocking_1000_raw": ("blocking", 100),
     "skynet_1p": ("skynet", 111_111),
     "fib_1p": ("fib", 75_024),
     "scaling_round_trip_2p": ("scaling", 200_000),
@@ -47,7 +52,8 @@ CASES = {
 
 # valgrind searches all stacks at each switch: with 100,000 of them it would take hours.
 ONLY_SYSTEM = {"spawn_100k_parked_1p", "spawn_100k_parked_small_1p", "timer_1M_sleepers_1p",
-               "timer_1M_sleepers_small_1p", "parked_100k", "parked_small_100k", "skynet_1p"}
+               "timer_1M_sleepers_small_1p", "parked_100k", "parked_small_100k",
+               "blocking_1000_raw", "skynet_1p"}
 
 
 def run(command, **more):
@@ -111,12 +117,16 @@ def read_callgrind(path, program):
             skip = False
 
 
+def processors(case):
+    return "2" if case.endswith("_2p") else "1"
+
+
 def count_instructions(program, case):
     """Per function: [instructions, locked ones]."""
     with tempfile.NamedTemporaryFile() as out:
         run(["valgrind", "--tool=callgrind", "--dump-instr=yes", "--compress-strings=yes",
              f"--callgrind-out-file={out.name}", program, "--case", case, "weft"],
-            env=os.environ | {"QUICK": "1", "WEFT_MAXPROCS": "1"}, pass_fds=[3])
+            env=os.environ | {"QUICK": "1", "WEFT_MAXPROCS": processors(case)}, pass_fds=[3])
         rows = list(read_callgrind(out.name, program))
     base = min(a for f, a, _ in rows if f == "main") - symbol_address(program, "main")
     locked = locked_instructions(program)
@@ -131,7 +141,7 @@ def count_instructions(program, case):
 def count_calls(program, case):
     with tempfile.NamedTemporaryFile(mode="r") as out:
         run(["strace", "-fcqq", "-o", out.name, program, "--case", case, "weft"],
-            env=os.environ | {"QUICK": "1", "WEFT_MAXPROCS": "1"}, pass_fds=[3])
+            env=os.environ | {"QUICK": "1", "WEFT_MAXPROCS": processors(case)}, pass_fds=[3])
         return sum(int(line.split()[3]) for line in out
                    if re.match(r"\s*\d", line) and not line.rstrip().endswith("total"))
 
@@ -140,7 +150,7 @@ def count_events(program, case):
     with tempfile.NamedTemporaryFile(mode="r") as out:
         run(["perf", "stat", "-x,", "-o", out.name, "-e", "page-faults,context-switches", program,
              "--case", case, "weft"],
-            env=os.environ | {"QUICK": "1", "WEFT_MAXPROCS": "1"}, pass_fds=[3])
+            env=os.environ | {"QUICK": "1", "WEFT_MAXPROCS": processors(case)}, pass_fds=[3])
         found = {}
         for line in out:
             cells = line.split(",")
