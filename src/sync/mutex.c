@@ -8,10 +8,15 @@
 #include "os/os.h"
 #include "sched/panic.h"
 
+/* The explorer sets these. */
+#ifndef STARVE_NS
 #define STARVE_NS 1000000	/* as Go: waits longer than that end in a hand-over */
+#endif
 /* As Go. 30 pauses are 0.3 us to 1.2 us, by processor; to wake another thread takes 5 us. */
+#ifndef SPIN_PAUSES
 #define SPIN_ROUNDS 4
 #define SPIN_PAUSES 30
+#endif
 
 /* What a waiter is told in waiter.index before it is readied. */
 enum {
