@@ -32,6 +32,7 @@ static void __attribute__((no_sanitize("address")))
 look_at_stack(struct g *g, void *arg)
 {
 	uintptr_t lo = wf_load_relaxed(&g->stack_lo), hi = wf_load_relaxed(&g->stack_hi);
+	void *fake = g->sanitizer;	/* once: it may end now, and forget it */
 
 	(void)arg;
 	if (wf_load_relaxed(&g->status) == G_WAITING && g->ctx.sp >= lo && g->ctx.sp < hi)
@@ -39,10 +40,10 @@ look_at_stack(struct g *g, void *arg)
 	if (lo == 0 || g->stack == NULL)
 		return;		/* it has not run yet, or runs on a stack of its thread's */
 	look_at(lo, hi);
-	for (uintptr_t at = lo & ~(uintptr_t)7; g->sanitizer != NULL && at < hi; at += 8) {
+	for (uintptr_t at = lo & ~(uintptr_t)7; fake != NULL && at < hi; at += 8) {
 		void *beg = NULL, *end = NULL;
 
-		if (__asan_addr_is_in_fake_stack(g->sanitizer, *(void **)at, &beg, &end) != NULL)
+		if (__asan_addr_is_in_fake_stack(fake, *(void **)at, &beg, &end) != NULL)
 			look_at((uintptr_t)beg, (uintptr_t)end);
 	}
 }
@@ -52,6 +53,7 @@ at_exit(void)
 {
 	for (struct wf_chunk *c = wf_load_acquire(&wf_chunks); c != NULL; c = c->all_next)
 		look_at((uintptr_t)c->gs, (uintptr_t)(c->gs + WF_CHUNK_GS));
+	wf_fiber_keep_all();
 	wf_g_each(look_at_stack, NULL);
 }
 

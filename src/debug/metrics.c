@@ -41,8 +41,8 @@ count_g(struct g *g, void *arg)
 	case G_SYSCALL:
 		/* Its thread may change under our eyes: read as dumps do. */
 		if (wf_peek_copy(&m, (uintptr_t)&g->m, sizeof(m), /* direct */ true) && m != NULL) {
-			in_syscall = wf_load_relaxed(&m->gate.in_syscall);
-			is_detached = wf_load_relaxed(&m->is_detached);
+			(void)wf_peek_copy(&in_syscall, (uintptr_t)&m->gate.in_syscall, 1, true);
+			(void)wf_peek_copy(&is_detached, (uintptr_t)&m->is_detached, 1, true);
 		}
 		if (in_syscall || is_detached)
 			s->away++;

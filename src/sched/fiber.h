@@ -23,6 +23,11 @@ void __sanitizer_finish_switch_fiber(void *save, const void **bottom_old, size_t
 void __asan_unpoison_memory_region(void const volatile *p, size_t n);
 void *__asan_addr_is_in_fake_stack(void *fake, void *addr, void **beg, void **end);
 void __lsan_register_root_region(const void *p, size_t n);
+
+/* Instead of __sanitizer_start_switch_fiber(NULL, ...). *fake: NULL, or what is kept. */
+void wf_fiber_leave_for_good(void **fake, const void *bottom, size_t size);
+/* No fake stack is freed any more. */
+void wf_fiber_keep_all(void);
 #endif
 
 #endif /* WEFT_SCHED_FIBER_H */

@@ -172,8 +172,12 @@ cross(struct m *m, struct wf_ctx *from, struct side from_side, const struct wf_c
 	__tsan_switch_to_fiber(*to_side.sanitizer, 0);
 #endif
 #ifdef WF_ASAN
-	__sanitizer_start_switch_fiber(dying ? NULL : from_side.sanitizer, (void *)to_side.lo,
-	    to_side.hi - to_side.lo);
+	if (dying)
+		wf_fiber_leave_for_good(from_side.sanitizer, (void *)to_side.lo,
+		    to_side.hi - to_side.lo);
+	else
+		__sanitizer_start_switch_fiber(from_side.sanitizer, (void *)to_side.lo,
+		    to_side.hi - to_side.lo);
 #endif
 	m = wf_ctx_switch(from, to, m);
 	if (wf_unlikely(kept != NULL))

@@ -92,6 +92,39 @@ hold_memory(void *arg)
 	free(kept[1]);
 }
 
+/* Others begin and end while the process does. */
+static void
+be_short(void *unused)
+{
+	volatile char frame[64];
+
+	(void)unused;
+	memset((char *)frame, 'a', sizeof(frame));
+	weft_yield();
+}
+
+static void
+come_and_go(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		weft_go(be_short, NULL);
+		weft_yield();
+	}
+}
+
+static uint64_t
+n_parked(void)
+{
+	weft_metric m[64];
+	size_t n = weft_metrics_read(m, 64);
+
+	for (size_t i = 0; i < n && i < 64; i++)
+		if (strcmp(m[i].name, "/sched/goroutines/waiting:goroutines") == 0)
+			return m[i].value;
+	abort();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -110,6 +143,11 @@ main(int argc, char **argv)
 		weft_go(hold_memory, held);
 	for (int i = 0; i < 20; i++)
 		weft_chan_recv(held, NULL, WEFT_FOREVER);
+	while (n_parked() < 20)
+		weft_yield();
+	for (int i = 0; i < 4; i++)
+		weft_go(come_and_go, NULL);
+	weft_sleep(1000000);
 	weft_chan_unref(c);
 	return 0;
 }
