@@ -64,12 +64,13 @@ foreach(path ${programs})
 	set(model_${program}_files ${files})
 	set(model_${program}_flags ${flags})
 
-	file(STRINGS ${path} lines REGEX "^(SCENARIO\\([a-z0-9_]+,|const .*mc_subjects.*\")")
+	file(STRINGS ${path} lines REGEX "^([A-Z]+\\([a-z0-9_]+,|const .*mc_subjects.*\")")
 	foreach(line ${lines})
-		if(line MATCHES "^SCENARIO.([a-z0-9_]+)")
-			weft_model_test(${program}.${CMAKE_MATCH_1} 600 model_${program}
-			    ${CMAKE_MATCH_1})
-		else()
+		# WAITS and DETACH, in park.c and detach.c, are SCENARIO with a part filled in.
+		if(line MATCHES "^(SCENARIO|WAITS|DETACH).([a-z0-9_]+)")
+			weft_model_test(${program}.${CMAKE_MATCH_2} 600 model_${program}
+			    ${CMAKE_MATCH_2})
+		elseif(line MATCHES "mc_subjects")
 			weft_model_test(${program}.weakened 900 model_${program}
 			    --weaken ${model}/wrong/redundant.txt)
 		endif()
