@@ -192,6 +192,9 @@ target_link_libraries(test_soak PRIVATE weft_testlib weft_static)
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/test
     ${PROJECT_SOURCE_DIR}/test/*.sh)
 list(FILTER scripts EXCLUDE REGEX "^(lib/|net/crowd\\.sh$)")
+if(NOT everything)
+	list(FILTER scripts EXCLUDE REGEX "^model/")
+endif()
 if(CMAKE_CROSSCOMPILING)
 	# Only what looks at the products without running them.
 	list(FILTER scripts INCLUDE REGEX "^abi/notes")

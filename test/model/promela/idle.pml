@@ -72,7 +72,7 @@ active [GIVERS] proctype giver()
 {
 	byte turn;
 
-	for (turn : 1 .. 2) {
+	for (turn : 1 .. 2 - _pid) {			/* one brings two, the other one */
 		work[_pid]++;				/* A1, A2 */
 #ifndef NO_WAKE
 		wake_one()				/* A3 */

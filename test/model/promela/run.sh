@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The protocols as Promela models, all of their states: the right one has no error, each wrong
 # variant (a -D that the model's head names) has one. Needs spin; without it the test is skipped.
-# Where a model has a property in LTL that is checked, too, with weak fairness.
+# Where a model has a property in LTL that is checked, too, with weak fairness. ctest: timeout=600
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 command -v spin >/dev/null || { echo "no spin here: tools/setup ci"; exit 77; }
