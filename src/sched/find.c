@@ -11,8 +11,11 @@
 #ifndef WF_SMALL	/* else a test has set both */
 /* 3 us at 40 ns a pause: a goroutine that was just readied is about to be run by its own P. */
 #define RUNNEXT_PAUSES 75
+#define RUNNEXT_SLEEPS 8
 #define STEAL_PASSES 4
 #endif
+#define HAND_OVER_NS 5000	/* who hands over as often as that needs nobody */
+#define RUNNEXT_SLEEP_NS 3000
 
 /* Runs what is due of p's timers. */
 static void
@@ -178,8 +181,11 @@ wf_pick_local(struct m *m)
 		shuffle(p);
 	if (wf_unlikely(wf_load_relaxed(&p->preempt)) && (g = obey(p)) != NULL)
 		goto new_slice;
-	if ((g = runq_take_next(&p->runq)) != NULL)
+	if ((g = runq_take_next(&p->runq)) != NULL) {
+		if (SPIN_NAP_NS != 0)
+			wf_store_relaxed(&p->hand_overs, wf_load_relaxed(&p->hand_overs) + 1);
 		return g;
+	}
 	if ((g = runq_take(&p->runq)) == NULL && (g = take_global(p, 0)) == NULL)
 		return NULL;
 new_slice:
@@ -197,6 +203,34 @@ ask_poller(struct m *m)
 	return wf_pick_local(m);
 }
 
+/*
+ * Will the victim run g itself? It is given a moment. Then we sleep for another: its thread may be
+ * the one that has woken us, and the CPU the one that we have taken from it; and longer while it is
+ * inside the runtime.
+ */
+static bool
+runs_it_itself(struct p *victim, const struct g *g)
+{
+	_Atomic uint32_t word = 0;
+
+	for (int i = 0; i < RUNNEXT_PAUSES; i++) {
+		wf_cpu_relax();
+		if (wf_load_relaxed(&victim->runq.runnext) != g)
+			return true;
+	}
+	for (int i = 0; i < RUNNEXT_SLEEPS; i++) {
+		uint32_t picks = wf_load_relaxed(&victim->picks);
+		struct m *m = wf_load_relaxed(&victim->m);
+
+		if (m == NULL || (i > 0 && wf_load_relaxed(&m->gate.in_runtime) == 0))
+			break;
+		(void)wf_os_futex_wait(&word, 0, wf_os_now() + RUNNEXT_SLEEP_NS);
+		if (wf_load_relaxed(&victim->picks) != picks)
+			return true;
+	}
+	return false;
+}
+
 /* Takes the goroutine that the victim is to run next, unless the victim does so in time. */
 static struct g *
 steal_runnext(struct p *victim)
@@ -205,13 +239,8 @@ steal_runnext(struct p *victim)
 
 	if (g == NULL)
 		return NULL;
-	if (wf_load_relaxed(&victim->status) == P_RUNNING) {
-		for (int i = 0; i < RUNNEXT_PAUSES; i++) {
-			wf_cpu_relax();
-			if (wf_load_relaxed(&victim->runq.runnext) != g)
-				return NULL;
-		}
-	}
+	if (wf_load_relaxed(&victim->status) == P_RUNNING && runs_it_itself(victim, g))
+		return NULL;
 	return wf_cas_acqrel(&victim->runq.runnext, &g, NULL) ? g : NULL;	/* Q4, Q5 */
 }
 
@@ -264,6 +293,49 @@ steal(struct m *m, int64_t now)
 		}
 	}
 	return NULL;
+}
+
+/* Did so many goroutines run from runnext, since a thread last looked in vain? */
+static bool
+are_handing_over(int64_t now)
+{
+	uint32_t n = wf_load_acquire(&wf_sched.n_p), sum = 0;
+	uint32_t before = wf_load_relaxed(&wf_sched.seen_hand_overs);
+	int64_t since = wf_load_relaxed(&wf_sched.seen_at);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
+
+		sum += wf_load_relaxed(&p->hand_overs);
+	}
+	wf_store_relaxed(&wf_sched.seen_hand_overs, sum);
+	wf_store_relaxed(&wf_sched.seen_at, now);
+	return (int32_t)(sum - before) > (now - since) / HAND_OVER_NS;
+}
+
+/*
+ * Those who look find nothing but goroutines that hand over to each other by runnext. If this
+ * thread slept on its note, the next hand-over would wake it, in vain. So it goes on being one
+ * that looks, but sleeps between two looks (K1-K4). False: it should go idle.
+ */
+static bool
+nap(struct m *m, int64_t now)
+{
+	uint32_t nobody = 0;
+
+	if (SPIN_NAP_NS == 0 || !are_handing_over(now))
+		return false;
+	if (wf_load_relaxed(&wf_sched.last_poll) != 0 &&
+	    (wf_poll_nwaiters() != 0 || wf_timers_next_all() != INT64_MAX))
+		return false;		/* it has to wait in the poller (K1) */
+	if (!wf_cas_relaxed(&wf_sched.nap, &nobody, 1u))			/* K2 */
+		return false;
+	WF_POINT("idle.naps");
+	wf_rest_begin(m);
+	(void)wf_os_futex_wait(&wf_sched.nap, 1, now + SPIN_NAP_NS);			/* K3 */
+	wf_rest_end(m);
+	wf_store_relaxed(&wf_sched.nap, 0);					/* K4 */
+	return true;
 }
 
 /*
@@ -402,6 +474,8 @@ wf_find_runnable(struct m *m)
 				now = wf_os_now();
 			if ((g = steal(m, now)) != NULL)
 				break;
+			if (nap(m, now))
+				continue;
 		}
 		if ((g = go_idle(m, now)) != NULL)
 			break;

@@ -45,20 +45,22 @@ overflow(struct p *p, struct g *g)
 
 /*
  * Puts g on p's queue, to run next or last. Owner of p only. With next this is A1 and A2 of the
- * idle protocol, also for the goroutine that was to run next and is last now.
+ * idle protocol, also for the goroutine that was to run next and is last now. Returns whether the
+ * ring or the global queue got one.
  */
-void
+bool
 wf_runq_put(struct p *p, struct g *g, bool next)
 {
 	if (next) {
 		g = runq_put_next(&p->runq, g);
 		if (g == NULL)
-			return;
+			return false;
 	}
 	if (wf_unlikely(!runq_put(&p->runq, g)))
 		overflow(p, g);
 	if (next && !runq_is_alone(&p->runq))
 		wf_fence_seqcst();					/* A2 */
+	return true;
 }
 
 /*

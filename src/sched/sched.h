@@ -41,6 +41,9 @@
 #define SLICE_NS 10000000	/* as Go: 10 ms */
 #define HOG_NICE 5		/* a third of the weight of a thread that holds a P */
 #define SIGSTACK_BYTES ((size_t)64 << 10)
+#ifndef SPIN_NAP_NS		/* else a model has set it: 0 = none */
+#define SPIN_NAP_NS 50000	/* between two looks for work beside hand-overs (K3) */
+#endif
 #define POLL_PICKS 64u		/* a busy P asks the poller every so many goroutines (W4) */
 
 enum p_status {
@@ -88,6 +91,7 @@ struct p {
 	/* Written on every switch. */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t schedtick;	/* w  + 1 per time slice */
 	_Atomic uint32_t picks;			/* w  + 1 per goroutine run */
+	_Atomic uint32_t hand_overs;		/* w  + 1 per goroutine run from runnext */
 	uint32_t n_stacks;			/* o */
 	struct wf_stack *stacks[STACK_CACHE];	/* o  warm default stacks, newest last */
 	struct g *free_g;			/* o  dead goroutines */
@@ -230,6 +234,10 @@ struct sched {
 	_Alignas(WF_CACHELINE) _Atomic uint32_t n_spinning;	/* x */
 	_Atomic uint32_t n_idle_p;		/* x  length of idle_p; changed under lock */
 	_Atomic uint32_t needspinning;		/* x  a hint */
+	_Atomic uint32_t nap;			/* x  futex: 1 = one that spins naps; K1-K5 */
+	_Atomic uint32_t seen_hand_overs;	/* x  by runnext, when a thread last looked in
+						 *    vain; a hint */
+	_Atomic int64_t seen_at;		/* x  when that was; a hint */
 	struct p *idle_p;			/* s */
 
 	_Alignas(WF_CACHELINE) struct wf_lock lock;
@@ -365,7 +373,7 @@ bool wf_pick_would_look(const struct p *p);
 struct g *wf_find_runnable(struct m *m);
 void wf_schedule(struct m *m);
 /* ---- queue.c: putting work ---- */
-void wf_runq_put(struct p *p, struct g *g, bool next);
+bool wf_runq_put(struct p *p, struct g *g, bool next);
 void wf_global_put(struct g *g);
 void wf_global_put_all_locked(struct gqueue *q);
 struct g *wf_global_take_locked(struct p *p, uint32_t max);
@@ -376,6 +384,7 @@ enum wf_inject_where {
 void wf_inject(struct gqueue *q, enum wf_inject_where where);
 /* ---- wake.c: the idle protocol ---- */
 void wf_wake_one(void);
+void wf_wake_one_for_next(void);
 void wf_stop_spinning(struct m *m);
 bool wf_start_spinning(struct m *m, bool force);
 void wf_hand_off(struct p *p);

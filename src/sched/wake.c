@@ -4,6 +4,8 @@
  */
 #include "sched/sched.h"
 
+#include "os/os.h"
+
 /* Takes an idle P for a thread that will spin, and starts one on it. n_spinning was counted up. */
 static void
 start_spinner(void)
@@ -28,6 +30,17 @@ start_spinner(void)
  */
 void
 wf_wake_one(void)
+{
+	/* A hint: who is missed here looks again soon by itself (K3). */
+	if (SPIN_NAP_NS != 0 && wf_unlikely(wf_load_relaxed(&wf_sched.nap) != 0) &&
+	    wf_xchg_relaxed(&wf_sched.nap, 0u) != 0)
+		(void)wf_os_futex_wake(&wf_sched.nap, 1);			/* K5 */
+	wf_wake_one_for_next();
+}
+
+/* The same, when all that was published is what this P runs next. */
+void
+wf_wake_one_for_next(void)
 {
 	uint32_t zero = 0;
 

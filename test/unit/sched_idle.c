@@ -104,6 +104,85 @@ TEST(work_that_comes_after_the_announcement_is_found_with_more_ps)
 	stranger_brings_work("idle.announced", 3);
 }
 
+/* ---- K1-K5: who looks, and finds only hand-overs, naps ---- */
+
+static void
+echo(void *arg)
+{
+	weft_chan **c = arg;
+
+	while (weft_chan_recv(c[0], NULL, WEFT_FOREVER) == 1)
+		weft_chan_send(c[1], NULL, WEFT_FOREVER);
+}
+
+struct pair {
+	weft_chan *c[2];
+	weft_waitgroup other;
+};
+
+/*
+ * Hands over to another goroutine and back until a thread stands where it is about to nap. How fast
+ * that is depends on the machine, so the time since the last look is made negative: always fast
+ * enough.
+ */
+static void
+hand_over_until_one_naps(struct pair *pair)
+{
+	*pair = (struct pair){ .c = { weft_chan_new(0, 0), weft_chan_new(0, 0) } };
+	hold_at("idle.naps");
+	EXPECT_EQ(weft_waitgroup_go(&pair->other, echo, pair->c), 0);
+	while (hold_count("idle.naps") == 0) {
+		wf_store_relaxed(&wf_sched.seen_at, INT64_MAX / 2);
+		EXPECT_EQ(weft_chan_send(pair->c[0], NULL, WEFT_FOREVER), 0);
+		EXPECT_EQ(weft_chan_recv(pair->c[1], NULL, WEFT_FOREVER), 1);
+	}
+	hold_await("idle.naps");
+}
+
+static void
+end_pair(struct pair *pair)
+{
+	weft_chan_close(pair->c[0]);
+	EXPECT_EQ(weft_waitgroup_wait(&pair->other, WEFT_FOREVER), 0);
+	weft_chan_unref(pair->c[0]);
+	weft_chan_unref(pair->c[1]);
+}
+
+/* Between K2 and K3. K5 takes the word back, so the thread does not fall asleep. */
+TEST(work_for_the_ring_ends_a_nap_that_has_not_begun)
+{
+	weft_gomaxprocs(2);
+	for (int i = 0; i < 20; i++) {
+		struct pair pair;
+
+		atomic_store(&ran, 0);
+		hand_over_until_one_naps(&pair);
+		/* The first is to run next; the second drives it out of there. */
+		EXPECT_EQ(weft_go(run, NULL), 0);
+		EXPECT_EQ(weft_go(run, NULL), 0);
+		EXPECT_EQ(wf_load_seqcst(&wf_sched.nap), 0);
+		hold_release("idle.naps");
+		EXPECT(wait_for(2));
+		end_pair(&pair);
+	}
+}
+
+/* What is to run next wakes nobody then, but the thread looks again by itself (K4). */
+TEST(who_naps_takes_what_is_not_run_next_after_all)
+{
+	weft_gomaxprocs(2);
+	for (int i = 0; i < 20; i++) {
+		struct pair pair;
+
+		atomic_store(&ran, 0);
+		hand_over_until_one_naps(&pair);
+		EXPECT_EQ(weft_go(run, NULL), 0);
+		hold_release("idle.naps");
+		EXPECT(wait_for(1));
+		end_pair(&pair);
+	}
+}
+
 /* A submitter has seen an idle P and stops there; meanwhile another one takes that P. */
 static void *
 submit(void *arg)

@@ -9,6 +9,7 @@
  * model: src/sched/enter.c src/sched/detach.c src/sched/locked.c seam/os.c seam/world.c
  * model: -DWF_SMALL -DRUNQ_CAP=4u -DSTEP_BACK_PAUSES=1
  * model: -DSPIN_ROUNDS=1 -DYIELDS=1000 -DSTEAL_PASSES=1 -DRUNNEXT_PAUSES=1
+ * model: -DRUNNEXT_SLEEPS=0 -DSPIN_NAP_NS=0
  * model: -Daligned_alloc=world_alloc
  */
 #include "explore.h"
