@@ -18,6 +18,7 @@
 
 #define MS ((int64_t)1000000)
 #define LINT "weft: lint: "
+#define COMPUTES " has computed for 10 ms without a scheduling point\n"
 
 static const char *const linted[] = { "WEFT_DEBUG=lint=1", "WEFT_MAXPROCS=2", NULL };
 static const char *const not_linted[] = { "WEFT_DEBUG", "WEFT_MAXPROCS=2", NULL };
@@ -25,14 +26,25 @@ static const char *const not_linted[] = { "WEFT_DEBUG", "WEFT_MAXPROCS=2", NULL 
 static const struct child_options with_lints = { .env = linted, .limit_ms = 120000 };
 static const struct child_options without = { .env = not_linted, .limit_ms = 120000 };
 
-/* So many reports are in the text. */
-static void
-expect_lints(const char *text, int wanted)
+static int
+occurrences(const char *text, const char *part)
 {
 	int n = 0;
 
-	for (const char *p = text; (p = strstr(p, LINT)) != NULL; p += strlen(LINT))
+	for (; (text = strstr(text, part)) != NULL; text += strlen(part))
 		n++;
+	return n;
+}
+
+/*
+ * So many reports are in the text. Those of who computes do not count: a virtual processor that is
+ * not run for a while has its threads charged for the time, wherever they are.
+ */
+static void
+expect_lints(const char *text, int wanted)
+{
+	int n = occurrences(text, LINT) - occurrences(text, COMPUTES);
+
 	if (n != wanted)
 		FAIL("%d reports, not %d:\n%s", n, wanted, text);
 }
@@ -125,10 +137,13 @@ TEST(who_computes_for_long_is_told_once_for_each_place)
 	child_await(c, "burn_here(...)");
 	child_await(c, "burn_there(...)");
 	r = stop(c);
-	EXPECT_CONTAINS(r.err, " has computed for 10 ms without a scheduling point\n[");
+	EXPECT_CONTAINS(r.err, COMPUTES "[");
 	EXPECT_CONTAINS(r.err, "call weft_yield()");
-	if (!TEST_HAS_TSAN)	/* its own functions are places, too */
-		expect_lints(r.err, 2);
+	if (!TEST_HAS_TSAN) {	/* its own functions are places, too */
+		EXPECT_EQ(occurrences(r.err, "\nburn_here(...)"), 1);
+		EXPECT_EQ(occurrences(r.err, "\nburn_there(...)"), 1);
+	}
+	expect_lints(r.err, 0);
 	child_result_free(&r);
 }
 
@@ -363,12 +378,18 @@ do_no_harm(void *arg)
 
 TEST(a_good_program_is_told_nothing)
 {
-	struct child_result r = child_run_with(&with_lints, do_no_harm, NULL);
+	bool is_silent = false;
 
-	expect_lints(r.err, 0);
-	EXPECT_STR(r.err, "");
-	EXPECT_EQ(r.status, 0);
-	child_result_free(&r);
+	/* See expect_lints(): once shows that nothing it does is taken for computing. */
+	for (int i = 0; i < 10 && !is_silent; i++) {
+		struct child_result r = child_run_with(&with_lints, do_no_harm, NULL);
+
+		expect_lints(r.err, 0);
+		EXPECT_EQ(r.status, 0);
+		is_silent = r.err_len == 0;
+		child_result_free(&r);
+	}
+	EXPECT(is_silent);
 }
 
 TEST(without_lints_nothing_is_told)
