@@ -13,7 +13,8 @@ failed=0
 
 words() # of all files below a directory, one a line
 {
-	find "$1" -type f -exec cat {} + | tr -s ' \t\n\v\f\r' '\n' | sed '/^$/d'
+	# A word ends with its file, and some files have no newline at their end.
+	find "$1" -type f -exec sed -s '$a\' {} + | tr -s ' \t\n\v\f\r' '\n' | sed '/^$/d'
 }
 expect() # DIRECTORY TOP: totals and the most frequent words
 {
@@ -27,7 +28,6 @@ expect() # DIRECTORY TOP: totals and the most frequent words
 		diff <(echo "$want") <(echo "$got") | head -n 10; }
 }
 
-# Each file's words end with it, and none of the text has a file of its own: as if all were one.
 mkdir -p "$work/odd/deep/deeper dir"
 : >"$work/odd/empty"
 printf 'two words\n' >"$work/odd/deep/small"
