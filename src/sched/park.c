@@ -307,6 +307,10 @@ wf_yield(void)
 		return;
 	}
 	check_canary(g);
+	if (wf_pick_needs_room(m->p, g)) {
+		wf_switch_to_g0(m, g);
+		return;
+	}
 	next = wf_pick_local(m);
 	if (next == NULL && !wf_p_must_retire(m->p)) {
 		/*

@@ -370,6 +370,13 @@ void wf_g0_main(void *carry);
 struct g *wf_pick_local(struct m *m);
 /* Will the next wf_pick_local() ask the poller and the timers? They take objects' locks. */
 bool wf_pick_would_look(const struct p *p);
+/* The same, and g's stack, on which the caller is, has no room for that: the thread's own has. */
+static inline bool
+wf_pick_needs_room(const struct p *p, const struct g *g)
+{
+	return wf_unlikely(g->stack_class == WEFT_STACK_SMALL) && wf_pick_would_look(p);
+}
+
 struct g *wf_find_runnable(struct m *m);
 void wf_schedule(struct m *m);
 /* ---- queue.c: putting work ---- */

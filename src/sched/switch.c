@@ -378,11 +378,13 @@ end_or_reuse(struct m *m, struct g *g)
 		m->is_exiting = true;
 		next = NULL;
 	} else {
-		next = wf_pick_local(m);
+		next = wf_pick_needs_room(m->p, g) ? NULL : wf_pick_local(m);
 	}
 	if (wf_unlikely(has_exceptions(m)))	/* a panic left a catch block */
 		take_exceptions(m, &(struct wf_os_exceptions){0});
 	if (next != NULL && next->ctx.pc == 0 && next->stack_class == g->stack_class) {
+		if (wf_unlikely(g->stack->has_canary && !wf_stack_canary_ok(g->stack)))
+			wf_stack_overflowed(wf_load_relaxed(&g->id), g->stack);
 		if (wf_unlikely(wf_load_relaxed(&next->flags) & GF_STARVED))
 			wf_starved_no_more(next);
 		next->stack = g->stack;

@@ -96,6 +96,53 @@ TEST(channels_locks_sleeps_and_sockets_work)
 	child_result_free(&r);
 }
 
+static void
+read_for_ever(void *fd)
+{
+	char c;
+
+	(void)weft_read(*(int *)fd, &c, 1, WEFT_FOREVER);
+}
+
+static void
+yield_then_end(void *ended)
+{
+	weft_yield();
+	weft_yield();
+	weft_waitgroup_done(ended);
+}
+
+/* Each of them that ends or yields may be the one whose turn it is to look around. */
+static void
+end_beside_the_poller(void *arg)
+{
+	static weft_waitgroup ended;
+	int p[2];
+
+	(void)arg;
+	weft_gomaxprocs(1);
+	EXPECT_EQ(pipe(p), 0);
+	weft_go(read_for_ever, &p[0]);
+	for (int round = 0; round < 100; round++) {
+		weft_waitgroup_add(&ended, 100);
+		for (int i = 0; i < 100; i++)
+			EXPECT_EQ(weft_go_with(&small, yield_then_end, &ended), 0);
+		EXPECT_EQ(weft_waitgroup_wait(&ended, WEFT_FOREVER), 0);
+	}
+	fprintf(stderr, "all ended\n");
+}
+
+/* To ask the poller takes more than a small stack has: its own thread's stack is for that. */
+TEST(who_ends_or_yields_does_not_ask_the_poller)
+{
+	struct child_result r = run(end_beside_the_poller, NULL);
+
+	if (r.status != 0)
+		FAIL("status %d: %s", r.status, r.err);
+	EXPECT_CONTAINS(r.err, "all ended");
+	child_result_free(&r);
+}
+
 static weft_waitgroup parked;
 
 static void
@@ -189,6 +236,41 @@ overflow(void *fn)
 	start_parked(100);
 	weft_go_with(&small, *(void (**)(void *))fn, NULL);
 	weft_sleep(WEFT_FOREVER);
+}
+
+static void
+go_on(void *arg)
+{
+	(void)arg;
+	(void)!write(STDERR_FILENO, "went on", 7);
+}
+
+/* The one that comes next gets the same stack, without a switch. */
+static void
+overflow_and_hand_on(void *arg)
+{
+	(void)arg;
+	weft_gomaxprocs(1);
+	start_parked(100);
+	for (int i = 0; i < 10; i++)
+		weft_go_with(&small, go_on, NULL);
+	weft_go_with(&small, dig_then_end, NULL);	/* runs first */
+	weft_sleep(WEFT_FOREVER);
+}
+
+/* Else one that did nothing wrong would be blamed for it. */
+TEST(a_stack_that_was_overflowed_is_not_handed_on)
+{
+	struct child_result r;
+
+	if (test_scale() > 1)
+		SKIP("sanitizers have no small stacks");
+	r = run(overflow_and_hand_on, NULL);
+	EXPECT_EQ(r.status, 2);
+	EXPECT_CONTAINS(r.err, "stack overflow: ");
+	if (strstr(r.err, "went on") != NULL)
+		FAIL("%s", r.err);
+	child_result_free(&r);
 }
 
 /* There is no guard, but nobody goes on with a neighbour's stack destroyed. */
