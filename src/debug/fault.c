@@ -85,7 +85,9 @@ print_remedy(struct dump *d, const struct g *g, uint64_t bytes)
 	wf_out_str(&d->out, " has ");
 	wf_out_u64(&d->out, bytes);
 	wf_out_str(&d->out, " bytes. ");
-	if (is_ours) {
+	if (is_ours && bytes <= WEFT_STACK_SMALL) {
+		wf_out_str(&d->out, "WEFT_STACK_SMALL is too small for it.\n");
+	} else if (is_ours) {
 		wf_out_str(&d->out, "To raise it: WEFT_STACK=");
 		print_size(&d->out, bytes * 2);
 		wf_out_str(&d->out, " in the environment,\nor weft_go_with() with stack_size = ");

@@ -107,8 +107,10 @@ wf_stack_overflowed(uint64_t goid, const struct wf_stack *s)
 
 	if (goid != 0)
 		snprintf(who, sizeof(who), "goroutine %llu", (unsigned long long)goid);
-	wf_fatal("stack overflow: %s ran over its stack of %zu bytes; "
-	    "raise it with WEFT_STACK or weft_go_options.stack_size", who, (size_t)(s->hi - s->lo));
+	wf_fatal("stack overflow: %s ran over its stack of %zu bytes; %s", who,
+	    (size_t)(s->hi - s->lo), s->hi - s->lo <= WEFT_STACK_SMALL
+	        ? "WEFT_STACK_SMALL is too small for it"
+	        : "raise it with WEFT_STACK or weft_go_options.stack_size");
 }
 
 /* Is the canary at the end of g's stack gone? Only where it has no guard. */

@@ -82,6 +82,24 @@ status 2 "$weft" stacks
 status 2 "$weft" stacks 1 2
 status 2 "$weft" stacks --blocked x 1
 
+# One that is traced has the library's file mapped once more, as a whole, to name functions.
+$CC -g -O1 -fno-omit-frame-pointer -I"$WEFT_SRC/include" -o stuck-shared \
+    "$WEFT_SRC/test/gdb/stuck.c" -L"$WEFT_BUILD" -Wl,-rpath,"$WEFT_BUILD" -lweft -pthread
+for variable in "WEFT_TRACE=$work/trace" "WEFT_FLIGHT=$work/flight"; do
+	mkfifo "${variable%%=*}"
+	env "$variable" ./stuck-shared >"${variable%%=*}" 2>/dev/null &
+	traced=$!
+	read -r _ <"${variable%%=*}"
+	until [ "$(grep -c 'r--p 00000000 .*/libweft\.so' /proc/$traced/maps)" -ge 2 ] ||
+	    [ $((tries = ${tries:-0} + 1)) -gt 600 ]; do
+		sleep 0.1
+	done
+	"$weft" stacks "$traced" >stacks-traced 2>&1 || true
+	expect stacks-traced 'goroutine 2 "receiver" \[chan receive.*\]:'
+	kill -9 $traced
+	wait $traced 2>/dev/null || true
+done
+
 # What is not what it seems: lists that go round for ever, records of all sizes. Whoever looks is
 # not held up, and does not fall.
 cat >hostile.c <<'C'

@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #define LAYOUT_VERSION 1
+#define LAYOUT_MAGIC "weftdbg"
 #define RECORD_MAX 65536u	/* bytes of a goroutine's record, and goroutines in a chunk */
 
 static char *no_path;
@@ -91,6 +92,7 @@ read_text(const struct target *t, uint64_t at, char *ret, size_t cap)
 /* ---- opening ---- */
 
 struct search {
+	const struct target *t;
 	GElf_Addr found;
 };
 
@@ -98,6 +100,7 @@ static int
 search_module(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr start, void *arg)
 {
 	int n = dwfl_module_getsymtab(module);
+	char magic[sizeof(LAYOUT_MAGIC)];
 	struct search *s = arg;
 	GElf_Addr at;
 	GElf_Sym sym;
@@ -112,8 +115,14 @@ search_module(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr sta
 		if (symbol == NULL || strncmp(symbol, "weft_debug_layout", 17) != 0 ||
 		    (symbol[17] != '\0' && symbol[17] != '@') || sym.st_shndx == SHN_UNDEF)
 			continue;
-		s->found = at;
-		return DWARF_CB_ABORT;
+		/* A tracer of the process maps the file as a whole, too: that copy is no table. */
+		if (s->found == 0)
+			s->found = at;
+		if (target_read(s->t, magic, at, sizeof(magic)) &&
+		    memcmp(magic, LAYOUT_MAGIC, sizeof(magic)) == 0) {
+			s->found = at;
+			return DWARF_CB_ABORT;
+		}
 	}
 	return DWARF_CB_OK;
 }
@@ -150,7 +159,7 @@ is_sane(const struct target *t)
 void
 target_open(struct target *t, const struct command *self, const char *text)
 {
-	struct search s = {0};
+	struct search s = {.t = t};
 	char *end;
 	long pid = strtol(text, &end, 10);
 	size_t least = offsetof(weft_debug_layout_table, fields);
@@ -173,7 +182,7 @@ target_open(struct target *t, const struct command *self, const char *text)
 			    "see kernel.yama.ptrace_scope in 'weft doctor'");
 		cannot(self, t->pid, "can't be read: %s", strerror(errno));
 	}
-	if (strcmp(t->layout.magic, "weftdbg") != 0 || t->layout.version != LAYOUT_VERSION ||
+	if (strcmp(t->layout.magic, LAYOUT_MAGIC) != 0 || t->layout.version != LAYOUT_VERSION ||
 	    t->layout.size < least)
 		cannot(self, t->pid, "uses a weft that this command does not know");
 	if (t->layout.size > sizeof(t->layout))
