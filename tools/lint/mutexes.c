@@ -17,14 +17,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define HELD_MAX 4096	/* at a time, in the process; more are not known */
+#define PAGE_MAX 65536	/* of any processor that weft knows */
 #define EXPORTED __attribute__((visibility("default")))
 
-/* L1: whoever sets lock from 0 has the rest until it is 0 again; acquire -> release. */
+/*
+ * L1: whoever sets lock from 0 has the rest until it is 0 again; acquire -> release. In pages of
+ * its own, which a child of fork(2) gets empty: who had the lock is not there.
+ */
 static struct {
-	_Atomic uint32_t lock;
+	_Alignas(PAGE_MAX) _Atomic uint32_t lock;
 	size_t n;
 	struct {
 		const void *mutex;
@@ -107,6 +112,7 @@ find_all(void)
 	find(&real_timedlock, "pthread_mutex_timedlock");
 	find(&real_clocklock, "pthread_mutex_clocklock");
 	find(&real_unlock, "pthread_mutex_unlock");
+	(void)madvise(&held, sizeof(held), MADV_WIPEONFORK);
 }
 
 /* EOWNERDEAD is held as well. */
