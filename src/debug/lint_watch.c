@@ -195,7 +195,9 @@ look_at(struct m *m, const struct p *p, int64_t now)
 		return;
 	/* Time of the processor, not of the clock: others may have kept it from the thread. */
 	if (l->still == 0 && cpu - l->cpu_began >= LONG_NS) {
-		ask(m);
+		/* It may have come to a call meanwhile, which the signal would end by EINTR. */
+		if (wf_os_thread_state(tid) == 'R')
+			ask(m);
 	} else if (l->still >= STILL_LOOKS && now - l->still_since >= LONG_NS) {
 		state = wf_os_thread_state(tid);
 		if (state == 'S' || state == 'D')
