@@ -99,13 +99,24 @@ converse(int fd)
 	}
 }
 
+/*
+ * It counts once it is there. Before, it would stand for a thread of the program's own, one that is
+ * about to wake somebody, and all goroutines would count as asleep for good.
+ */
+static void
+servant_begins(void)
+{
+	(void)wf_add_relaxed(&wf_sched.n_servants, 1);
+	wf_os_thread_name("weft-debug");
+}
+
 static void
 connection_main(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
 	char rest[512];
 
-	wf_os_thread_name("weft-debug");
+	servant_begins();
 	converse(fd);
 	/* What was sent and not read would make the kernel drop our answer. */
 	for (int i = 0; i < 64 && wf_os_recv(fd, rest, sizeof(rest), 0) > 0; i++)
@@ -120,7 +131,7 @@ static void
 accept_main(void *arg)
 {
 	(void)arg;
-	wf_os_thread_name("weft-debug");
+	servant_begins();
 	for (;;) {
 		int fd;
 
@@ -133,11 +144,9 @@ accept_main(void *arg)
 		if (fd < 0)
 			continue;
 		if (wf_add_relaxed(&server.n_connections, 1) < CONNECTIONS_MAX) {
-			(void)wf_add_relaxed(&wf_sched.n_servants, 1);
 			if (wf_os_thread_start(connection_main, (void *)(intptr_t)fd,
 			    STACK_BYTES, /* block_signals */ true) == 0)
 				continue;
-			(void)wf_sub_relaxed(&wf_sched.n_servants, 1);
 		}
 		(void)wf_sub_relaxed(&server.n_connections, 1);
 		wf_answer_status(fd, 503);
@@ -292,10 +301,8 @@ serve_locked(const char *address)
 	server.fd = listen_at(&a[0], is_unix ? address + 5 : NULL);
 	if (server.fd < 0)
 		return server.fd;
-	(void)wf_add_relaxed(&wf_sched.n_servants, 1);
 	r = wf_os_thread_start(accept_main, NULL, STACK_BYTES, /* block_signals */ true);
 	if (r != 0) {
-		(void)wf_sub_relaxed(&wf_sched.n_servants, 1);
 		(void)wf_os_close(server.fd);
 		return r;
 	}

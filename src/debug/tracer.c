@@ -368,6 +368,10 @@ static void
 tracer_main(void *arg)
 {
 	(void)arg;
+	/* Counted once it is there: before, it would stand for a thread that may wake somebody. */
+	wf_lock(&wf_sched.lock);
+	wf_sched.n_service++;
+	wf_unlock(&wf_sched.lock);
 	wf_store_relaxed(&tracer.tid, wf_os_tid());
 	wf_os_thread_name("weft-tracer");
 	do {
@@ -400,18 +404,11 @@ start_thread_locked(void)
 
 	if (tracer.is_running)
 		return 0;
-	wf_lock(&wf_sched.lock);
-	wf_sched.n_service++;
-	wf_unlock(&wf_sched.lock);
 	r = wf_os_thread_start(tracer_main, NULL, STACK_BYTES, /* block_signals */ true);
 	if (r == 0) {
 		tracer.is_running = true;
 		wf_store_relaxed(&tracer.is_alive, 1);
-		return 0;
 	}
-	wf_lock(&wf_sched.lock);
-	wf_sched.n_service--;
-	wf_unlock(&wf_sched.lock);
 	return r;
 }
 
