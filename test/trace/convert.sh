@@ -202,6 +202,9 @@ refused 2 'one trace at a time' convert chan.trace net.trace
 refused 2 'did you mean chrome?' convert --to chrom chan.trace
 refused 2 'did you mean sync?' convert --to pprof --only synch chan.trace
 refused 2 '--only is for --to pprof' convert --only sync chan.trace
+# What does not begin as a trace is not read to its end, which may never come.
+timeout 60 "$weft" trace convert /dev/zero 2>err && bad "no trace, and not refused"
+grep -q 'byte 0: not a trace' err || bad "not a trace: $(cat err)"
 "$weft" trace convert tiny | python3 -c 'import json, sys; json.load(sys.stdin)' ||
     bad "the smallest trace is refused"
 # Also when the output is known to be lost only at its end.

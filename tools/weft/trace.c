@@ -56,7 +56,7 @@ word_of(const struct command *self, const char *option, const char *word,
 	usage_error(self, "--%s: not known: %s%s", option, word, did_you_mean(word, "", words, n));
 }
 
-/* All of it; NULL: errno says why not. */
+/* All of it, if it begins as a trace does; NULL: errno says why not. */
 static uint8_t *
 read_all(FILE *f, size_t *ret_n)
 {
@@ -75,7 +75,7 @@ read_all(FILE *f, size_t *ret_n)
 		}
 		got = fread(data + n, 1, cap - n, f);
 		n += got;
-	} while (got > 0);
+	} while (got > 0 && memcmp(data, TRACE_HEADER, wf_min(n, TRACE_HEADER_BYTES)) == 0);
 	if (ferror(f)) {
 		free(data);
 		return NULL;
