@@ -53,8 +53,8 @@ at_exit(void)
 {
 	for (struct wf_chunk *c = wf_load_acquire(&wf_chunks); c != NULL; c = c->all_next)
 		look_at((uintptr_t)c->gs, (uintptr_t)(c->gs + WF_CHUNK_GS));
-	wf_fiber_keep_all();
-	wf_g_each(look_at_stack, NULL);
+	if (wf_fiber_keep_all(wf_load_relaxed(&wf_sched.is_forked) != 0))
+		wf_g_each(look_at_stack, NULL);
 }
 
 void

@@ -26,12 +26,16 @@ wf_fiber_leave_for_good(void **fake, const void *bottom, size_t size)
 	wf_unlock(&lock);
 }
 
-void
-wf_fiber_keep_all(void)
+bool
+wf_fiber_keep_all(bool is_forked)
 {
-	wf_lock(&lock);
+	if (is_forked && !wf_trylock(&lock))
+		return false;
+	if (!is_forked)
+		wf_lock(&lock);
 	keeps_all = true;
 	wf_unlock(&lock);
+	return true;
 }
 
 #endif /* WF_ASAN */

@@ -26,8 +26,11 @@ void __lsan_register_root_region(const void *p, size_t n);
 
 /* Instead of __sanitizer_start_switch_fiber(NULL, ...). *fake: NULL, or what is kept. */
 void wf_fiber_leave_for_good(void **fake, const void *bottom, size_t size);
-/* No fake stack is freed any more. */
-void wf_fiber_keep_all(void);
+/*
+ * No fake stack is freed any more. False: this is a child of fork(2), and a thread that is not
+ * there was about to free one.
+ */
+bool wf_fiber_keep_all(bool is_forked);
 #endif
 
 #endif /* WEFT_SCHED_FIBER_H */
