@@ -332,7 +332,8 @@ nap(struct m *m, int64_t now)
 		return false;
 	WF_POINT("idle.naps");
 	wf_rest_begin(m);
-	(void)wf_os_futex_wait(&wf_sched.nap, 1, now + SPIN_NAP_NS);			/* K3 */
+	/* Later than now: whoever stole may have slept. */
+	(void)wf_os_futex_wait(&wf_sched.nap, 1, wf_os_now() + SPIN_NAP_NS);		/* K3 */
 	wf_rest_end(m);
 	wf_store_relaxed(&wf_sched.nap, 0);					/* K4 */
 	return true;

@@ -205,7 +205,7 @@ TEST(the_flight_recorder_forgets_the_oldest)
 	weft_trace_log(0, "k", "in the beginning");
 	for (int i = 0; i < 10; i++) {
 		for (int n = 0; n < 20; n++) {
-			(void)snprintf(text, 20, "%d %d", i, n);
+			(void)snprintf(text, 24, "%d %d", i, n);
 			text[strlen(text)] = ' ';
 			weft_trace_log(0, "k", text);
 		}
