@@ -21,7 +21,8 @@ WEFT_BEGIN_DECLS
  * guard page: an overflow hurts a neighbour, and mostly ends the program when the goroutine
  * next parks, yields or ends. A trace or a profile of waits takes 0.6 KiB of it. In a program
  * that is not linked with -z now, whose first call of each library function takes 3 KB, and
- * under sanitizers, it is 16 KiB with a guard; a library that is linked otherwise is not seen.
+ * under sanitizers and with lints, it is 16 KiB with a guard; a library that is linked
+ * otherwise is not seen.
  */
 #define WEFT_STACK_SMALL 2048
 

@@ -116,14 +116,17 @@ stack_from_env(void)
 	return (size_t)(n * unit);
 }
 
-/* May WEFT_STACK_SMALL be taken at its word? Sanitizers need more, and so does a late binding. */
+/*
+ * May WEFT_STACK_SMALL be taken at its word? Sanitizers need more, and so do a late binding and
+ * lints, which are written on the stack that they are about.
+ */
 static bool
 stacks_may_be_small(void)
 {
 #if defined(WF_ASAN) || defined(WF_TSAN)
 	return false;
 #else
-	return wf_os_binds_early();
+	return !wf_sched.debug.lint && wf_os_binds_early();
 #endif
 }
 

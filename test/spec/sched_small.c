@@ -204,6 +204,18 @@ TEST(a_parked_one_takes_less_than_a_page)
 	child_result_free(&late);
 }
 
+/* A lint is written on the stack that it is about. */
+TEST(with_lints_they_are_not_small)
+{
+	static const char *const env[] = {"LD_BIND_NOW=1", "WEFT_DEBUG=lint=1", NULL};
+	struct child_options o = {.env = env};
+	struct child_result r = child_run_with(&o, park_many, NULL);
+
+	EXPECT_EQ(r.status, 0);
+	EXPECT_CONTAINS(r.err, "large");
+	child_result_free(&r);
+}
+
 static __attribute__((noinline)) int
 use_3k(int depth)
 {
