@@ -1,7 +1,7 @@
 /*
  * Counts the descriptors of this process, to see that none is leaked. The runtime's own are not
- * counted: those that it opens whenever it first needs them, and keeps, and what of /proc its
- * monitor has open for a moment, now and then.
+ * counted: those that it opens whenever it first needs them, and keeps, and what of /proc and
+ * of cgroups its monitor has open for a moment, now and then.
  */
 #ifndef WEFT_TEST_LIB_FDS_H
 #define WEFT_TEST_LIB_FDS_H
@@ -33,7 +33,7 @@ is_runtimes_own(const char *fd)
 	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
 		if (strcmp(target, own[i]) == 0)
 			return true;
-	return strncmp(target, "/proc/", 6) == 0;
+	return strncmp(target, "/proc/", 6) == 0 || strncmp(target, "/sys/fs/cgroup/", 15) == 0;
 }
 
 /* -1: cannot be told, for want of a descriptor. */

@@ -124,7 +124,7 @@ serve(const char *address)
 {
 	struct sockaddr_in in = {0};
 	socklen_t len = sizeof(in);
-	int sig, left, descriptors, goroutines;
+	int sig, left, are_left, descriptors, goroutines;
 	sigset_t stop;
 
 	sigemptyset(&stop);
@@ -146,11 +146,11 @@ serve(const char *address)
 	weft_close(listener);
 	left = weft_waitgroup_wait(&connections, weft_in(LEAVE)) < 0;
 	descriptors--;
-	/* The acceptor and the last connection are about to end; the monitor reads files. */
-	for (int i = 0; (weft_numgoroutine() > goroutines || open_fds() > descriptors) &&
+	/* The acceptor and the last connection are about to end. */
+	for (int i = 0; (are_left = weft_numgoroutine() > goroutines || open_fds() > descriptors) &&
 	     i < 10000; i++)
 		weft_sleep(SECOND / 1000);
-	left |= weft_numgoroutine() > goroutines || open_fds() > descriptors;
+	left |= are_left;
 	printf("crowd: served %d, cut off %d, %d at a time, left %d goroutines, %d descriptors\n",
 	    ended_well, cut_off, open_most, weft_numgoroutine() - goroutines,
 	    open_fds() - descriptors);
