@@ -7,6 +7,8 @@
  *   LATE(type, name, parameters, arguments, errors...)     done, and then an error
  *   LACKS(type, name, parameters, arguments, value)        that value: NULL, false
  *
+ * Whoever includes it defines these words; they mean nothing after it.
+ *
  * Not here are those that return nothing that could say so, and those that fail only when they are
  * asked for the wrong thing (a signal that there is not, a descriptor that is not open):
  * test/fault/complete.sh has their names, and compares.
@@ -138,3 +140,11 @@ FAILS(int, uring_wait, (const struct wf_os_uring *u, int64_t timeout_ns), (u, ti
 BLOCK(malloc, (size_t n), (n))
 BLOCK(calloc, (size_t count, size_t n), (count, n))
 BLOCK(aligned_alloc, (size_t alignment, size_t n), (alignment, n))
+
+#undef FAILS
+#undef HALVES
+#undef VECTOR
+#undef LATE
+#undef LACKS
+#undef NAMES
+#undef BLOCK

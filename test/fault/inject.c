@@ -29,13 +29,6 @@ enum id {
 #define BLOCK(name, ...) ID_##name,
 #include "calls.h"
 	IDS,
-#undef FAILS
-#undef HALVES
-#undef VECTOR
-#undef LATE
-#undef LACKS
-#undef NAMES
-#undef BLOCK
 };
 
 /* The ways of each: an errno, 0 for a wait that ends without cause, HALF, PLAIN. */
@@ -55,14 +48,6 @@ static const struct {
 } calls[IDS] = {
 #include "calls.h"
 };
-
-#undef FAILS
-#undef HALVES
-#undef VECTOR
-#undef LATE
-#undef LACKS
-#undef NAMES
-#undef BLOCK
 
 /* ---- What is to fail ---- */
 
