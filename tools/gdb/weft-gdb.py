@@ -25,6 +25,7 @@ import gdb.unwinder
 LAYOUT_VERSION = 1
 FIELD_BYTES = 32
 STACK_WORDS = 1024      # how much of a stack is searched for a channel that is waited for
+MALLOC_ALIGN = 16       # on both processors: where a channel can begin
 
 
 class Layout:
@@ -382,7 +383,7 @@ def waited_channel(layout, goroutine):
     heads.discard(None)
     found = set()
     for word in set(words):
-        if word < 4096 or word % 8 or sp <= word < hi:
+        if word < 4096 or word % MALLOC_ALIGN or sp <= word < hi:
             continue
         for queue in ("chan.recvq", "chan.sendq"):
             try:
