@@ -42,7 +42,7 @@ wf_sim_look_at_fds(void)
 			found = true;
 		}
 	}
-	return found;
+	return wf_sim_ring_look() || found;
 }
 
 /* As poll(2): revents, -ETIMEDOUT, -errno. */
@@ -237,11 +237,59 @@ wf_os_writev_nowait(int fd, const struct iovec *v, int n)
 	                      : wf_real_writev_nowait(fd, v, n);
 }
 
+/* ---- Files: a part of them is in memory ---- */
+
+static ssize_t
+at(int fd, const struct iovec *v, int n, off_t off,
+    ssize_t (*call)(int, const struct iovec *, int, off_t))
+{
+	wf_sim_call();
+	return call(fd, v, n, off);
+}
+
+/* Some file systems can't say; else it is there, or is not. */
+static ssize_t
+at_once(int fd, const struct iovec *v, int n, off_t off,
+    ssize_t (*call)(int, const struct iovec *, int, off_t))
+{
+	wf_sim_call();
+	if (wf_sim.file_system_is_old)
+		return -EOPNOTSUPP;
+	return wf_sim_below(2) == 0 ? -EAGAIN : call(fd, v, n, off);
+}
+
+ssize_t
+wf_os_preadv(int fd, const struct iovec *v, int n, off_t off)
+{
+	return wf_sim_is_on() ? at(fd, v, n, off, wf_real_preadv) : wf_real_preadv(fd, v, n, off);
+}
+
+ssize_t
+wf_os_pwritev(int fd, const struct iovec *v, int n, off_t off)
+{
+	return wf_sim_is_on() ? at(fd, v, n, off, wf_real_pwritev) : wf_real_pwritev(fd, v, n, off);
+}
+
+ssize_t
+wf_os_preadv_nowait(int fd, const struct iovec *v, int n, off_t off)
+{
+	return wf_sim_is_on() ? at_once(fd, v, n, off, wf_real_preadv)
+	                      : wf_real_preadv_nowait(fd, v, n, off);
+}
+
+ssize_t
+wf_os_pwritev_nowait(int fd, const struct iovec *v, int n, off_t off)
+{
+	return wf_sim_is_on() ? at_once(fd, v, n, off, wf_real_pwritev)
+	                      : wf_real_pwritev_nowait(fd, v, n, off);
+}
+
 int
 wf_os_close(int fd)
 {
 	if (wf_sim_is_on()) {
 		wf_sim_call();
+		wf_sim_ring_closes(fd);
 		if (fd >= 0 && fd < FDS)
 			registered[fd].events = 0;
 	}

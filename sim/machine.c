@@ -78,6 +78,8 @@ wf_os_read_file(const char *path, char *buf, size_t cap)
 const char *
 wf_os_getenv(const char *name)
 {
+	if (wf_sim_is_on() && strcmp(name, "WEFT_POLLER") == 0)
+		return wf_sim.poller;
 	if (wf_sim_is_on() && strcmp(name, "WEFT_DEBUG") != 0)
 		return NULL;
 	return wf_real_getenv(name);
@@ -88,13 +90,6 @@ int
 wf_os_spawn(const struct wf_os_spawn *s, int *ret_pid)
 {
 	return wf_sim_is_on() ? -ENOSYS : wf_real_spawn(s, ret_pid);
-}
-
-/* The kernel's own threads would do the work when they like. */
-int
-wf_os_uring_open(struct wf_os_uring *u, uint32_t sq_entries, uint32_t cq_entries)
-{
-	return wf_sim_is_on() ? -ENOSYS : wf_real_uring_open(u, sq_entries, cq_entries);
 }
 
 /* The machine knows numbers, and itself by the name of localhost. */

@@ -41,7 +41,6 @@ REAL(affinity_count)
 REAL(read_file)
 REAL(getenv)
 REAL(spawn)
-REAL(uring_open)
 REAL(getaddrinfo)
 
 /* file.c */
@@ -62,6 +61,18 @@ REAL(eventfd)
 REAL(epoll_create)
 REAL(epoll_ctl)
 REAL(epoll_wait)
+
+REAL(preadv)
+REAL(pwritev)
+REAL(preadv_nowait)
+REAL(pwritev_nowait)
+
+/* uring.c */
+REAL(uring_open)
+REAL(uring_close)
+REAL(uring_knows)
+REAL(uring_submit)
+REAL(uring_wait)
 
 /* net.c */
 REAL(socket)

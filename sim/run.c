@@ -95,6 +95,23 @@ at_point(const char *name)
 }
 #endif
 
+/* What the seed says of io_uring, unless WEFT_POLLER does. */
+static void
+choose_ring(void)
+{
+	static const enum sim_ring rings[] = {SIM_NO_RING, SIM_NO_RING, SIM_RING, SIM_RING_FOR_ALL};
+
+	wf_sim.ring = rings[wf_sim_below(wf_countof(rings))];
+	wf_sim.ring_is_old = wf_sim_below(4) == 0;
+	wf_sim.file_system_is_old = wf_sim_below(4) == 0;
+	wf_sim.ring_due = INT64_MAX;
+	wf_sim.poller = wf_real_getenv("WEFT_POLLER");
+	if (wf_sim.poller == NULL && wf_sim.ring == SIM_RING_FOR_ALL)
+		wf_sim.poller = "uring";
+	else if (wf_sim.poller != NULL && strcmp(wf_sim.poller, "uring") == 0)
+		wf_sim.ring = SIM_RING_FOR_ALL;
+}
+
 static void
 begin(const weft_sim_options *o, uint64_t seed, struct run *r)
 {
@@ -113,6 +130,7 @@ begin(const weft_sim_options *o, uint64_t seed, struct run *r)
 	wf_sim.stall_one_in = 32u << wf_sim_below(6);
 	wf_sim.style = (enum sim_style)wf_sim_below(SIM_STYLES);
 	wf_sim.faults_until = wf_sim_below(4) == 0 ? 0 : 1u << (4 + wf_sim_below(16));
+	choose_ring();
 	if (wf_sim.options.procs <= 0)
 		wf_sim.options.procs = 1 + (int)wf_sim_below(4);
 	if (wf_sim.options.faults == 0)

@@ -56,6 +56,7 @@ wf_sim_wake(struct sim_thread *t, int result)
 		t->cpu_ns += wf_sim.now - t->busy_since;
 	t->word = NULL;
 	t->fd = -1;
+	t->waits_ring = false;
 	t->deadline = INT64_MAX;
 	t->result = result;
 	t->priority = wf_sim_below(1u << 20);
@@ -98,18 +99,25 @@ static struct sim_thread *
 pick(void)
 {
 	struct sim_thread *t;
+	int64_t next;
 
 	for (;;) {
 		if (wf_sim.now >= wf_sim.next_deadline)
 			wake_expired();
-		if (wf_sim.n_fd_waits > 0 && (wf_sim.n_runnable == 0 || wf_sim_below(8) == 0))
+		if (wf_sim.now >= wf_sim.ring_due)
+			wf_sim_ring_run();
+		if (wf_sim.n_fd_waits + wf_sim.n_ring_polls > 0 &&
+		    (wf_sim.n_runnable == 0 || wf_sim_below(8) == 0))
 			(void)wf_sim_look_at_fds();
 		if (wf_sim.n_runnable > 0)
 			break;
-		if (wf_sim.next_deadline == INT64_MAX)
+		next = wf_min(wf_sim.next_deadline, wf_sim.ring_due);
+		if (next == INT64_MAX)
 			wf_sim_standstill();
-		wf_sim_check_rest(wf_sim.next_deadline);
-		wf_sim.now = wf_sim.next_deadline;
+		if (next <= wf_sim.now)		/* a request has ended just now */
+			continue;
+		wf_sim_check_rest(next);
+		wf_sim.now = next;
 	}
 	t = wf_sim.style == SIM_PRIORITY ? highest()
 	    : wf_sim.runnable[wf_sim_below(wf_sim.n_runnable)];
@@ -287,6 +295,7 @@ wf_sim_thread_new(void (*fn)(void *), void *arg, size_t stack_bytes)
 	t->is_foreign = false;
 	t->word = NULL;
 	t->fd = -1;
+	t->waits_ring = false;
 	t->deadline = INT64_MAX;
 	t->cpu_ns = 0;
 	t->priority = wf_sim_below(1u << 20);
@@ -303,6 +312,7 @@ wf_sim_thread_end(void)
 
 	if (t->exit_fn != NULL)
 		t->exit_fn(t->exit_arg);
+	wf_sim_ring_thread_ends(t);
 	wf_sim.n_live--;
 	wf_sim.n_foreign -= t->is_foreign;
 	take_runnable(t);

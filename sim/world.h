@@ -37,6 +37,7 @@ struct sim_thread {
 	int64_t deadline;		/* INT64_MAX: none */
 	const _Atomic uint32_t *word;	/* of the futex it sleeps on, or NULL */
 	int fd;				/* the descriptor it waits for, or -1 */
+	bool waits_ring;		/* for any completion of io_uring's */
 	short events;
 	int result;			/* what the wait returns */
 	uintptr_t stack_lo, stack_hi;
@@ -53,6 +54,13 @@ enum sim_style {
 	SIM_RANDOM,		/* evenly among those that can go on */
 	SIM_PRIORITY,		/* the one of highest priority, until that gets the lowest (PCT) */
 	SIM_STYLES,
+};
+
+/* What the machine has of io_uring(7); by the seed, or by WEFT_POLLER. */
+enum sim_ring {
+	SIM_NO_RING,
+	SIM_RING,		/* used as weft chooses by itself: for files */
+	SIM_RING_FOR_ALL,	/* WEFT_POLLER=uring */
 };
 
 struct sim_world {
@@ -82,6 +90,12 @@ struct sim_world {
 	uint32_t n_stalled;
 	uint32_t n_outside;		/* in weft_sim_compute() and weft_sim_block() */
 	int64_t next_deadline;		/* not later than the earliest of any thread */
+	enum sim_ring ring;
+	const char *poller;		/* WEFT_POLLER */
+	bool file_system_is_old;	/* can't say whether it would wait */
+	bool ring_is_old;		/* says EBUSY, as before Linux 5.19 */
+	uint32_t n_ring_polls;		/* requests that wait for a descriptor */
+	int64_t ring_due;		/* not later than any request goes on */
 	int64_t refused_at;		/* when a thread was last refused */
 	int64_t waste_ns;		/* for how long work has waited beside an idle P */
 	struct sim_thread *free;
@@ -151,6 +165,17 @@ __attribute__((noreturn)) void wf_sim_standstill(void);
 
 /* Wakes the threads whose descriptors are ready. Returns whether there was one. */
 bool wf_sim_look_at_fds(void);
+
+/* ---- uring.c ---- */
+
+/* Does what is due. */
+void wf_sim_ring_run(void);
+/* Ends the polls whose descriptors are ready. Returns whether there was one. */
+bool wf_sim_ring_look(void);
+/* What it has submitted ends with it. */
+void wf_sim_ring_thread_ends(const struct sim_thread *t);
+/* weft closes fd: the ring must have no request for it. */
+void wf_sim_ring_closes(int fd);
 
 /* ---- machine.c ---- */
 
