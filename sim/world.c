@@ -181,6 +181,7 @@ choose(void)
 		return;
 	if (wf_sim.steps > wf_sim.options.max_steps)
 		wf_sim_fail("no end after %llu steps", (unsigned long long)wf_sim.steps);
+	wf_sim_check_turns();
 	if (wf_sim_fault(WEFT_SIM_STALL, wf_sim.stall_one_in)) {
 		(void)wf_sim_block(SIM_STALLED,
 		    wf_sim.now + 1 + (int64_t)wf_sim_below(STALL_NS_MAX) / (1 << wf_sim_below(16)));

@@ -158,6 +158,8 @@ wf_sim_refuses(void)
 
 /* Nobody can go on until `until`. Fails when somebody should. */
 void wf_sim_check_rest(int64_t until);
+/* At each choice: somebody waits in a queue. Fails when it has for too long. */
+void wf_sim_check_turns(void);
 /* Nobody can go on, ever. */
 __attribute__((noreturn)) void wf_sim_standstill(void);
 
