@@ -71,7 +71,7 @@ crash_again(void)
 		is_known = wf_dump_bounds(g, here.sp, &lo, &hi);
 		open_dump(d);
 		wf_unwind_ctx(&d->u, &here, lo, hi, is_known);
-		wf_dump_stack(d, HIDE_NOTHING, 0, false);
+		wf_dump_stack(d, HIDE_NOTHING, 0, NULL);
 		wf_dump_fini(d);
 		wf_os_exit(3);
 	}

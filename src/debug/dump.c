@@ -1,6 +1,6 @@
 /*
  * Printing goroutines. See dump.h; the form of the text and how a running goroutine is read
- * without stopping it: README.md.
+ * without stopping it: README.md. Stacks: frames.c.
  */
 #include "debug/dump.h"
 
@@ -14,9 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAMES_MAX (1u << 20)	/* a stack of 1 GiB may have more: then the walk ends here */
-#define HIDDEN_MAX 24u		/* more runtime frames than there ever are on top */
-#define ENTRY_BYTES 64u		/* wf_ctx_entry() is shorter on both processors */
 #define PROBE_BYTES 1024u	/* gcc for aarch64 moves sp by 64 KiB, then touches this above */
 #define TRIES 3			/* at a goroutine that changes while it is read */
 #define NS_PER_S 1000000000
@@ -38,135 +35,6 @@ wf_dump_fini(struct dump *d)
 	wf_out_flush(&d->out);
 	wf_symtab_close(&d->syms);
 }
-
-/* ---- stacks ---- */
-
-static bool
-is_public_name(struct dump *d)
-{
-	struct wf_symbol s;
-
-	wf_symtab_find(&d->syms, wf_unwind_lookup_pc(&d->u), &s);
-	return s.name != NULL && strncmp(s.name, "weft_", 5) == 0;
-}
-
-static void
-keep_frame(struct dump *d)
-{
-	uintptr_t pc = wf_unwind_lookup_pc(&d->u);
-
-	if (d->n < DUMP_INNER)
-		d->inner[d->n] = pc;
-	else
-		d->outer[(d->n - DUMP_INNER) % wf_countof(d->outer)] = pc;
-	d->n++;
-}
-
-static uintptr_t
-frame(const struct dump *d, size_t i)
-{
-	if (i < DUMP_INNER)
-		return d->inner[i];
-	return d->outer[(i - DUMP_INNER) % wf_countof(d->outer)];
-}
-
-/* Walks d->u to its end and keeps the frames. False: the frame to begin at did not come. */
-static bool
-walk(struct dump *d, enum dump_hide hide, uintptr_t from_pc)
-{
-	bool shown = hide == HIDE_NOTHING;
-	size_t hidden = 0;
-
-	d->n = 0;
-	do {
-		if (hide == HIDE_TO_PC && d->u.regs.pc == from_pc)
-			shown = true;
-		else if (!shown && hide == HIDE_RUNTIME && is_public_name(d))
-			shown = true;
-		if (shown)
-			keep_frame(d);
-		else if (hidden++ == HIDDEN_MAX)
-			return false;
-	} while (d->n < FRAMES_MAX && wf_unwind_next(&d->u));
-	return shown;
-}
-
-/* Keeps the frames of the stack that d->u stands at the top of. */
-void
-wf_dump_collect(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine)
-{
-	struct wf_regs start = d->u.regs;
-	uintptr_t lo = d->u.stack.lo, hi = d->u.stack.hi, last;
-	bool is_known = d->u.stack.is_known;
-
-	if (!walk(d, hide, from_pc)) {
-		/* Without symbols, or from an odd place: better too much than nothing. */
-		wf_peek_init(&d->u.stack, lo, hi, is_known);
-		d->u.regs = start;
-		d->u.is_exact = d->u.is_first = true;
-		(void)walk(d, HIDE_NOTHING, 0);
-	}
-	if (!is_goroutine || d->n < 3)
-		return;
-	/* The entry and the function that it calls belong to the scheduler. */
-	last = frame(d, d->n - 1);
-	if (last >= (uintptr_t)wf_ctx_entry && last < (uintptr_t)wf_ctx_entry + ENTRY_BYTES)
-		d->n -= 2;
-}
-
-/* A dot begins what the compiler has added (.constprop.0, .part.1, .cold). */
-static void
-print_function(struct dump *d, const struct wf_symbol *s)
-{
-	if (s->name == NULL)
-		wf_out_str(&d->out, "??");
-	else
-		wf_out_mem(&d->out, s->name, strcspn(s->name, "."));
-}
-
-static void
-print_place(struct dump *d, const struct wf_symbol *s, uintptr_t pc)
-{
-	wf_out_str(&d->out, "\t");
-	wf_out_str(&d->out, s->path != NULL ? s->path : "??");
-	wf_out_str(&d->out, " +");
-	wf_out_hex(&d->out, s->path != NULL ? s->file_pc : pc);
-	wf_out_str(&d->out, "\n");
-}
-
-static void
-print_frame(struct dump *d, uintptr_t pc)
-{
-	struct wf_symbol s;
-
-	wf_symtab_find(&d->syms, pc, &s);
-	print_function(d, &s);
-	wf_out_str(&d->out, "(...)\n");
-	print_place(d, &s, pc);
-}
-
-void
-wf_dump_frames(struct dump *d)
-{
-	for (size_t i = 0; i < d->n; i++) {
-		if (i == DUMP_INNER && d->n > DUMP_INNER + DUMP_OUTER) {
-			i = d->n - DUMP_OUTER;
-			wf_out_str(&d->out, "...");
-			wf_out_u64(&d->out, i - DUMP_INNER);
-			wf_out_str(&d->out, " frames elided...\n");
-		}
-		print_frame(d, frame(d, i));
-	}
-}
-
-void
-wf_dump_stack(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine)
-{
-	wf_dump_collect(d, hide, from_pc, is_goroutine);
-	wf_dump_frames(d);
-}
-
-/* ---- goroutines ---- */
 
 /* The name may be freed under our eyes: it is read like a stack, and cut at what is not text. */
 void
@@ -244,32 +112,14 @@ wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now
 }
 
 void
-wf_dump_created_by(struct dump *d, const struct g *g)
-{
-	struct wf_symbol s;
-
-	if (g->created_pc == 0)
-		return;
-	wf_symtab_find(&d->syms, g->created_pc - 1, &s);
-	wf_out_str(&d->out, "created by ");
-	print_function(d, &s);
-	if (g->parent_id != 0) {
-		wf_out_str(&d->out, " in goroutine ");
-		wf_out_u64(&d->out, g->parent_id);
-	}
-	wf_out_str(&d->out, "\n");
-	print_place(d, &s, g->created_pc - 1);
-}
-
-void
 wf_dump_caller(struct dump *d, const struct g *g, enum dump_hide hide, uintptr_t from_pc)
 {
 	d->self = g;
 	if (g == NULL) {
-		wf_dump_stack(d, HIDE_NOTHING, 0, false);
+		wf_dump_stack(d, HIDE_NOTHING, 0, NULL);
 	} else {
 		wf_dump_header(d, g, "running", 0);
-		wf_dump_stack(d, hide, from_pc, true);
+		wf_dump_stack(d, hide, from_pc, g);
 		wf_dump_created_by(d, g);
 	}
 	wf_out_flush(&d->out);
@@ -333,7 +183,7 @@ collect_other(struct dump *d, const struct g *g, const struct g *copy)
 
 	wf_unwind_ctx(&d->u, &copy->ctx, wf_load_relaxed(&copy->stack_lo),
 	    wf_load_relaxed(&copy->stack_hi), /* is_known */ true);
-	wf_dump_collect(d, HIDE_RUNTIME, 0, true);
+	wf_dump_collect(d, HIDE_RUNTIME, 0, copy);
 	return copy_g(&again, g) && is_same(&again, copy);
 }
 
@@ -388,7 +238,7 @@ dump_other(struct g *g, void *arg)
 	else if (has_stack(&copy))
 		wf_dump_frames(d);
 	else if (wf_load_relaxed(&copy.status) == G_RUNNABLE)
-		print_frame(d, (uintptr_t)copy.fn);
+		wf_dump_frame(d, wf_dump_began_with(&copy));
 	else
 		wf_out_str(&d->out, "\tgoroutine running on other thread; stack unavailable\n");
 	wf_dump_created_by(d, &copy);

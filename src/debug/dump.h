@@ -26,7 +26,7 @@ struct dump {			/* owned by one thread at a time; some 30 KB */
 	struct wf_unwind u;
 	struct wf_symtab syms;
 	uintptr_t inner[DUMP_INNER];
-	uintptr_t outer[DUMP_OUTER + 2];	/* a ring; two more, because two may be dropped */
+	uintptr_t outer[DUMP_OUTER + 3];	/* a ring; three more, which may be dropped */
 	size_t n;		/* frames met, shown ones only */
 	const struct g *self;	/* printed by itself, not among the others */
 	int64_t blocked_ns;	/* >= 0: only those that have been blocked for so long; -1: all */
@@ -38,12 +38,19 @@ void wf_dump_fini(struct dump *d);
 
 /*
  * Keeps the frames of the stack from where d->u stands, in two steps for who wants to see them
- * before they are printed. is_goroutine: its last frames are the scheduler's.
+ * before they are printed. g, or a copy of it: its last frames are the runtime's. NULL: no
+ * goroutine's.
  */
-void wf_dump_collect(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine);
+void wf_dump_collect(
+    struct dump *d, enum dump_hide hide, uintptr_t from_pc, const struct g *g);
 void wf_dump_frames(struct dump *d);
-/* Prints the stack from where d->u stands. is_goroutine: its last frames are the scheduler's. */
-void wf_dump_stack(struct dump *d, enum dump_hide hide, uintptr_t from_pc, bool is_goroutine);
+/* Both. */
+void wf_dump_stack(struct dump *d, enum dump_hide hide, uintptr_t from_pc, const struct g *g);
+/* One frame, as if pc were in it. */
+void wf_dump_frame(struct dump *d, uintptr_t pc);
+
+/* The function that users know g by, which may end meanwhile; of a copy, too. 0: main. */
+uintptr_t wf_dump_began_with(const struct g *g);
 
 /* "goroutine 7 "name" [state, ...]:". g is a copy or the caller's own. */
 void wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now);

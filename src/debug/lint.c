@@ -116,7 +116,7 @@ begin_here(const struct g *g)
 	wf_ctx_here(&here);
 	is_known = wf_dump_bounds(g, here.sp, &lo, &hi);
 	wf_unwind_ctx(&d->u, &here, lo, hi, is_known);
-	wf_dump_collect(d, HIDE_RUNTIME, 0, g != NULL);
+	wf_dump_collect(d, HIDE_RUNTIME, 0, g);
 	return d;
 }
 
@@ -180,7 +180,7 @@ check_stack(const struct g *g, bool has_ended)
 	d = begin_here(g);
 	if (has_ended) {
 		d->n = 1;
-		d->inner[0] = (uintptr_t)g->fn;
+		d->inner[0] = wf_dump_began_with(g);
 	}
 	if (wf_lint_is_new(d, LINT_DEEP_STACK)) {
 		wf_lint_head(d, g);

@@ -35,7 +35,7 @@ show(struct m *m, const void *uctx)
 	g = wf_dump_current(regs[WF_REG_SP]);
 	is_known = wf_dump_bounds(g, regs[WF_REG_SP], &lo, &hi);
 	wf_unwind_signal(&d->u, uctx, lo, hi, is_known);
-	wf_dump_collect(d, HIDE_NOTHING, 0, g != NULL);
+	wf_dump_collect(d, HIDE_NOTHING, 0, g);
 	if (g != NULL && wf_lint_is_new(d, LINT_COMPUTES)) {
 		wf_lint_head(d, g);
 		wf_out_str(&d->out, "has computed for 10 ms without a scheduling point");
@@ -101,7 +101,7 @@ collect_blocked(struct dump *d, const struct g *g, uintptr_t sp, uintptr_t pc)
 	if (sp < lo || sp >= hi)
 		return;
 	wf_unwind_ctx(&d->u, &at, lo, hi, /* is_known */ true);
-	wf_dump_collect(d, HIDE_NOTHING, 0, true);
+	wf_dump_collect(d, HIDE_NOTHING, 0, g);
 }
 
 static void

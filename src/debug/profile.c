@@ -160,8 +160,8 @@ add_goroutine(struct g *g, void *arg)
 		return;
 	if (n == 0) {
 		/* It runs, or has not run yet: where it begins is known. */
-		pcs[0] = (uintptr_t)copy.fn + 1;
-		n = copy.fn != NULL;
+		pcs[0] = wf_dump_began_with(&copy) + 1;
+		n = pcs[0] > 1;
 	}
 	wf_dump_name(&copy, name, sizeof(name));
 	wf_profile_table_add(&s->table, pcs, n, name, 1, s->now - wf_load_relaxed(&copy.since));

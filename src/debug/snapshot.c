@@ -4,6 +4,7 @@
  */
 #include "debug/serve.h"
 
+#include "debug/dump.h"
 #include "debug/metrics.h"
 #include "debug/peek.h"
 #include "debug/symtab.h"
@@ -17,7 +18,7 @@
 #define GROUPS 256u		/* kinds of goroutines; the rest is one group */
 
 struct group {
-	void (*fn)(void *);	/* what it was started with */
+	uintptr_t fn;		/* what it was started with; 0: main */
 	uint8_t status, reason;
 	uint64_t n;
 	uint64_t example;	/* the id of the one that is in this state longest */
@@ -39,11 +40,10 @@ add(struct g *g, void *arg)
 	uint8_t reason = status == G_WAITING ? wf_load_relaxed(&g->wait_reason) : 0;
 	uint64_t id = wf_load_relaxed(&g->id);
 	int64_t since = wf_load_relaxed(&g->since);
-	void (*fn)(void *) = NULL;
+	uintptr_t fn = wf_dump_began_with(g);
 	struct group *to;
 	size_t i = 0;
 
-	(void)wf_peek_copy(&fn, (uintptr_t)&g->fn, sizeof(fn), /* direct */ true);
 	if (id == 0)
 		return;
 	while (i < all->n && (all->g[i].fn != fn || all->g[i].status != status ||
@@ -98,10 +98,10 @@ print_groups(struct wf_out *o, struct groups *all, int64_t now)
 		struct group *g = &all->g[i];
 		struct wf_symbol s = {0};
 
-		if (g->fn != NULL)
-			wf_symtab_find(&all->syms, (uintptr_t)g->fn, &s);
+		if (g->fn != 0)
+			wf_symtab_find(&all->syms, g->fn, &s);
 		wf_out_str(o, i == 0 ? "{\"function\":" : ",{\"function\":");
-		print_text(o, g->fn == NULL ? "main" : s.name != NULL ? s.name : "??");
+		print_text(o, g->fn == 0 ? "main" : s.name != NULL ? s.name : "??");
 		wf_out_str(o, ",\"state\":");
 		print_text(o, state_name(g));
 		print_number(o, ",\"count\":", g->n);

@@ -73,7 +73,7 @@ wf_on_go(struct m *m, struct g *g)
 	if (!event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	first = wf_event_stack_of(&w, (uintptr_t)g->fn + 1);
+	first = wf_event_stack_of(&w, wf_g_began_with(g) + 1);
 	stack = wf_event_stack(&w, m);
 	event_word_new(&w, &g->trace, TG_RUNNABLE);
 	event_put(&w, EV_GO_CREATE, 3, wf_load_relaxed(&g->id), first, stack);

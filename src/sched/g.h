@@ -58,6 +58,7 @@ extern const char *const wf_wait_reason_names[WAIT_REASON_MAX];
 #define GF_PANICKING	0x10	/* runs deferred calls because of a panic or weft_goexit */
 #define GF_STARVED	0x20	/* has not run yet, as no stack could be had; in n_starved */
 #define GF_SAMPLED	0x40	/* its wait to run is measured: since is when it began */
+#define GF_WRAPPED	0x80	/* fn is weft's own: the user's is the first word at arg */
 
 /*
  * Life: made by weft_go from a slab (gslab.c), back to it when its function ends. The
@@ -118,6 +119,15 @@ struct g {
 #if !defined(WF_TSAN) && !defined(WF_ASAN)
 _Static_assert(sizeof(struct g) <= 192, "1,000,000 of them: each byte is a megabyte");
 #endif
+
+/* The function that users know it by. For who holds g; others copy what they look at. */
+static inline uintptr_t
+wf_g_began_with(const struct g *g)
+{
+	if (wf_load_relaxed(&g->flags) & GF_WRAPPED)
+		return *(const uintptr_t *)g->arg;
+	return (uintptr_t)g->fn;
+}
 
 /* A list of goroutines linked through g->link, oldest first. */
 struct gqueue {

@@ -31,6 +31,8 @@ copy_name(const char *name)
 static WF_NOINLINE bool
 set_options(struct g *g, const struct wf_go_args *a)
 {
+	unsigned flags = a->is_wrapper ? GF_WRAPPED : 0;
+
 	if (a->name != NULL && (g->name = copy_name(a->name)) == NULL)
 		return false;
 	if (a->copy != NULL) {
@@ -43,8 +45,9 @@ set_options(struct g *g, const struct wf_go_args *a)
 		}
 		memcpy(copy, a->copy, a->copy_size);
 		g->arg = copy;
-		wf_store_relaxed(&g->flags, GF_OWN_ARG);
+		flags |= GF_OWN_ARG;
 	}
+	wf_store_relaxed(&g->flags, (uint8_t)flags);
 	g->stack_class = (uint32_t)a->stack_size;
 	return true;
 }
@@ -69,7 +72,8 @@ wf_g_new(const struct wf_go_args *a)
 	g->scope = a->scope;
 	g->created_pc = a->caller_pc;
 	g->stack_class = 0;
-	if (wf_unlikely(a->name != NULL || a->copy != NULL || a->stack_size != 0) &&
+	if (wf_unlikely(a->name != NULL || a->copy != NULL || a->stack_size != 0 ||
+	    a->is_wrapper) &&
 	    !set_options(g, a)) {
 		wf_g_free(g);
 		return NULL;

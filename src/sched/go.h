@@ -14,6 +14,7 @@ struct wf_go_args {
 	size_t stack_size;		/* 0 = default */
 	const void *copy;		/* or NULL: copied, and given to fn as its arg */
 	size_t copy_size;
+	bool is_wrapper;		/* what fn gets begins with the function that users know */
 	uintptr_t caller_pc;		/* who started it, for "created by" */
 };
 

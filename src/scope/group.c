@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-/* What the goroutine is given, as its own copy. */
+/* What the goroutine is given, as its own copy. The function first: GF_WRAPPED. */
 struct call {
 	int (*fn)(void *);
 	void *arg;
@@ -155,6 +155,7 @@ start(weft_scope *s, int (*fn)(void *), void *arg, int64_t deadline, uintptr_t c
 		.scope = s,
 		.copy = &call,
 		.copy_size = sizeof(call),
+		.is_wrapper = true,
 		.caller_pc = caller_pc,
 	};
 	struct gqueue ready = {0};

@@ -46,9 +46,9 @@ _Static_assert(sizeof(struct flight) <= sizeof(weft_flight), "weft_priv is too s
  *   o  the work's, until it has ended; then constant
  */
 struct call {
+	int (*fn)(void *);		/* c  first: GF_WRAPPED */
 	struct call *child[2];		/* l */
 	struct flight *flight;		/* c */
-	int (*fn)(void *);		/* c */
 	size_t key_size, data_size;	/* c */
 	uint64_t hash;			/* c  of the key */
 	uint32_t refs;			/* l */
@@ -254,7 +254,12 @@ join_or_start(const struct question *q, int (*fn)(void *), const void *data, siz
     uintptr_t caller_pc)
 {
 	struct call *spare = call_new(q, fn, data, data_size), *c;
-	struct wf_go_args args = {.fn = run, .arg = spare, .caller_pc = caller_pc};
+	struct wf_go_args args = {
+		.fn = run,
+		.arg = spare,
+		.is_wrapper = true,
+		.caller_pc = caller_pc,
+	};
 	int r;
 
 	if (spare == NULL)

@@ -192,10 +192,11 @@ weft_waitgroup_wait(weft_waitgroup *pub, int64_t deadline)
 
 /* ---- Go ---- */
 
+/* The function first: GF_WRAPPED. */
 struct job {
-	struct waitgroup *wg;
 	void (*fn)(void *);
 	void *arg;
+	struct waitgroup *wg;
 };
 
 /* Deferred by run_job(): fn called weft_goexit(), or it panics, and then nobody must take the job
@@ -232,11 +233,12 @@ run_job(void *p)
 WF_API_PARKS int
 weft_waitgroup_go(weft_waitgroup *pub, void (*fn)(void *), void *arg)
 {
-	struct job j = {waitgroup_of(pub), fn, arg};
+	struct job j = {fn, arg, waitgroup_of(pub)};
 	struct wf_go_args args = {
 		.fn = run_job,
 		.copy = &j,
 		.copy_size = sizeof(j),
+		.is_wrapper = true,
 		.caller_pc = (uintptr_t)__builtin_return_address(0),
 	};
 	int r;

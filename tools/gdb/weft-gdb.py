@@ -107,6 +107,12 @@ class Goroutine:
     def has_begun(self):
         return self.get("pc") > 1
 
+    def function(self):
+        """The user's: what the library runs around it has its address in its argument."""
+        if self.get("flags") & self.layout.value("flag.WRAPPED"):
+            return self.layout.number(self.get("arg"))
+        return self.get("fn")
+
     def state(self):
         layout = self.layout
         if self.status == layout.value("status.RUNNABLE"):
@@ -302,7 +308,7 @@ def in_goroutine(goroutine, command):
             before.switch()
             gdb.execute(f"frame {level}", to_string=True)
     elif not goroutine.has_begun:
-        print(f"#0  {where(goroutine.get('fn'))}, which has not begun yet")
+        print(f"#0  {where(goroutine.function())}, which has not begun yet")
     else:
         try:
             with Walk(goroutine) as frame:
@@ -338,7 +344,7 @@ def first_user_frame(goroutine):
         finally:
             before.switch()
     if not goroutine.has_begun:
-        return where(goroutine.get("fn"))
+        return where(goroutine.function())
     with Walk(goroutine) as frame:
         return caller_of_weft(frame) if frame is not None else "?"
 

@@ -62,18 +62,25 @@ print_frames(const struct target *t, uint64_t pc)
 	}
 }
 
-/* How many of the frames lie above the first public function. */
+/*
+ * How many of the frames lie above the first public function; of a goroutine of the runtime's own,
+ * which calls none, above the function that is not named as the runtime's are.
+ */
 static size_t
 runtime_frames(const struct target *t, const uint64_t *pcs, size_t n)
 {
+	size_t last = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		Dwfl_Module *module = dwfl_addrmodule(t->dwfl, pcs[i]);
 		const char *name = module != NULL ? dwfl_module_addrname(module, pcs[i]) : NULL;
 
 		if (name != NULL && strncmp(name, "weft_", 5) == 0)
 			return i;
+		if (name != NULL && strncmp(name, "wf_", 3) == 0 && i + 1 < n)
+			last = i + 1;
 	}
-	return 0;
+	return last;
 }
 
 static void

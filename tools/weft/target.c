@@ -250,6 +250,18 @@ list_put(struct list *l, const struct goroutine *g)
 	l->g[l->n++] = *g;
 }
 
+/* The function that users know it by. */
+static void
+read_function(const struct target *t, struct goroutine *g, const unsigned char *record)
+{
+	uint64_t fn;
+
+	g->fn = field_of(t, record, "g.fn");
+	g->is_wrapped = (field_of(t, record, "g.flags") & target_offset(t, "flag.WRAPPED")) != 0;
+	if (g->is_wrapped && target_read(t, &fn, field_of(t, record, "g.arg"), sizeof(fn)))
+		g->fn = fn;
+}
+
 /* What the copy of a record says. False: there is no goroutine in it. */
 static bool
 parse(const struct target *t, uint64_t at, const unsigned char *record, struct goroutine *g)
@@ -267,7 +279,7 @@ parse(const struct target *t, uint64_t at, const unsigned char *record, struct g
 	g->fp = field_of(t, record, "g.fp");
 	g->pc = field_of(t, record, "g.pc");
 	g->hi = field_of(t, record, "g.hi");
-	g->fn = field_of(t, record, "g.fn");
+	read_function(t, g, record);
 	g->created = field_of(t, record, "g.created");
 	g->since = (int64_t)field_of(t, record, "g.since");
 	g->is_locked = field_of(t, record, "g.locked") != 0;

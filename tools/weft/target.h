@@ -31,6 +31,7 @@ struct goroutine {
 	int64_t since;
 	unsigned status;
 	bool is_locked, in_syscall;
+	bool is_wrapped;		/* fn is called by a function of the runtime's */
 	int64_t detached_at;		/* 0: it is not */
 	int tid;			/* of the thread it runs on; 0: none */
 	char reason[48];		/* or what it does instead of waiting */

@@ -112,8 +112,8 @@ target_walk(struct target *t, const struct goroutine *g, uint64_t *pcs, size_t m
 	if (g->sp < g->hi && target_read(t, walk.stack, g->sp, size))
 		walk.to = g->sp + size;
 	(void)dwfl_getthread_frames(t->dwfl, 1, frame, NULL);
-	/* The entry of a goroutine, and the scheduler's function that it calls. */
+	/* The entry of a goroutine, and what lies between that and the user's function. */
 	if (walk.n >= 3 && pcs[walk.n - 1] - (uintptr_t)t->layout.entry < ENTRY_BYTES)
-		walk.n -= 2;
+		walk.n -= walk.n > 3 && g->is_wrapped ? 3 : 2;
 	return stands(t, g) ? walk.n : 0;
 }
