@@ -1,6 +1,6 @@
 /*
  * A goroutine that parks in a catch block, or in a destructor that an exception runs, takes along
- * what the C++ library keeps for the thread. README.md, "C++ exceptions". Only switch.c includes
+ * what the C++ library keeps for the thread. README.md, "C++ exceptions". Only switch.h includes
  * this.
  */
 #ifndef WEFT_SCHED_EXCEPTIONS_H
@@ -18,7 +18,7 @@ has_exceptions(const struct m *m)
 }
 
 /* The thread has none any more. */
-static WF_NOINLINE void
+static inline void
 take_exceptions(struct m *m, struct wf_os_exceptions *ret)
 {
 	*ret = *m->exceptions;

@@ -4,7 +4,7 @@
  * chains, asks the poller when all are busy, gives free memory back, follows the cgroup limit,
  * and prints WEFT_DEBUG=schedtrace.
  */
-#include "sched/sched.h"
+#include "sched/pick.h"
 
 #include "os/os.h"
 #include "sched/self_set.h"

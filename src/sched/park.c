@@ -5,17 +5,15 @@
 
 #include "os/os.h"
 #include "sched/panic.h"
-#include "sched/sched.h"
 #include "sched/scope_hook.h"
+#include "sched/switch.h"
 
 #include <errno.h>
 #include <stdio.h>
 
 int
-wf_park_check(int64_t deadline, bool cancellable)
+wf_park_check_slow(struct g *g, int64_t deadline, bool cancellable)
 {
-	struct g *g = wf_g();
-
 	if (wf_can_cancel(g, cancellable) && wf_scope_is_cancelled(g->scope))
 		return -ECANCELED;
 	if (deadline != WEFT_FOREVER && (deadline <= 0 || deadline <= wf_os_now()))
@@ -33,17 +31,6 @@ wf_claim_ticket(struct g *g, uint64_t ticket, int result)
 	if (!wf_cas_acqrel(&g->wait, &ticket, ticket + 1))
 		return false;
 	g->wait_result = result;
-	return true;
-}
-
-bool
-wf_claim(struct waiter *w, int result)
-{
-	if (!w->solo)
-		return wf_claim_ticket(w->g, w->ticket, result);
-	/* The object's lock, which the caller holds, is all the exclusion there need be. */
-	wf_store_relaxed(&w->g->wait, w->ticket + 1);
-	w->g->wait_result = result;
 	return true;
 }
 
@@ -185,7 +172,7 @@ leave(struct m *m, struct g *g)
 	    ? NULL
 	    : wf_pick_local(m);
 	if (wf_likely(next != NULL && wf_load_relaxed(&next->locked) == 0)) {
-		wf_switch_to_g(m, g, next);
+		switch_to_g(m, g, next);
 	} else {
 		m->picked = next;
 		wf_switch_to_g0(m, g);
@@ -215,76 +202,108 @@ check_not_in_handler(const struct m *m, enum wf_wait_reason reason)
 		die_in_handler(m, here, reason);
 }
 
-WF_PARKS int
-wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t deadline,
-    bool cancellable)
+/* Fills m's commit for a wait of g (W1). Sets but for solo waits the rest itself. */
+static WF_ALWAYS_INLINE struct commit *
+begin(struct m *m, struct g *g, void (*unlock)(void *), void *arg, enum wf_wait_reason reason)
 {
-	struct m *m = wf_self();
-	struct g *g = m->gate.g;
 	struct commit *c = &m->commit;
-	struct deadline_timer d;
-	bool timed = deadline != WEFT_FOREVER;
-	uint8_t flags = wf_load_relaxed(&g->flags);
-	int64_t began = WF_WAITS_ARE_HEARD() ? wf_wait_begins(reason) : 0;
-	bool complex;
 
 	check_not_in_handler(m, reason);
-	cancellable = wf_can_cancel(g, cancellable);
-	complex = timed || cancellable;
 	wf_store_relaxed(&g->wait_reason, reason);
 	wf_store_relaxed(&g->since, wf_load_relaxed(&wf_sched.now_coarse));
 	c->g = g;
 	c->unlock = unlock;
 	c->arg = arg;
 	c->ticket = wf_load_relaxed(&g->wait) + 1;			/* W1 */
+	c->complex = false;
+	c->kind = COMMIT_PARK;
+	return c;
+}
+
+/* W3: it was woken before its commit was over, which still uses its frame. */
+static WF_NOINLINE void
+await_commit(struct g *g)
+{
+	for (int i = 0; wf_load_acquire(&g->committing); i++) {
+		if (i < 1000)
+			wf_cpu_relax();
+		else
+			wf_os_thread_yield();	/* its thread was preempted in between */
+	}
+}
+
+/* A wait that has a deadline or can be cancelled, or is the first after one that could. */
+static WF_PARKS int
+park_complex(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t deadline,
+    bool cancellable)
+{
+	struct m *m = wf_self();
+	struct g *g = m->gate.g;
+	struct commit *c = begin(m, g, unlock, arg, reason);
+	struct deadline_timer d;
+	bool timed = deadline != WEFT_FOREVER;
+	uint8_t flags = wf_load_relaxed(&g->flags);
+
 	c->cancellable = cancellable;
-	c->complex = complex;
+	c->complex = timed || cancellable;
 	c->deadline = deadline;
 	c->timer = NULL;
 	if (wf_unlikely(flags & GF_BOUND)) {
 		c->kind = COMMIT_NONE;
 		park_bound(m, g, c);
-		if (wf_unlikely(began != 0))
-			wf_profile_waited(reason, began);
 		return g->wait_result;
 	}
 	/* Every wait says it anew, solo ones too: the last one's answer must not end this one. */
 	if (wf_unlikely(cancellable != ((flags & GF_CANCELLABLE) != 0)))
 		wf_store_relaxed(&g->flags, (uint8_t)(flags ^ GF_CANCELLABLE));	/* ordered by W3 */
-	if (complex) {
-		wf_store_relaxed(&g->committing, 1);
-		if (timed) {
-			wf_store_relaxed(&d.t.home, NULL);
-			d.t.fire = deadline_passed;
-			d.g = g;
-			d.ticket = c->ticket;
-			c->timer = &d.t;
-		}
+	if (c->complex)
+		wf_store_relaxed(&g->committing, 1);	/* else nobody looks at it */
+	if (timed) {
+		wf_store_relaxed(&d.t.home, NULL);
+		d.t.fire = deadline_passed;
+		d.g = g;
+		d.ticket = c->ticket;
+		c->timer = &d.t;
 	}
-	c->kind = COMMIT_PARK;
 	WF_PROBE2(park, WF_PROBE_U64(&g->id), (int)reason);
 	leave(m, g);							/* W2 */
 
-	if (complex) {
-		/* Woken before the commit was over: it still uses our frame (W3). */
-		for (int i = 0; wf_load_acquire(&g->committing); i++) {
-			if (i < 1000)
-				wf_cpu_relax();
-			else
-				wf_os_thread_yield();	/* its thread was preempted in between */
-		}
-		if (timed)
-			(void)wf_timer_disarm(&d.t);
-	}
-	if (wf_unlikely(began != 0))
-		wf_profile_waited(reason, began);
+	await_commit(g);
+	if (timed)
+		(void)wf_timer_disarm(&d.t);
 	return g->wait_result;
 }
 
-WF_PARKS int
-wf_park_unlock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline, bool cancellable)
+/* A wait that a profile or the like wants to hear of. */
+static WF_PARKS WF_COLD int
+park_heard(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t deadline,
+    bool cancellable)
 {
-	return wf_park(NULL, l, reason, deadline, cancellable);
+	int64_t began = wf_wait_begins(reason);
+	int r = park_complex(unlock, arg, reason, deadline, cancellable);
+
+	if (began != 0)
+		wf_profile_waited(reason, began);
+	return r;
+}
+
+WF_PARKS int
+wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t deadline,
+    bool cancellable)
+{
+	struct m *m = wf_self();
+	struct g *g = m->gate.g;
+
+	cancellable = wf_can_cancel(g, cancellable);
+	if (WF_WAITS_ARE_HEARD())
+		return park_heard(unlock, arg, reason, deadline, cancellable);
+	if (wf_unlikely(deadline != WEFT_FOREVER || cancellable ||
+	    wf_load_relaxed(&g->flags) & (GF_BOUND | GF_CANCELLABLE)))
+		return park_complex(unlock, arg, reason, deadline, cancellable);
+	(void)begin(m, g, unlock, arg, reason);
+	WF_PROBE2(park, WF_PROBE_U64(&g->id), (int)reason);
+	leave(m, g);							/* W2 */
+	return g->wait_result;
 }
 
 WF_PARKS void
@@ -329,7 +348,7 @@ wf_yield(void)
 		m->picked = next;
 		wf_switch_to_g0(m, g);
 	} else {
-		wf_switch_to_g(m, g, next);
+		switch_to_g(m, g, next);
 	}
 }
 

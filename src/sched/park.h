@@ -136,20 +136,39 @@ wf_waiter_init(struct waiter *w, int64_t deadline, bool cancellable)
 	w->solo = deadline == WEFT_FOREVER && !wf_can_cancel(g, cancellable);
 }
 
+int wf_park_check_slow(struct g *g, int64_t deadline, bool cancellable);
+
 /*
  * May the caller wait at all? 0, or -ECANCELED (its scope is cancelled), or -ETIMEDOUT
  * (the deadline is past). Call it when the operation can't go at once.
  */
-int wf_park_check(int64_t deadline, bool cancellable);
+static inline int
+wf_park_check(int64_t deadline, bool cancellable)
+{
+	struct g *g = wf_g();
+
+	if (wf_likely(deadline == WEFT_FOREVER && !wf_can_cancel(g, cancellable)))
+		return 0;
+	return wf_park_check_slow(g, deadline, cancellable);
+}
+
+/* As wf_claim() for a known ticket, from timers and cancellation. */
+bool wf_claim_ticket(struct g *g, uint64_t ticket, int result);
 
 /*
  * Decides who wakes w's goroutine (W4). True: it is the caller, who must soon call
  * wf_ready(w->g); until then w and what it points to stay valid. Needs the object's lock.
  */
-bool wf_claim(struct waiter *w, int result);
-
-/* The same for a known ticket, from timers and cancellation. */
-bool wf_claim_ticket(struct g *g, uint64_t ticket, int result);
+static inline bool
+wf_claim(struct waiter *w, int result)
+{
+	if (wf_unlikely(!w->solo))
+		return wf_claim_ticket(w->g, w->ticket, result);
+	/* The object's lock, which the caller holds, is all the exclusion there need be. */
+	wf_store_relaxed(&w->g->wait, w->ticket + 1);
+	w->g->wait_result = result;
+	return true;
+}
 
 /*
  * Waits until claimed (W2, W3). unlock(arg) is called when the goroutine is safely off its
@@ -160,8 +179,11 @@ WF_PARKS int wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reas
     int64_t deadline, bool cancellable);
 
 /* wf_park() that releases a lock. */
-WF_PARKS int wf_park_unlock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline,
-    bool cancellable);
+static inline int
+wf_park_unlock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline, bool cancellable)
+{
+	return wf_park(NULL, l, reason, deadline, cancellable);
+}
 
 /* Makes a claimed goroutine runnable: next on this P, or through the global queue when the
  * caller has no P (W5). Holds no object's lock. */

@@ -3,7 +3,7 @@
  * world (Go: procresize). README.md, "States of a P".
  */
 #include <weft/go.h>
-#include "sched/sched.h"
+#include "sched/pick.h"
 
 #include "os/os.h"
 #include "sched/slot.h"
@@ -119,12 +119,6 @@ bool
 wf_has_membarrier(void)
 {
 	return wf_sched.has_membarrier;
-}
-
-bool
-wf_p_must_retire(const struct p *p)
-{
-	return p->id >= wf_load_relaxed(&wf_sched.gomaxprocs);
 }
 
 /*

@@ -1,7 +1,7 @@
 /*
  * Putting goroutines on run queues, and taking them off the global one.
  */
-#include "sched/sched.h"
+#include "sched/pick.h"
 
 static void
 global_changed_locked(void)
@@ -27,8 +27,8 @@ wf_global_put(struct g *g)
 }
 
 /* The ring is full: half of it and g go to the global queue, oldest first. */
-static WF_COLD void
-overflow(struct p *p, struct g *g)
+WF_COLD void
+wf_runq_overflow(struct p *p, struct g *g)
 {
 	struct g *batch[RUNQ_CAP / 2];
 	struct gqueue q = { 0 };
@@ -41,26 +41,6 @@ overflow(struct p *p, struct g *g)
 	wf_lock(&wf_sched.lock);
 	wf_global_put_all_locked(&q);
 	wf_unlock(&wf_sched.lock);
-}
-
-/*
- * Puts g on p's queue, to run next or last. Owner of p only. With next this is A1 and A2 of the
- * idle protocol, also for the goroutine that was to run next and is last now. Returns whether the
- * ring or the global queue got one.
- */
-bool
-wf_runq_put(struct p *p, struct g *g, bool next)
-{
-	if (next) {
-		g = runq_put_next(&p->runq, g);
-		if (g == NULL)
-			return false;
-	}
-	if (wf_unlikely(!runq_put(&p->runq, g)))
-		overflow(p, g);
-	if (next && !runq_is_alone(&p->runq))
-		wf_fence_seqcst();					/* A2 */
-	return true;
 }
 
 /*

@@ -339,7 +339,6 @@ void wf_p_put_idle_locked(struct p *p);
 void wf_p_acquire(struct m *m, struct p *p);
 void wf_p_take(struct m *m, struct p *p);
 struct p *wf_p_release(struct m *m);
-bool wf_p_must_retire(const struct p *p);
 void wf_p_retire(struct p *p);
 /* ---- m.c: threads ---- */
 struct m *wf_m_new_locked(void);
@@ -359,28 +358,16 @@ void wf_m_wake(struct m *m, struct p *p);
 WF_NORETURN void wf_m_exit(struct m *m);
 void wf_m_main(void *arg);
 void wf_note_wake(_Atomic uint32_t *note);
-/* ---- switch.c ---- */
-void wf_switch_to_g0(struct m *m, struct g *from);
-void wf_switch_to_g(struct m *m, struct g *from, struct g *to);
+/* ---- switch.c, life.c ---- */
+WF_PARKS void wf_switch_to_g0(struct m *m, struct g *from);
 void wf_g_end(struct g *g);
 WF_NORETURN void wf_g_exit(struct g *g);
 /* Where the scheduler of a thread begins, on that thread's own stack. */
 void wf_g0_main(void *carry);
 /* ---- find.c: finding work ---- */
-struct g *wf_pick_local(struct m *m);
-/* Will the next wf_pick_local() ask the poller and the timers? They take objects' locks. */
-bool wf_pick_would_look(const struct p *p);
-/* The same, and g's stack, on which the caller is, has no room for that: the thread's own has. */
-static inline bool
-wf_pick_needs_room(const struct p *p, const struct g *g)
-{
-	return wf_unlikely(g->stack_class == WEFT_STACK_SMALL) && wf_pick_would_look(p);
-}
-
 struct g *wf_find_runnable(struct m *m);
 void wf_schedule(struct m *m);
 /* ---- queue.c: putting work ---- */
-bool wf_runq_put(struct p *p, struct g *g, bool next);
 void wf_global_put(struct g *g);
 void wf_global_put_all_locked(struct gqueue *q);
 struct g *wf_global_take_locked(struct p *p, uint32_t max);
@@ -391,7 +378,6 @@ enum wf_inject_where {
 void wf_inject(struct gqueue *q, enum wf_inject_where where);
 /* ---- wake.c: the idle protocol ---- */
 void wf_wake_one(void);
-void wf_wake_one_for_next(void);
 void wf_stop_spinning(struct m *m);
 bool wf_start_spinning(struct m *m, bool force);
 void wf_hand_off(struct p *p);

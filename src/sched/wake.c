@@ -2,7 +2,7 @@
  * The idle protocol, the side of those who bring work: waking a thread, handing a P over.
  * README.md, "Going idle, and being woken", steps A1-A3 and R1-R3.
  */
-#include "sched/sched.h"
+#include "sched/pick.h"
 
 #include "os/os.h"
 
@@ -38,19 +38,12 @@ wf_wake_one(void)
 	wf_wake_one_for_next();
 }
 
-/* The same, when all that was published is what this P runs next. */
-void
-wf_wake_one_for_next(void)
+/* The rest of wf_wake_one_for_next(): nobody looks for work, and a P is idle. */
+WF_COLD void
+wf_wake_idle(void)
 {
 	uint32_t zero = 0;
 
-	if (wf_load_seqcst(&wf_sched.n_spinning) != 0)			/* A3 */
-		return;
-	if (wf_load_seqcst(&wf_sched.n_idle_p) == 0) {			/* A3 */
-		if (wf_load_relaxed(&wf_sched.needspinning) == 0)
-			wf_store_relaxed(&wf_sched.needspinning, 1);	/* a hint */
-		return;
-	}
 	WF_POINT("wake.saw_idle");
 	if (wf_cas_seqcst(&wf_sched.n_spinning, &zero, 1u))		/* A3 */
 		start_spinner();

@@ -6,7 +6,7 @@
  * ctest: timeout=240
  */
 #include <weft.h>
-#include "sched/sched.h"
+#include "sched/pick.h"
 
 #include "hold.h"
 #include "test.h"

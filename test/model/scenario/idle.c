@@ -5,6 +5,7 @@
  *
  * model: src/sched/wake.c src/sched/find.c src/sched/queue.c src/sched/procs.c src/sched/m.c
  * model: src/sched/park.c src/sched/switch.c src/sched/timer.c src/sched/lock.c src/sched/self.c
+ * model: src/sched/pick.c src/sched/life.c
  * model: src/sched/reason.c
  * model: src/sched/enter.c src/sched/detach.c src/sched/locked.c seam/os.c seam/world.c
  * model: -DWF_SMALL -DRUNQ_CAP=4u -DSTEP_BACK_PAUSES=1
@@ -17,11 +18,11 @@
 
 #include <weft/go.h>
 
-const char *const mc_subjects[] = { "sched/wake.c start_spinner", "sched/wake.c wf_wake_one",
+const char *const mc_subjects[] = { "sched/wake.c start_spinner", "sched/wake.c wf_wake",
 	"sched/wake.c wf_stop_spinning", "sched/wake.c wf_start_spinning",
 	"sched/wake.c wf_has_work", "sched/wake.c wf_hand_off", "sched/find.c steal_runnext",
 	"sched/find.c go_idle", "sched/procs.c wf_p_put_idle", "sched/procs.c wf_p_get_idle",
-	"sched/queue.c", NULL };
+	"sched/queue.c", "sched/pick.h wf_wake", "sched/pick.h wf_runq_put", NULL };
 
 static struct m *worker_m, *worker_m2, *giver_m, *giver_m2;
 static _Atomic uint32_t n_run;
