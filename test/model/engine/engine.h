@@ -77,6 +77,7 @@ struct thread {
 	int wait_result;
 	uint64_t writes_seen;		/* at its last relax */
 	bool sees_newest;		/* its next load does: it has waited for news */
+	uint64_t newest_read_at;	/* mc.writes when a load last did so */
 	unsigned priority;		/* PCT */
 };
 

@@ -248,6 +248,7 @@ choose_store(struct location *l, enum mc_order order, bool writes, const uint64_
 	}
 	if (t->sees_newest) {
 		t->sees_newest = false;
+		t->newest_read_at = mc.writes;
 		n = 1;
 	}
 	c = mc_pick(PICK_STORE, n_within_bound(n), 0);

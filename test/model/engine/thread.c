@@ -139,12 +139,31 @@ end_sleep(struct thread *t, bool is_forced)
 		mc.wakes_left--;
 }
 
-/* Nobody can go on: the next deadline passes, or who only pauses goes on, or it is over. */
+/* Who pauses and has not read what is newest goes on; or anybody who pauses. 0: nobody. */
+static int
+end_pause(bool anybody)
+{
+	for (int k = 0; k < mc.n_threads; k++) {
+		int i = (mc.current + k) % mc.n_threads + 1;
+		struct thread *t = &mc.threads[i];
+
+		if (t->state == T_RELAXED && (anybody || t->newest_read_at != mc.writes))
+			return i;
+	}
+	return 0;
+}
+
+/*
+ * Nobody can go on: who only pauses does, for it may not have read what is newest; then the next
+ * deadline passes; or it is over.
+ */
 static int
 when_all_wait(void)
 {
-	int first = 0;
+	int first = end_pause(false);
 
+	if (first != 0)
+		return first;
 	for (int i = 1; i <= mc.n_threads; i++)
 		if (mc.threads[i].state == T_ASLEEP && mc.threads[i].deadline != INT64_MAX &&
 		    (first == 0 || mc.threads[i].deadline < mc.threads[first].deadline))
@@ -153,12 +172,9 @@ when_all_wait(void)
 		end_sleep(&mc.threads[first], true);
 		return first;
 	}
-	for (int k = 0; k < mc.n_threads; k++) {
-		int i = (mc.current + k) % mc.n_threads + 1;
-
-		if (mc.threads[i].state == T_RELAXED)
-			return i;
-	}
+	first = end_pause(true);
+	if (first != 0)
+		return first;
 	for (int i = 1; i <= mc.n_threads; i++)
 		if (mc.threads[i].state == T_ASLEEP && !mc.scenario->may_rest)
 			mc_fail("deadlock", 0, "thread %d sleeps for ever", i);
@@ -282,6 +298,7 @@ new_thread(void)
 	t->local = NULL;
 	t->deadline = INT64_MAX;
 	t->sees_newest = false;
+	t->newest_read_at = 0;
 	t->priority = 8 + mc_random(1000);
 	wf_ctx_init(&t->ctx, entry, (uintptr_t)stacks[i] + STACK_BYTES);
 	return t;
