@@ -13,6 +13,8 @@
 
 #define wf_likely(x) __builtin_expect(!!(x), 1)
 #define wf_unlikely(x) __builtin_expect(!!(x), 0)
+/* The address, which need not be valid, is about to be used. */
+#define wf_prefetch(p) __builtin_prefetch(p)
 #define WF_NOINLINE __attribute__((noinline))
 #define WF_COLD __attribute__((noinline, cold))
 #define WF_ALWAYS_INLINE inline __attribute__((always_inline))

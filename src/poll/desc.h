@@ -187,6 +187,11 @@ uint32_t wf_pd_claim_all(struct waitq *q, int result, struct gqueue *ready);
 void wf_poll_count_locked(struct pd *pd);
 /* Events of epoll(7) for a record, if its generation is still gen: wakes who waits for them. */
 void wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready);
+/*
+ * An event for it is about to be handled: has what that touches brought into the cache. Its
+ * reader's place in the queue, when the record has come; soon: the reader, when that has come.
+ */
+void wf_pd_expect(struct pd *pd, bool soon);
 /* What wf_poll_revalidate() does with one record. True: look again later. */
 bool wf_pd_look(struct pd *pd, struct gqueue *ready);
 

@@ -13,6 +13,7 @@
 #define WAKE_DATA UINT64_MAX		/* no descriptor has this number */
 #define RING_DATA (UINT64_MAX - 1)	/* nor this */
 #define BATCH 128			/* as Go; 1.5 KB of stack */
+#define AHEAD 4				/* events: some 200 ns, as long as a miss takes */
 
 static int epoll_fd;		/* constant once it is open */
 static int wake_fd;		/* constant once it is open */
@@ -95,6 +96,40 @@ kick(void)
 	(void)wf_os_write(wake_fd, &one, sizeof(one));
 }
 
+static struct pd *
+record_of(uint64_t data)
+{
+	return data < RING_DATA ? wf_pd_find((int)(uint32_t)data) : NULL;
+}
+
+/*
+ * With a thousand connections their records, those that wait and the places where they do are in no
+ * near cache. They are asked for ahead: the records of all events, before the first is handled ...
+ */
+static void
+prefetch_records(const struct epoll_event ev[], int n)
+{
+	for (int i = 0; i < n; i++) {
+		const char *pd = (const char *)record_of(ev[i].data.u64);
+
+		wf_prefetch(pd);
+		wf_prefetch(pd + sizeof(struct pd) / 2);
+	}
+}
+
+/* ... and, while event i is handled, what the next ones will come to by way of their records. */
+static void
+prefetch_waiters(const struct epoll_event ev[], int n, int i)
+{
+	for (int steps = 2; steps > 0; steps--) {
+		int k = i + steps * AHEAD;
+		struct pd *pd = k < n ? record_of(ev[k].data.u64) : NULL;
+
+		if (pd != NULL)
+			wf_pd_expect(pd, /* soon */ steps == 1);
+	}
+}
+
 static bool
 wait_epoll(int64_t timeout_ns, struct gqueue *q)
 {
@@ -103,14 +138,15 @@ wait_epoll(int64_t timeout_ns, struct gqueue *q)
 	uint64_t count;
 	int n = wf_os_epoll_wait(epoll_fd, ev, BATCH, timeout_ns);
 
+	prefetch_records(ev, n);
 	for (int i = 0; i < n; i++) {
 		uint64_t data = ev[i].data.u64;
+		struct pd *pd = record_of(data);
 
-		if (data == WAKE_DATA)
-			is_kicked = true;
-		else if (data != RING_DATA)
-			wf_pd_event(wf_pd_find((int)(uint32_t)data), (uint32_t)(data >> 32),
-			    ev[i].events, q);
+		prefetch_waiters(ev, n, i);
+		if (pd != NULL)
+			wf_pd_event(pd, (uint32_t)(data >> 32), ev[i].events, q);
+		is_kicked |= data == WAKE_DATA;
 	}
 	wf_ring_reap(q);	/* told or not: it costs two loads */
 	if (!is_kicked || timeout_ns == 0)

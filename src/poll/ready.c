@@ -178,6 +178,21 @@ wake_locked(struct waitq *q, struct gqueue *ready)
 }
 
 void
+wf_pd_expect(struct pd *pd, bool soon)
+{
+	const char *what;
+
+	/* For what is read here only: by the time of the prefetch it may have gone. */
+	wf_lock(&pd->lock);
+	what = (const char *)pd->wait[PD_READ].head;
+	if (soon && what != NULL)
+		what = (const char *)pd->wait[PD_READ].head->g;
+	wf_unlock(&pd->lock);
+	for (size_t at = 0; what != NULL && at < sizeof(struct g); at += WF_CACHELINE / 2)
+		wf_prefetch(what + at);
+}
+
+void
 wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready)
 {
 	wf_lock(&pd->lock);

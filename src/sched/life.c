@@ -30,7 +30,7 @@ wf_prepare_first_run(struct m *m, struct g *g)
 	g->stack = s;
 	wf_store_relaxed(&g->stack_lo, s->lo);
 	wf_store_relaxed(&g->stack_hi, s->hi);
-	wf_ctx_init(&g->ctx, g_main, s->hi);
+	wf_ctx_init(&g->ctx, g_main, wf_stack_begin(s));
 #ifdef WF_TSAN
 	g->sanitizer = __tsan_create_fiber(0);
 #endif
