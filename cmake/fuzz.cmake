@@ -1,19 +1,29 @@
 # test/fuzz: each .c file is a program for libFuzzer (clang has it). A line "fuzz: FILES" in the
-# comment at its head names what it is about, which is compiled with it, and flags. ctest fuzz.NAME
+# comment at its head names what it is about, which is compiled with it, and flags; after "objects"
+# the rest of the library is linked as it is, without AddressSanitizer, which would have to know its
+# stacks. ctest fuzz.NAME
 # runs its corpus and some thousand inputs more ("runs=" says how many); fuzz.wrong.NAME passes when
 # a source that an edit of test/fuzz/wrong has made wrong is found to be. tools/nightly has each for
 # ten minutes.
 set(fuzz ${PROJECT_SOURCE_DIR}/test/fuzz)
 set(fuzz_flags -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined)
+# Where goroutines run, the depth of a stack means nothing.
+set(fuzz_flags_objects -g -O1 -fsanitize=fuzzer -fno-sanitize-coverage=stack-depth)
 
-function(weft_fuzz_program target)
+function(weft_fuzz_program target name)
+	set(fuzz_flags ${fuzz_flags${fuzz_${name}_kind}})
 	add_executable(${target} ${ARGN})
+	if(fuzz_${name}_kind)
+		list(JOIN fuzz_${name}_files "|" own)
+		target_sources(${target} PRIVATE
+		    "$<FILTER:$<TARGET_OBJECTS:weft_objects>,EXCLUDE,/(${own})>")
+	endif()
 	set_target_properties(${target} PROPERTIES
 	    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/fuzz)
 	target_link_libraries(${target} PRIVATE weft_internal)
 	target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tools/weft)
-	target_compile_options(${target} PRIVATE ${fuzz_flags})
-	target_link_options(${target} PRIVATE ${fuzz_flags})
+	target_compile_options(${target} PRIVATE ${fuzz_flags} -fno-lto)
+	target_link_options(${target} PRIVATE ${fuzz_flags} ${fuzz_${name}_linked})
 endfunction()
 
 file(GLOB programs CONFIGURE_DEPENDS ${fuzz}/*.c)
@@ -26,9 +36,17 @@ foreach(path ${programs})
 	set(flags ${files})
 	list(FILTER flags INCLUDE REGEX "^-")
 	list(FILTER files EXCLUDE REGEX "^-")
+	set(fuzz_${name}_linked ${flags})
+	list(FILTER fuzz_${name}_linked INCLUDE REGEX "^-Wl,")
+	list(FILTER flags EXCLUDE REGEX "^-Wl,")
+	set(fuzz_${name}_kind)
+	if("objects" IN_LIST files)
+		set(fuzz_${name}_kind _objects)
+		list(REMOVE_ITEM files objects)
+	endif()
 	set(fuzz_${name}_files ${files})
 	list(TRANSFORM files PREPEND ${PROJECT_SOURCE_DIR}/)
-	weft_fuzz_program(fuzz_${name} ${path} ${files})
+	weft_fuzz_program(fuzz_${name} ${name} ${path} ${files})
 	target_compile_options(fuzz_${name} PRIVATE ${flags})
 	file(STRINGS ${path} runs REGEX "^ \\* runs=[0-9]+$")
 	string(REPLACE " * runs=" "" runs "${runs}")
@@ -56,7 +74,8 @@ foreach(path ${mutants})
 	set(files ${fuzz_${program}_files})
 	list(REMOVE_ITEM files src/${changed})
 	list(TRANSFORM files PREPEND ${PROJECT_SOURCE_DIR}/)
-	weft_fuzz_program(fuzz_wrong_${name} ${fuzz}/${program}.c ${before}/${changed} ${files})
+	weft_fuzz_program(fuzz_wrong_${name} ${program} ${fuzz}/${program}.c ${before}/${changed}
+	    ${files})
 	target_compile_options(fuzz_wrong_${name} PRIVATE -Wno-unused)
 	add_test(NAME fuzz.wrong.${name} COMMAND ${fuzz}/run ${program}
 	    $<TARGET_FILE:fuzz_wrong_${name}> 2000000)
