@@ -12,6 +12,7 @@ WEFT_BEGIN_DECLS
 enum {
 	WEFT_METRIC_GAUGE = 1,		/* goes up and down */
 	WEFT_METRIC_COUNTER,		/* goes up only */
+	WEFT_METRIC_TIME,		/* goes up only; nanoseconds, where the name says seconds */
 };
 
 typedef struct weft_metric {

@@ -4,6 +4,7 @@
 #include "debug/metrics.h"
 
 #include "debug/peek.h"
+#include "os/os.h"
 #include "sched/go.h"
 #include "sched/sched.h"
 
@@ -17,6 +18,7 @@ struct snapshot {
 	uint64_t running, runnable, waiting, away;	/* goroutines */
 	uint64_t created, steals, polls, futile, overflows;
 	uint64_t cached_stacks;
+	uint64_t cpu_ns, idle_cpu_ns;
 	struct wf_stack_usage stacks;
 	uint32_t threads, idle_threads, queued;
 };
@@ -78,6 +80,7 @@ take(struct snapshot *s)
 	for (uint32_t i = 0; i < n; i++)
 		add_p(s, wf_load_acquire(&wf_sched.all_p[i]));
 	wf_stack_usage(&s->stacks);
+	wf_metrics_cpu(wf_os_now(), &s->cpu_ns, &s->idle_cpu_ns);
 	wf_lock(&wf_sched.lock);
 	s->threads = wf_sched.n_m + wf_sched.n_foreign + (wf_sched.has_monitor ? 1u : 0u);
 	s->idle_threads = wf_sched.n_idle_m;
@@ -111,6 +114,12 @@ put_counter(struct list *l, const char *name, const char *help, uint64_t value)
 	put(l, name, help, WEFT_METRIC_COUNTER, value);
 }
 
+static void
+put_time(struct list *l, const char *name, const char *help, uint64_t ns)
+{
+	put(l, name, help, WEFT_METRIC_TIME, ns);
+}
+
 /* Go's, with Go's meaning. */
 static void
 put_go(struct list *l, const struct snapshot *s)
@@ -136,6 +145,18 @@ put_go(struct list *l, const struct snapshot *s)
 	    "Address space of goroutines' stacks in use; memory only as far as it was touched.",
 	    s->stacks.used_bytes - wf_min(s->stacks.used_bytes,
 	    s->cached_stacks * wf_stack_default_bytes()));
+	put_time(l, "/sync/mutex/wait/total:seconds",
+	    "Time that goroutines have waited for mutexes and locks for reading and writing; one "
+	    "wait in eight is measured.", wf_load_relaxed(&wf_sched.lock_wait_ns));
+	put_time(l, "/cpu/classes/total:cpu-seconds",
+	    "Time of all processors, running or not: gomaxprocs times the time since the start.",
+	    s->cpu_ns);
+	put_time(l, "/cpu/classes/idle:cpu-seconds",
+	    "Time of processors that had nothing to run. Estimated: compare it only with others of "
+	    "/cpu/classes.", s->idle_cpu_ns);
+	put_time(l, "/cpu/classes/user:cpu-seconds",
+	    "Time of processors that ran goroutines, or looked for some. Estimated: compare it "
+	    "only with others of /cpu/classes.", s->cpu_ns - s->idle_cpu_ns);
 }
 
 static void

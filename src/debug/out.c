@@ -95,6 +95,19 @@ wf_out_i64(struct wf_out *o, int64_t v)
 }
 
 void
+wf_out_seconds(struct wf_out *o, uint64_t ns)
+{
+	char digits[] = "000000000";
+	uint64_t part = ns % 1000000000;
+
+	wf_out_u64(o, ns / 1000000000);
+	for (size_t i = 9; i-- > 0; part /= 10)
+		digits[i] = (char)('0' + part % 10);
+	wf_out_str(o, ".");
+	wf_out_str(o, digits);
+}
+
+void
 wf_out_hex(struct wf_out *o, uint64_t v)
 {
 	char digits[16];

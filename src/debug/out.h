@@ -25,6 +25,8 @@ void wf_out_str(struct wf_out *o, const char *s);
 void wf_out_u64(struct wf_out *o, uint64_t v);
 void wf_out_i64(struct wf_out *o, int64_t v);
 /* 0x... */
+/* Nanoseconds as seconds, exactly. */
+void wf_out_seconds(struct wf_out *o, uint64_t ns);
 void wf_out_hex(struct wf_out *o, uint64_t v);
 /* As str, with each line break followed by a tab, so that a text stays apart from what follows. */
 void wf_out_indented(struct wf_out *o, const char *s);

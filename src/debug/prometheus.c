@@ -19,7 +19,7 @@ print_name(struct wf_out *o, const weft_metric *m)
 
 		wf_out_mem(o, plain ? name : "_", 1);
 	}
-	if (m->kind == WEFT_METRIC_COUNTER)
+	if (m->kind == WEFT_METRIC_COUNTER || m->kind == WEFT_METRIC_TIME)
 		wf_out_str(o, "_total");
 }
 
@@ -35,20 +35,6 @@ print_head(struct wf_out *o, const weft_metric *m, const char *type)
 	wf_out_str(o, " ");
 	wf_out_str(o, type);
 	wf_out_str(o, "\n");
-}
-
-/* Nanoseconds as seconds, exactly. */
-static void
-print_seconds(struct wf_out *o, uint64_t ns)
-{
-	char digits[] = "000000000";
-	uint64_t part = ns % 1000000000;
-
-	wf_out_u64(o, ns / 1000000000);
-	for (size_t i = 9; i-- > 0; part /= 10)
-		digits[i] = (char)('0' + part % 10);
-	wf_out_str(o, ".");
-	wf_out_str(o, digits);
 }
 
 static void
@@ -68,14 +54,14 @@ print_latency(struct wf_out *o)
 		if (h.below[i] == INT64_MAX)
 			wf_out_str(o, "+Inf");
 		else
-			print_seconds(o, (uint64_t)h.below[i]);
+			wf_out_seconds(o, (uint64_t)h.below[i]);
 		wf_out_str(o, "\"} ");
 		wf_out_u64(o, sum);
 		wf_out_str(o, "\n");
 	}
 	print_name(o, &name);
 	wf_out_str(o, "_sum ");
-	print_seconds(o, (uint64_t)wf_max(h.sum_ns, (int64_t)0));
+	wf_out_seconds(o, (uint64_t)wf_max(h.sum_ns, (int64_t)0));
 	wf_out_str(o, "\n");
 	print_name(o, &name);
 	wf_out_str(o, "_count ");
@@ -90,10 +76,13 @@ wf_metrics_print(struct wf_out *o)
 	size_t n = wf_min(wf_metrics_read(m, WF_METRICS_MAX), (size_t)WF_METRICS_MAX);
 
 	for (size_t i = 0; i < n; i++) {
-		print_head(o, &m[i], m[i].kind == WEFT_METRIC_COUNTER ? "counter" : "gauge");
+		print_head(o, &m[i], m[i].kind == WEFT_METRIC_GAUGE ? "gauge" : "counter");
 		print_name(o, &m[i]);
 		wf_out_str(o, " ");
-		wf_out_u64(o, m[i].value);
+		if (m[i].kind == WEFT_METRIC_TIME)
+			wf_out_seconds(o, m[i].value);
+		else
+			wf_out_u64(o, m[i].value);
 		wf_out_str(o, "\n");
 	}
 	print_latency(o);

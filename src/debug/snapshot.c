@@ -146,7 +146,11 @@ print_figures(struct wf_out *o)
 	for (size_t i = 0; i < n; i++) {
 		wf_out_str(o, i == 0 ? "" : ",");
 		print_text(o, m[i].name);
-		print_number(o, ":", m[i].value);
+		wf_out_str(o, ":");
+		if (m[i].kind == WEFT_METRIC_TIME)
+			wf_out_seconds(o, m[i].value);
+		else
+			wf_out_u64(o, m[i].value);
 	}
 	wf_out_str(o, "}");
 }

@@ -274,6 +274,19 @@ housekeeping(int64_t now)
 	}
 }
 
+/* Processor time, for metrics. */
+static void
+note_cpu(int64_t now)
+{
+#ifndef WF_SMALL
+	uint64_t all, idle;
+
+	wf_metrics_cpu(now, &all, &idle);
+#else
+	(void)now;
+#endif
+}
+
 static bool
 all_idle(void)
 {
@@ -366,6 +379,7 @@ wf_monitor_main(void *arg)
 		wf_m_start_deferred();
 		now = wf_os_now();
 		wf_store_relaxed(&wf_sched.now_coarse, now);
+		note_cpu(now);
 		did = poll_for_the_busy(now);
 		did = retake(now) > 0 || did;
 		doubt(now);

@@ -306,6 +306,21 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 	return g->wait_result;
 }
 
+WF_PARKS int
+wf_park_for_lock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline)
+{
+#ifndef WF_SMALL	/* a model that tries all interleavings need not count these */
+	int64_t began = wf_metrics_lock_wait();
+#else
+	int64_t began = 0;
+#endif
+	int r = wf_park(NULL, l, reason, deadline, /* cancellable */ false);
+
+	if (began != 0)
+		wf_metrics_lock_waited(began);
+	return r;
+}
+
 WF_PARKS void
 wf_yield(void)
 {

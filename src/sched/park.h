@@ -185,6 +185,9 @@ wf_park_unlock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline, 
 	return wf_park(NULL, l, reason, deadline, cancellable);
 }
 
+/* The same for what users know as a mutex: metrics count the wait. Not cancellable. */
+WF_PARKS int wf_park_for_lock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline);
+
 /* Makes a claimed goroutine runnable: next on this P, or through the global queue when the
  * caller has no P (W5). Holds no object's lock. */
 void wf_ready(struct g *g);

@@ -181,6 +181,7 @@ struct m {
 	struct wf_ctx gone;
 	struct commit commit;			/* o  pending */
 	struct wf_rand rand;			/* o */
+	uint32_t lock_waits;			/* o  one in eight is measured */
 	_Atomic uint8_t is_spinning;		/* w */
 	_Atomic uint8_t is_resting;		/* w  asleep, or about to: nothing is half done.
 						 *    trace/README.md, G0 */
@@ -292,6 +293,7 @@ struct sched {
 	_Atomic uint32_t n_servants;		/* threads of debug/, which wake nobody */
 	_Atomic uint64_t n_hand_offs;		/* Ps given to another thread */
 	_Atomic uint64_t n_idle_polls;		/* waits in the poller, and the monitor's looks */
+	_Atomic uint64_t lock_wait_ns;		/* for mutexes, eight times what was measured */
 	_Atomic int64_t n_outside;		/* goroutines born minus ended on threads
 						 * without P */
 	int64_t start;				/* c  weft_now() at boot */
@@ -414,6 +416,14 @@ bool wf_detach(struct p *p, bool is_blocked);
 /* ---- metrics.c ---- */
 void wf_metrics_sample(struct p *p, struct g *g);
 void wf_metrics_ran(struct p *p, struct g *g);
+/* One wait in eight for a lock is measured: when it began, or 0. */
+int64_t wf_metrics_lock_wait(void);
+void wf_metrics_lock_waited(int64_t began);
+/*
+ * Time of processors since boot, of all and of idle ones, as the monitor's looks have it: what it
+ * saw counts until the next look. A reader's question is a look, too, so neither goes back.
+ */
+void wf_metrics_cpu(int64_t now, uint64_t *ret_all_ns, uint64_t *ret_idle_ns);
 
 /* Somebody without a P has asked the poller, which brought so many. */
 static inline void

@@ -134,7 +134,7 @@ wait_turn(struct mutex *m, struct contender *c, int64_t deadline, enum wf_wait_r
 		waitlist_put_first(&m->waiters, &w);
 	else
 		waitlist_put(&m->waiters, &w);
-	r = wf_park_unlock(&m->lock, reason, deadline, /* cancellable */ false);
+	r = wf_park_for_lock(&m->lock, reason, deadline);
 	if (r < 0) {
 		leave_queue(m, &w);
 		return r;

@@ -96,7 +96,7 @@ wait_for_writer(struct rwmutex *rw)
 	}
 	wf_waiter_init(&w, WEFT_FOREVER, /* cancellable */ false);
 	waitlist_put(&rw->readers, &w);
-	(void)wf_park_unlock(&rw->lock, WAIT_RWMUTEX_R, WEFT_FOREVER, /* cancellable */ false);
+	(void)wf_park_for_lock(&rw->lock, WAIT_RWMUTEX_R, WEFT_FOREVER);
 }
 
 /* W4. The writer is waiting for us, so rw is still there until we let it in. */
@@ -265,7 +265,7 @@ wait_for_others(struct rwmutex *rw, uint64_t old)
 	}
 	wf_waiter_init(&w, WEFT_FOREVER, /* cancellable */ false);
 	rw->writer = &w;
-	(void)wf_park_unlock(&rw->lock, WAIT_RWMUTEX_W, WEFT_FOREVER, /* cancellable */ false);
+	(void)wf_park_for_lock(&rw->lock, WAIT_RWMUTEX_W, WEFT_FOREVER);
 }
 
 WF_API_PARKS void

@@ -101,6 +101,8 @@ assert s["version"] == 1 and len(s["procs"]) >= 1, s
 assert groups["receiver"]["state"] == "chan receive" and groups["receiver"]["count"] == 1, s
 assert groups["locker"]["state"] == "sync.Mutex.Lock", s
 assert s["metrics"]["/sched/goroutines:goroutines"] == 4, s
+cpu = {k.split("/")[3].split(":")[0]: v for k, v in s["metrics"].items() if "/cpu/" in k}
+assert 0 < cpu["total"] < 1e6 and abs(cpu["total"] - cpu["idle"] - cpu["user"]) < 1e-6, s
 PY
 # Events go on until the reader has enough: three of them.
 curl -sN "${here[@]}" 'http://localhost/debug/weft/events?interval=100' 2>/dev/null |

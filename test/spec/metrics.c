@@ -94,6 +94,85 @@ TEST(what_was_started_is_counted_for_ever)
 	EXPECT_EQ(figure("/sched/goroutines-created:goroutines") - before, 1000);
 }
 
+/* On few threads, each of which measures one in eight; each waits for 10 ms. */
+#define LOCK_WAITERS 200
+
+static weft_mutex mutex;
+static weft_rwmutex rwmutex;
+
+static void
+lock_and_go(void *arg)
+{
+	(void)arg;
+	weft_mutex_lock(&mutex);
+	weft_mutex_unlock(&mutex);
+}
+
+static void
+read_and_go(void *arg)
+{
+	(void)arg;
+	weft_rwmutex_rlock(&rwmutex);
+	weft_rwmutex_runlock(&rwmutex);
+}
+
+/* How much the figure grows while so many wait for what we hold. */
+static uint64_t
+waited_for(void (*fn)(void *))
+{
+	uint64_t before = figure("/sync/mutex/wait/total:seconds");
+
+	weft_mutex_lock(&mutex);
+	weft_rwmutex_lock(&rwmutex);
+	for (int i = 0; i < LOCK_WAITERS; i++)
+		EXPECT_EQ(weft_go(fn, NULL), 0);
+	while (figure("/sched/goroutines/waiting:goroutines") < LOCK_WAITERS)
+		weft_yield();
+	EXPECT_EQ(weft_sleep(10000000), 0);
+	weft_mutex_unlock(&mutex);
+	weft_rwmutex_unlock(&rwmutex);
+	while (weft_numgoroutine() > 1)
+		weft_yield();
+	return figure("/sync/mutex/wait/total:seconds") - before;
+}
+
+TEST(waits_for_locks_are_sampled)
+{
+	EXPECT(waited_for(lock_and_go) >= UINT64_C(8) * 10000000);
+	EXPECT(waited_for(read_and_go) >= UINT64_C(8) * 10000000);
+}
+
+/* Each look at all processors' time is between two of ours at the clock. */
+TEST(time_of_processors_is_idle_or_user)
+{
+	int64_t before[2], after[2], procs;
+	uint64_t all[2], idle, user;
+	struct reading r;
+
+	procs = weft_gomaxprocs(3) != 0 ? weft_gomaxprocs(0) : 0;
+	(void)figure("/cpu/classes/total:cpu-seconds");	/* from now on it is three */
+	for (int i = 0; i < 2; i++) {
+		before[i] = weft_now();
+		all[i] = figure("/cpu/classes/total:cpu-seconds");
+		after[i] = weft_now();
+		weft_sleep(20000000);
+	}
+	EXPECT((int64_t)(all[1] - all[0]) >= procs * (before[1] - after[0]));
+	EXPECT((int64_t)(all[1] - all[0]) <= procs * (after[1] - before[0]));
+
+	/* Two of three have nothing to run, then we do not, then we do. */
+	idle = figure("/cpu/classes/idle:cpu-seconds");
+	while (figure("/cpu/classes/idle:cpu-seconds") < idle + 20000000)
+		weft_sleep(1000000);
+	user = figure("/cpu/classes/user:cpu-seconds");
+	while (figure("/cpu/classes/user:cpu-seconds") < user + 20000000)
+		continue;
+	take(&r);
+	EXPECT_EQ(value(&r, "/cpu/classes/total:cpu-seconds"),
+	    value(&r, "/cpu/classes/idle:cpu-seconds") +
+	    value(&r, "/cpu/classes/user:cpu-seconds"));
+}
+
 TEST(waits_to_run_are_sampled)
 {
 	weft_histogram h;
@@ -222,6 +301,10 @@ TEST(the_text_has_them_all)
 	    "go_sched_goroutines_goroutines 1\n");
 	EXPECT_CONTAINS(text, "\n# TYPE go_sched_goroutines_created_goroutines_total counter\n");
 	EXPECT_CONTAINS(text, "\n# TYPE weft_sched_steals_batches_total counter\n");
+	EXPECT_CONTAINS(text, "\n# TYPE go_sync_mutex_wait_total_seconds_total counter\n"
+	    "go_sync_mutex_wait_total_seconds_total 0.000000000\n");
+	EXPECT_CONTAINS(text, "\n# TYPE go_cpu_classes_idle_cpu_seconds_total counter\n");
+	EXPECT_CONTAINS(text, "\ngo_cpu_classes_total_cpu_seconds_total ");
 	EXPECT_CONTAINS(text, "\ngo_sched_latencies_seconds_bucket{le=\"0.000000512\"} ");
 	EXPECT_CONTAINS(text, "\ngo_sched_latencies_seconds_bucket{le=\"+Inf\"} ");
 	EXPECT_CONTAINS(text, "\ngo_sched_latencies_seconds_count ");

@@ -305,6 +305,12 @@ wf_metrics_ran(struct p *p, struct g *g)
 }
 
 void
+wf_metrics_lock_waited(int64_t began)
+{
+	(void)began;
+}
+
+void
 wf_scope_leave(struct g *g)
 {
 	g->scope = NULL;
