@@ -23,7 +23,7 @@ static int64_t end_at;
 static int64_t
 span_ms(void)
 {
-	return bench_quick() ? 500 : 5000;
+	return bench_quick() ? 500 : 2500;
 }
 
 /* One counter for each hog, on a line of its own. */

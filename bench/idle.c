@@ -36,7 +36,7 @@ idle(long n)
 	for (long i = 0; i < n; i++)
 		BENCH_CHECK(weft_go(wait_at_gate, NULL) == 0);
 	/* Past the time after which idle threads end and memory is given back. */
-	weft_sleep((bench_quick() ? 1 : 12) * (int64_t)1000000000);
+	weft_sleep((bench_quick() ? 1 : 6) * (int64_t)1000000000);
 	cpu = bench_cpu();
 	before = switches();
 	weft_sleep(span);

@@ -110,7 +110,7 @@ static const struct bench_case cases[] = {
     {.name = "pingpong_2p", .run = pingpong, .arg = 2000000, .procs = 2},
     {.name = "pingpong_foreign_2p", .run = pingpong_foreign, .arg = 100000, .procs = 2},
     {.name = "pingpong_1p", .by = "pthread", .run = pthread_pingpong, .arg = 200000, .procs = 1},
-    {.name = "pingpong_2p", .by = "pthread", .run = pthread_pingpong, .arg = 100000, .procs = 2},
+    {.name = "pingpong_2p", .by = "pthread", .run = pthread_pingpong, .arg = 20000, .procs = 2},
 };
 
 int

@@ -48,7 +48,7 @@ static void
 lateness(long ns)
 {
 	struct bench_lat late = {0};
-	long n = bench_n(2 * SECOND) / (ns + 100000);
+	long n = bench_n(SECOND) / (ns + 100000);
 
 	for (long i = 0; i < n; i++) {
 		int64_t start = bench_now();
@@ -63,7 +63,7 @@ static void
 pthread_lateness(long ns)
 {
 	struct bench_lat late = {0};
-	long n = bench_n(2 * SECOND) / (ns + 100000);
+	long n = bench_n(SECOND) / (ns + 100000);
 
 	for (long i = 0; i < n; i++) {
 		struct timespec t = {0, ns};

@@ -91,7 +91,7 @@ func createStop(live int) {
 
 // lateness: how late a sleep ends when nothing else goes on.
 func lateness(d time.Duration) {
-	n := scaled(2e9) / int(d+100*time.Microsecond)
+	n := scaled(1e9) / int(d+100*time.Microsecond)
 	late := make([]time.Duration, n)
 	for i := range n {
 		start := time.Now()

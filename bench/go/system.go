@@ -66,7 +66,7 @@ func hogSpan() time.Duration {
 	if isQuick() {
 		return 500 * time.Millisecond
 	}
-	return 5 * time.Second
+	return 2500 * time.Millisecond
 }
 
 // hogs: four goroutines that compute for ever beside one that ticks.
@@ -163,7 +163,7 @@ func switches() int64 {
 
 // idle: what a process costs in which 10,000 goroutines wait.
 func idle() {
-	settle, span := 12*time.Second, 10*time.Second
+	settle, span := 6*time.Second, 10*time.Second
 	if isQuick() {
 		settle, span = time.Second, time.Second
 	}

@@ -125,6 +125,8 @@ take_answer(const struct protocol *p, struct connection *c)
 	return true;
 }
 
+static long n_answers, n_waits;	/* all, also before what is measured begins */
+
 /*
  * Takes what answers come within 20 s, and asks again. Returns the number of connections that had
  * their first. Round trips that end after `from` are added to rtt.
@@ -136,6 +138,7 @@ take_answers(const struct protocol *p, int ep, int64_t from, struct bench_lat *r
 	int k = epoll_wait(ep, e, EVENTS, 20000);
 	long n_first = 0;
 
+	n_waits++;
 	BENCH_CHECK(k > 0);
 	for (int i = 0; i < k; i++) {
 		struct connection *c = e[i].data.ptr;
@@ -146,6 +149,7 @@ take_answers(const struct protocol *p, int ep, int64_t from, struct bench_lat *r
 		now = bench_now();
 		if (now >= from)
 			bench_lat_add(rtt, now - c->asked);
+		n_answers++;
 		n_first += !c->is_served;
 		c->is_served = true;
 		ask(p, c);
@@ -159,6 +163,7 @@ load(const struct protocol *p, struct connection *all, long n)
 	int64_t span = bench_quick() ? 400000000 : 2000000000, start;
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 	struct bench_lat rtt = {0};
+	struct rusage u;
 	long n_served = 0;
 
 	for (long i = 0; i < n; i++) {
@@ -174,6 +179,11 @@ load(const struct protocol *p, struct connection *all, long n)
 	while (bench_now() < start + span)
 		take_answers(p, ep, start, &rtt);
 	bench_value("requests", "k/s", (double)rtt.n / ((double)span / 1e9) / 1e3);
+	/* How it went: a client that is faster than the server takes few at a time, and sleeps. */
+	getrusage(RUSAGE_SELF, &u);
+	bench_value("answers", "", (double)n_answers);
+	bench_value("client_batch", "", (double)n_answers / (double)n_waits);
+	bench_value("client_sleeps", "", (double)u.ru_nvcsw);
 	bench_lat_report(&rtt, "rtt");
 }
 

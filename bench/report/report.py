@@ -7,7 +7,8 @@ Compares what bench/results/*.tsv say with bench/goals.tsv.
 Prints a table: metric, weft, the one compared with (Go unless the title says otherwise), ratio,
 limit, goal. --write also puts it into docs/benchmarks.md, docs/models.md
 and docs/scaling.md, draws docs/benchmarks/*.svg, and keeps the figures
-as bench/reference.tsv.
+as bench/reference.tsv. In README.md and docs/design.md it puts a figure before each comment
+like <!--echo_100.rtt_p99 epoll /1000-->: metric, by whom, in thousands.
 """
 import glob
 import os
@@ -267,6 +268,22 @@ def write_scaling(figures):
     page.save()
 
 
+def quote_figures(path, figures):
+    """What has not been measured stays as it is."""
+    def figure(match):
+        metric, by, times, factor = match.groups()
+        if by not in figures.get(metric, {}):
+            return match[0]
+        value = figures[metric][by].median * float(factor or 1) ** (-1 if times == "/" else 1)
+        return svg.pretty(float(f"{value:.3g}")) + match[0][match[0].index("<!--"):]
+
+    with open(path) as f:
+        text = f.read()
+    text = re.sub(r"[\d.,]*\d<!--([\w.]+) ([\w-]+)(?: ([*/])(\d+))?-->", figure, text)
+    with open(path, "w") as f:
+        f.write(text)
+
+
 def write_report(results, comments, goals, figures, lines):
     plots = []
     for group, title in GROUPS.items():
@@ -301,6 +318,8 @@ def main():
         write_report(results, comments, goals, figures, lines)
         write_models(figures)
         write_scaling(figures)
+        for page in ("README.md", "docs/design.md"):
+            quote_figures(os.path.join(TOP, page), figures)
         with open(os.path.join(TOP, "bench/reference.tsv"), "w") as f:
             heads = [c for c in comments if "\t" in c]
             lines = ["# " + line[2:] for line in machine_lines(comments)] + heads
