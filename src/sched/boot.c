@@ -8,9 +8,6 @@
 #include "sched/panic.h"
 #include "sched/self_set.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #if defined(WF_TSAN) || defined(WF_ASAN)
 #define G0_STACK ((size_t)1 << 20)
@@ -24,96 +21,10 @@ struct sched wf_sched;
 void (*wf_point_hook)(const char *name);
 #endif
 
-/* A variable that means nothing is said so, once, and then ignored. */
-static void
-complain(const char *name, const char *value, const char *wanted)
-{
-	char line[256];
-	int n = snprintf(line, sizeof(line),
-	    "weft: %s: can't make sense of \"%.64s\": wanted is %s\n", name, value, wanted);
-
-	(void)wf_os_write(2, line, wf_min((size_t)n, sizeof(line) - 1));
-}
-
-/* A variable that counts something, cut to max; 0 when it is not set or means nothing. */
-static uint32_t
-count_from_env(const char *name, long max, const char *wanted)
-{
-	const char *s = wf_os_getenv(name);
-	char *end;
-	long n;
-
-	if (s == NULL || *s == '\0')
-		return 0;
-	n = strtol(s, &end, 10);
-	if (*end == '\0' && n > 0)
-		return (uint32_t)wf_min(n, max);
-	complain(name, s, wanted);
-	return 0;
-}
-
-/* The number of Ps that the environment asks for, or 0. */
-static uint32_t
-procs_from_env(void)
-{
-	static const char wanted[] = "a number of processors, 1 to 1024";
-	uint32_t n = count_from_env("WEFT_MAXPROCS", PROCS_MAX, wanted);
-
-	return n != 0 ? n : count_from_env("GOMAXPROCS", PROCS_MAX, wanted);
-}
-
-static enum wf_poller
-poller_from_env(void)
-{
-	const char *s = wf_os_getenv("WEFT_POLLER");
-
-	if (s == NULL || *s == '\0')
-		return WF_POLLER_DEFAULT;
-	if (strcmp(s, "epoll") == 0)
-		return WF_POLLER_EPOLL;
-	if (strcmp(s, "uring") == 0)
-		return WF_POLLER_URING;
-	complain("WEFT_POLLER", s, "epoll or uring");
-	return WF_POLLER_DEFAULT;
-}
-
-/* What others are configured by. */
-static void
-configure(struct wf_settings *c)
-{
-	uint32_t n = count_from_env("WEFT_FILE_THREADS", THREADS_MAX, "a number of threads");
-
-	c->poller = poller_from_env();
-	c->tells_poller = wf_sched.debug.poller;
-	c->file_threads = n != 0 ? n : FILE_THREADS;
-}
-
 const struct wf_settings *
 wf_settings(void)
 {
 	return &wf_sched.settings;
-}
-
-/* WEFT_STACK: a number of bytes, or with K or M; 0 when it is not set or means nothing. */
-static size_t
-stack_from_env(void)
-{
-	const char *s = wf_os_getenv("WEFT_STACK");
-	unsigned long long n, unit = 1;
-	char *end;
-
-	if (s == NULL || *s == '\0')
-		return 0;
-	n = strtoull(s, &end, 10);
-	if (*end == 'K' || *end == 'k')
-		unit = 1 << 10, end++;
-	else if (*end == 'M' || *end == 'm')
-		unit = 1 << 20, end++;
-	if (*s < '0' || *s > '9' || *end != '\0' || n == 0 || n > WF_STACK_MAX / unit) {
-		complain("WEFT_STACK", s, "bytes, as 65536, 64K or 1M, up to 1024M");
-		return 0;
-	}
-	return (size_t)(n * unit);
 }
 
 /*
@@ -213,7 +124,7 @@ start_monitor(void)
 static void
 boot(void)
 {
-	uint32_t n = procs_from_env();
+	uint32_t n = wf_procs_from_env();
 	struct m *m;
 
 	wf_os_at_fork_child(forked);
@@ -225,9 +136,9 @@ boot(void)
 	wf_store_relaxed(&wf_sched.goid_gen, 1);
 	wf_sched.max_threads = THREADS_MAX;
 	wf_debug_parse(wf_os_getenv("WEFT_DEBUG"), &wf_sched.debug);
-	configure(&wf_sched.settings);
+	wf_settings_from_env(&wf_sched.settings, wf_sched.debug.poller);
 	wf_sched.has_membarrier = !wf_sched.debug.nomembarrier && wf_os_membarrier_init() == 0;
-	wf_stack_init(wf_sched.debug.guard, stack_from_env(), stacks_may_be_small());
+	wf_stack_init(wf_sched.debug.guard, wf_stack_from_env(), stacks_may_be_small());
 
 	wf_sched.follows_limit = n == 0;
 	wf_procs_init(n != 0 ? n : wf_min((uint32_t)wf_numcpu(), PROCS_MAX));

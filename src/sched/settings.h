@@ -5,6 +5,7 @@
 #define WEFT_SCHED_SETTINGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum wf_poller {
@@ -20,5 +21,13 @@ struct wf_settings {
 };
 
 const struct wf_settings *wf_settings(void);
+
+/* ---- For the start (boot.c) ---- */
+
+void wf_settings_from_env(struct wf_settings *ret, bool tells_poller);
+/* The number of Ps that is asked for (WEFT_MAXPROCS, GOMAXPROCS), or 0. */
+uint32_t wf_procs_from_env(void);
+/* WEFT_STACK: a number of bytes, or with K or M; 0 when it is not set or means nothing. */
+size_t wf_stack_from_env(void);
 
 #endif /* WEFT_SCHED_SETTINGS_H */
