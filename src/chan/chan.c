@@ -152,7 +152,8 @@ recvq_leave(struct weft_chan *c, struct waiter *w)
 		wf_taken_await_pass(w);
 }
 
-static inline int
+/* Out of line: what does not wait needs none of its frame. */
+static WF_PARKS int
 send_wait(struct weft_chan *c, const void *elem, int64_t deadline)
 {
 	struct waiter w;
@@ -174,7 +175,7 @@ send_wait(struct weft_chan *c, const void *elem, int64_t deadline)
 	return w.n != 0 ? 0 : -EPIPE;
 }
 
-static inline int
+static WF_PARKS int
 recv_wait(struct weft_chan *c, void *elem, int64_t deadline)
 {
 	struct waiter w;
@@ -197,8 +198,8 @@ recv_wait(struct weft_chan *c, void *elem, int64_t deadline)
 
 /* ---- Send and receive ---- */
 
-WF_PARKS int
-wf_chan_send(struct weft_chan *c, const void *elem, int64_t deadline)
+static WF_ALWAYS_INLINE int
+send(struct weft_chan *c, const void *elem, int64_t deadline)
 {
 	struct g *wake = NULL;
 	int r;
@@ -213,8 +214,8 @@ wf_chan_send(struct weft_chan *c, const void *elem, int64_t deadline)
 	return r;
 }
 
-WF_PARKS int
-wf_chan_recv(struct weft_chan *c, void *elem, int64_t deadline)
+static WF_ALWAYS_INLINE int
+recv(struct weft_chan *c, void *elem, int64_t deadline)
 {
 	struct g *wake = NULL;
 	int r;
@@ -229,6 +230,18 @@ wf_chan_recv(struct weft_chan *c, void *elem, int64_t deadline)
 	return r;
 }
 
+WF_PARKS int
+wf_chan_send(struct weft_chan *c, const void *elem, int64_t deadline)
+{
+	return send(c, elem, deadline);
+}
+
+WF_PARKS int
+wf_chan_recv(struct weft_chan *c, void *elem, int64_t deadline)
+{
+	return recv(c, elem, deadline);
+}
+
 WF_API_PARKS int
 weft_chan_send(weft_chan *c, const void *elem, int64_t deadline)
 {
@@ -240,7 +253,7 @@ weft_chan_send(weft_chan *c, const void *elem, int64_t deadline)
 			return r;
 	}
 	wf_enter();
-	r = wf_likely(c != NULL) ? wf_chan_send(c, elem, deadline)
+	r = wf_likely(c != NULL) ? send(c, elem, deadline)
 	    : wf_chan_wait_nil(WAIT_CHAN_SEND_NIL, deadline);
 	wf_leave();
 	return r;
@@ -268,7 +281,7 @@ weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
 		r = chan_look_recv(c, elem, deadline);
 	if (r == CHAN_BLOCKS) {
 		wf_enter();
-		r = wf_likely(c != NULL) ? wf_chan_recv(c, elem, deadline)
+		r = wf_likely(c != NULL) ? recv(c, elem, deadline)
 		    : wf_chan_wait_nil(WAIT_CHAN_RECV_NIL, deadline);
 		wf_leave();
 	}

@@ -197,7 +197,7 @@ claim_receiver(struct weft_chan *c)
 }
 
 /* R1-R4: 0, -EPIPE or CHAN_BLOCKS. Whoever is to be readied after the unlock goes to *ret_wake. */
-static inline int
+static WF_ALWAYS_INLINE int
 chan_send_locked(struct weft_chan *c, const void *elem, struct g **ret_wake)
 {
 	size_t count = wf_load_relaxed(&c->count);	/* we hold the lock */
@@ -224,7 +224,7 @@ chan_send_locked(struct weft_chan *c, const void *elem, struct g **ret_wake)
 }
 
 /* R5: takes the oldest of the ring, which is not empty, and lets a sender in. */
-static inline void
+static WF_ALWAYS_INLINE void
 ring_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
 {
 	struct waiter *w;
@@ -244,7 +244,7 @@ ring_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
 }
 
 /* R5-R8: 1, 0 or CHAN_BLOCKS; *ret_wake as above. */
-static inline int
+static WF_ALWAYS_INLINE int
 chan_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
 {
 	struct waiter *w;
