@@ -102,8 +102,16 @@ struct g {
 	struct wf_try *tries;		/* o  innermost first */
 
 	struct weft_scope *scope;	/* c  NULL = root */
-	struct g *scope_next;		/* s */
-	struct g **scope_at;		/* s  what points at it on its list */
+	union {
+		struct {		/* in a scope */
+			struct g *scope_next;	/* s */
+			struct g **scope_at;	/* s  what points at it on its list */
+		};
+		struct {		/* in none: whom its end is told, as wf_go_args has it */
+			void (*ended)(void *);	/* c */
+			void *ended_arg;	/* c */
+		};
+	};
 
 	char *name;			/* c  or NULL; freed at the end */
 	struct wf_stack *stack;		/* o  NULL before the first run, and for main and bound

@@ -70,6 +70,8 @@ wf_g_new(const struct wf_go_args *a)
 	g->fn = a->fn;
 	g->arg = a->arg;
 	g->scope = a->scope;
+	g->ended = a->ended;
+	g->ended_arg = a->ended_arg;
 	g->created_pc = a->caller_pc;
 	g->stack_class = 0;
 	if (wf_unlikely(a->name != NULL || a->copy != NULL || a->stack_size != 0 ||

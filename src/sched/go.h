@@ -14,6 +14,13 @@ struct wf_go_args {
 	size_t stack_size;		/* 0 = default */
 	const void *copy;		/* or NULL: copied, and given to fn as its arg */
 	size_t copy_size;
+	/*
+	 * Or NULL: called with ended_arg on the goroutine itself, inside the runtime, after its
+	 * last deferred call, whether fn returned or called weft_goexit(). May not park. Not for
+	 * one with a scope, which hears of it by wf_scope_leave().
+	 */
+	void (*ended)(void *);
+	void *ended_arg;
 	bool is_wrapper;		/* what fn gets begins with the function that users know */
 	uintptr_t caller_pc;		/* who started it, for "created by" */
 };

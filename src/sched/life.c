@@ -73,7 +73,7 @@ wf_commit_dead(struct m *m, struct g *g)
 
 /*
  * The last that others notice of g: its deferred calls, which may park, and the word to its
- * scope.
+ * scope, or to whoever else asked for it.
  */
 static void
 leave_world(struct g *g)
@@ -82,6 +82,8 @@ leave_world(struct g *g)
 		wf_run_defers(g);
 	if (g->scope != NULL)
 		wf_scope_leave(g);
+	else if (g->ended != NULL)
+		g->ended(g->ended_arg);
 }
 
 /* What a goroutine owned that is not memory of ours. */
@@ -90,8 +92,10 @@ release_belongings(struct g *g)
 {
 	if (wf_load_relaxed(&g->flags) & GF_OWN_ARG)
 		free(g->arg);
-	free(g->name);
-	g->name = NULL;
+	if (g->name != NULL) {
+		free(g->name);
+		g->name = NULL;
+	}
 	g->arg = NULL;
 	g->scope = NULL;
 	wf_store_relaxed(&g->flags, 0);

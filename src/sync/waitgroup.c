@@ -46,7 +46,7 @@ panic_of_add(struct waitgroup *wg)
 }
 
 /* G2. We are the one that took the counter to 0 while somebody waited. */
-static WF_COLD void
+static WF_NOINLINE void
 release_all(struct waitgroup *wg)
 {
 	struct gqueue ready = {0};
@@ -55,7 +55,12 @@ release_all(struct waitgroup *wg)
 
 	WF_POINT("waitgroup.zero");
 	wf_lock(&wg->lock);
-	state = wf_and_acqrel(&wg->state, ~WAITERS);			/* D1, D3 */
+	/*
+	 * Two steps: at 0 with WAITERS the state is ours, unless there is misuse. An add that comes
+	 * between them is lost, and its done will be one too many.
+	 */
+	state = wf_load_acquire(&wg->state);				/* D1 */
+	wf_store_release(&wg->state, state & ~WAITERS);			/* D3 */
 	while ((w = waitlist_take(&wg->waiters)) != NULL)
 		if (wf_claim(w, 0))
 			gqueue_put(&ready, w->g);
@@ -67,7 +72,7 @@ release_all(struct waitgroup *wg)
 }
 
 /* The part of G1 that is not 0 or that is wrong. old is the state before delta. */
-static WF_COLD void
+static WF_NOINLINE void
 add_slow(struct waitgroup *wg, int32_t old, int delta)
 {
 	int64_t counter = (int64_t)(old >> 1) + delta;
@@ -84,16 +89,26 @@ add_slow(struct waitgroup *wg, int32_t old, int delta)
 	release_all(wg);
 }
 
-static inline void
-add(struct waitgroup *wg, int delta)
+/* G1. False: it came to 0 and somebody waits, or it is wrong; *ret_old goes to add_slow(). */
+static inline bool
+try_add(struct waitgroup *wg, int delta, int32_t *ret_old)
 {
 	/* In unsigned arithmetic, where a delta that is too large is no undefined behaviour. */
 	int32_t step = (int32_t)((uint32_t)delta * ONE);
 	int32_t old = wf_add_release(&wg->state, step);			/* G1; D1 */
 	int64_t counter = (int64_t)(old >> 1) + delta;
 
-	if (wf_likely((counter > 0 && counter <= COUNTER_MAX && old != WAITERS)
-	    || (counter == 0 && (old & WAITERS) == 0)))
+	*ret_old = old;
+	return (counter > 0 && counter <= COUNTER_MAX && old != WAITERS)
+	    || (counter == 0 && (old & WAITERS) == 0);
+}
+
+static inline void
+add(struct waitgroup *wg, int delta)
+{
+	int32_t old;
+
+	if (wf_likely(try_add(wg, delta, &old)))
 		return;
 	wf_enter();
 	add_slow(wg, old, delta);
@@ -192,65 +207,36 @@ weft_waitgroup_wait(weft_waitgroup *pub, int64_t deadline)
 
 /* ---- Go ---- */
 
-/* The function first: GF_WRAPPED. */
-struct job {
-	void (*fn)(void *);
-	void *arg;
-	struct waitgroup *wg;
-};
-
-/* Deferred by run_job(): fn called weft_goexit(), or it panics, and then nobody must take the job
- * for done in the moment before the process dies. */
+/* The goroutine is at its end, and inside the runtime. */
 static void
-job_cut_short(void *p)
+job_ended(void *p)
 {
-	const struct job *j = p;
-	bool is_ending;
+	struct waitgroup *wg = p;
+	int32_t old;
 
-	wf_enter();
-	is_ending = wf_is_ending(wf_g());
-	wf_leave();
-	if (is_ending)
-		add(j->wg, -1);
-}
-
-static WF_PARKS void
-run_job(void *p)
-{
-	struct job *j = p;
-	struct wf_defer cut_short;
-
-	wf_enter();
-	wf_defer_push(&cut_short, job_cut_short, j);
-	wf_leave();
-	j->fn(j->arg);
-	wf_enter();
-	wf_defer_remove(&cut_short);
-	wf_leave();
-	add(j->wg, -1);
+	if (!try_add(wg, -1, &old))
+		add_slow(wg, old, -1);
 }
 
 WF_API_PARKS int
 weft_waitgroup_go(weft_waitgroup *pub, void (*fn)(void *), void *arg)
 {
-	struct job j = {fn, arg, waitgroup_of(pub)};
+	struct waitgroup *wg = waitgroup_of(pub);
 	struct wf_go_args args = {
-		.fn = run_job,
-		.copy = &j,
-		.copy_size = sizeof(j),
-		.is_wrapper = true,
+		.fn = fn,
+		.arg = arg,
+		.ended = job_ended,
+		.ended_arg = wg,
 		.caller_pc = (uintptr_t)__builtin_return_address(0),
 	};
 	int r;
 
-	add(j.wg, 1);
+	add(wg, 1);
 	wf_enter();
-	if (fn == NULL)
-		wf_fatal("go of nil func value");
 	r = wf_go(&args);
 	wf_yield_if_crowded();
 	wf_leave();
 	if (r < 0)
-		add(j.wg, -1);
+		add(wg, -1);
 	return r;
 }
