@@ -61,6 +61,7 @@ wf_detach(struct p *p, bool is_blocked)
 	/* The M can't come in before the verdict: what it owned is ours. */
 	WF_EVENT(detach, wf_self(), m, p);
 	m->p = NULL;
+	wf_store_relaxed(&m->gate.p_number, 0u);
 	m->last_p = p;
 	wf_store_release(&p->m, NULL);
 	wf_store_relaxed(&m->detached_at, wf_load_relaxed(&wf_sched.now_coarse));

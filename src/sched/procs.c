@@ -84,6 +84,7 @@ void
 wf_p_take(struct m *m, struct p *p)
 {
 	m->p = p;
+	wf_store_relaxed(&m->gate.p_number, p->id + 1);
 	wf_store_relaxed(&p->status, P_RUNNING);
 	wf_store_release(&p->m, m);					/* D4 reads it */
 }
@@ -97,6 +98,7 @@ wf_p_release(struct m *m)
 	WF_CHECK(p != NULL);
 	WF_EVENT(p_stop, m, p);
 	m->p = NULL;
+	wf_store_relaxed(&m->gate.p_number, 0u);
 	wf_store_release(&p->m, NULL);
 	return p;
 }

@@ -26,6 +26,12 @@ struct m_gate {
 	_Atomic uint8_t hold;		/* enum m_hold; CAS by the monitor, store by the thread */
 	_Atomic uint8_t in_syscall;	/* marked as blocking by weft_syscall_enter */
 	_Atomic uint8_t syscall_tick;	/* + 1 per weft_syscall_enter */
+	/*
+	 * 1 + the id of the P that the M holds, 0: none. Written with m.p; constant for those
+	 * inside the runtime who do not park.
+	 */
+	_Atomic uint32_t p_number;
+	_Atomic uint32_t n_locks;	/* of mutexes, by the M; sync/keep.h counts */
 	struct g *g;			/* the goroutine that runs here */
 };
 

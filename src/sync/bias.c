@@ -37,14 +37,10 @@ await_not_busy(struct bias_slot *s)
 			wf_os_thread_yield();
 }
 
-/*
- * U7, U8. Afterwards nobody counts at an entry that had ceased to be somebody's before, and all the
- * counts there were are visible.
- */
+/* U7. */
 static void
-drain_locked(void)
+membarrier(void)
 {
-	uint32_t n;
 	int r;
 
 	/* Without an answer nothing is known. */
@@ -54,6 +50,26 @@ drain_locked(void)
 			    "(%s); start it with WEFT_DEBUG=nomembarrier=1", strerror(-r));
 		wf_os_thread_yield();
 	}
+}
+
+void
+wf_bias_await(uint32_t slot)
+{
+	membarrier();							/* K6 */
+	WF_POINT("bias.fenced_one");
+	await_not_busy(&wf_biases.slots[slot]);				/* K6; V2 */
+}
+
+/*
+ * U7, U8. Afterwards nobody counts at an entry that had ceased to be somebody's before, and all the
+ * counts there were are visible.
+ */
+static void
+drain_locked(void)
+{
+	uint32_t n;
+
+	membarrier();
 	n = wf_slots_of_ps();	/* now: a P made meanwhile may have counted by the old owner */
 	WF_POINT("bias.fenced");
 	for (uint32_t i = 0; i < WF_SLOTS; i = next_slot(i, n))

@@ -48,6 +48,8 @@ word_entry(uint64_t word)
 struct bias_slot {
 	/* 1 from U1 to U4. Set by the owner of the P with a store, in shared ones by exchange. */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t busy;
+	/* x  What ends of keeping have cost, in ns, and locks have not paid back. README.md, K5 */
+	_Atomic uint32_t owed;
 	/* o  Entered - left, by entry. Of one without owner: 0, changed under table.lock. */
 	_Atomic uint32_t readers[BIASES + 1];	/* modulo 2^32: they may leave elsewhere */
 };
@@ -111,6 +113,11 @@ wf_bias_count(_Atomic uint64_t *word, uint32_t at, int32_t by)
  */
 bool wf_bias_settle(_Atomic uint64_t *word, int32_t by);
 
+/*
+ * Waits until whoever is busy in that slot of a P with what it saw before this call is so no more,
+ * and what it did is visible. Inside the runtime; not from that P.
+ */
+void wf_bias_await(uint32_t slot);
 
 /* If word is a wish and nobody is there: gives it an entry. Between wf_enter() and wf_leave(). */
 void wf_bias_claim(_Atomic uint64_t *word);

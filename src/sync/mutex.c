@@ -4,6 +4,8 @@
  */
 #include "sync/mutex.h"
 
+#include "sync/keep.h"
+
 #include "base/assert.h"
 #include "os/os.h"
 #include "sched/panic.h"
@@ -60,7 +62,7 @@ spin(struct mutex *m, struct contender *c, uint32_t old)
 static bool
 take(struct mutex *m, struct contender *c, uint32_t *old)
 {
-	while ((*old & MUTEX_LOCKED) == 0) {
+	while ((*old & (MUTEX_LOCKED | MUTEX_KEEPERS)) == 0) {
 		uint32_t state = *old | MUTEX_LOCKED;
 
 		if (c->has_woken)
@@ -78,10 +80,12 @@ take(struct mutex *m, struct contender *c, uint32_t *old)
 static int
 announce_locked(struct mutex *m, struct contender *c, int64_t deadline)
 {
-	uint32_t old = wf_load_relaxed(&m->state);	/* a first guess for the CAS */
+	uint32_t old;
 	int may_wait = wf_park_check(deadline, /* cancellable */ false);
 	bool starves = c->since != 0 && wf_os_now() - c->since > STARVE_NS;
 
+	wf_mutex_unkeep_locked(m);
+	old = wf_load_relaxed(&m->state);	/* a first guess for the CAS */
 	for (;;) {
 		uint32_t state;
 
@@ -156,6 +160,12 @@ wf_mutex_lock_slow(struct mutex *m, int64_t deadline, enum wf_wait_reason reason
 		uint32_t old = wf_load_relaxed(&m->state);	/* a first guess for the CAS */
 		int r;
 
+		if (mutex_keeper(old) != 0) {
+			if (mutex_change_kept(m, 0, MUTEX_LOCKED))
+				return 0;
+			wf_mutex_unkeep(m);
+			continue;
+		}
 		if (take(m, &c, &old))
 			return 0;
 		if (spin_pays(&c, old)) {
@@ -173,17 +183,17 @@ weft_mutex_lock(weft_mutex *pub)
 {
 	struct mutex *m = mutex_of(pub);
 
-	if (wf_likely(mutex_lock_fast(m)))
+	if (wf_likely(mutex_lock_at_once(m)))
 		return;
 	wf_enter();
 	wf_mutex_lock_slow(m, WEFT_FOREVER, WAIT_MUTEX);
 	wf_leave();
 }
 
-WEFT_API bool
+WF_API_PARKS bool
 weft_mutex_trylock(weft_mutex *pub)
 {
-	return mutex_trylock(mutex_of(pub));
+	return wf_mutex_trylock(mutex_of(pub));
 }
 
 WF_API_PARKS int
@@ -192,7 +202,7 @@ weft_mutex_lock_until(weft_mutex *pub, int64_t deadline)
 	struct mutex *m = mutex_of(pub);
 	int r;
 
-	if (wf_likely(mutex_lock_fast(m)))
+	if (wf_likely(mutex_lock_at_once(m)))
 		return 0;
 	wf_enter();
 	r = wf_mutex_lock_slow(m, deadline, WAIT_MUTEX);
@@ -254,6 +264,13 @@ wf_mutex_unlock_slow(struct mutex *m)
 			wf_fatal_help("sync: unlock of unlocked mutex",
 			    "mutex %p: unlock it once for each lock; "
 			    "weft_cond_wait() unlocks it, too", (void *)m);
+		if (mutex_keeper(old) != 0) {
+			if (mutex_change_kept(m, MUTEX_LOCKED, 0))
+				return false;
+			wf_mutex_unkeep(m);
+			old = wf_load_relaxed(&m->state);	/* our own store */
+			continue;
+		}
 		if (!needs_wake(old)) {
 			if (wf_cas_release(&m->state, &old, old & ~MUTEX_LOCKED))	/* A1 */
 				return false;
@@ -279,7 +296,7 @@ weft_mutex_unlock(weft_mutex *pub)
 {
 	struct mutex *m = mutex_of(pub);
 
-	if (wf_likely(mutex_unlock_fast(m)))
+	if (wf_likely(mutex_unlock_at_once(m)))
 		return;
 	wf_enter();
 	if (wf_mutex_unlock_slow(m))

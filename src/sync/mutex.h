@@ -12,13 +12,15 @@
 #define MUTEX_WAITERS	0x2u	/* waiters is not empty; changed under lock only */
 #define MUTEX_WOKEN	0x4u	/* one who runs is trying: unlock need wake nobody */
 #define MUTEX_STARVING	0x8u	/* goes from owner to first waiter; changed under lock only */
+#define MUTEX_KEEPER	0x10u	/* one of the keeper's number; keep.h. Changed under lock only */
+#define MUTEX_KEEPERS	(0xfffu * MUTEX_KEEPER)
 
 /*
  * Life: the user's, all zero at first. Who may free it when: README.md, "The rule of the last
  * touch".
  *
  *   l  under lock
- *   x  atomic; M1-M8
+ *   x  atomic; M1-M8, K2-K7
  */
 struct mutex {
 	_Atomic uint32_t state;		/* x */
@@ -41,34 +43,22 @@ WF_PARKS int wf_mutex_lock_slow(struct mutex *m, int64_t deadline, enum wf_wait_
  */
 bool wf_mutex_unlock_slow(struct mutex *m);
 
-/* M1. */
+/* M1. The first look spares one that is kept a locked instruction in vain. */
 static WF_ALWAYS_INLINE bool
 mutex_lock_fast(struct mutex *m)
 {
-	uint32_t old = 0;
+	uint32_t old = wf_load_relaxed(&m->state);
 
-	return wf_cas_acquire(&m->state, &old, MUTEX_LOCKED);		/* A1 */
+	return old == 0 && wf_cas_acquire(&m->state, &old, MUTEX_LOCKED);		/* A1 */
 }
 
 /* M5. The last touch, if it works. */
 static WF_ALWAYS_INLINE bool
 mutex_unlock_fast(struct mutex *m)
 {
-	uint32_t old = MUTEX_LOCKED;
+	uint32_t old = wf_load_relaxed(&m->state);	/* as in mutex_lock_fast() */
 
-	return wf_cas_release(&m->state, &old, 0u);			/* A1 */
-}
-
-/* Never waits. False when it is locked, or about to be handed to a waiter. */
-static inline bool
-mutex_trylock(struct mutex *m)
-{
-	uint32_t old = wf_load_relaxed(&m->state);	/* a first guess for the CAS */
-
-	while ((old & MUTEX_LOCKED) == 0)
-		if (wf_cas_acquire(&m->state, &old, old | MUTEX_LOCKED))	/* A1 */
-			return true;
-	return false;
+	return old == MUTEX_LOCKED && wf_cas_release(&m->state, &old, 0u);	/* A1 */
 }
 
 #endif /* WEFT_SYNC_MUTEX_H */

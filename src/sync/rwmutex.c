@@ -3,7 +3,7 @@
  * their own. Protocol: README.md, "RWMutex", whose steps and edges are cited here.
  */
 #include "sync/bias.h"
-#include "sync/mutex.h"
+#include "sync/keep.h"
 
 #include "base/assert.h"
 #include "sched/panic.h"
@@ -214,7 +214,8 @@ weft_rwmutex_tryrlock(weft_rwmutex *pub)
 			old = wf_load_relaxed(&rw->word);	/* a first guess for the CAS */
 		}
 		while ((old & (WORD_WRITERS | WORD_ENTRIES)) == 0)
-			if (wf_cas_acquire(&rw->word, &old, old + WORD_READER))	/* B1 */
+			if (wf_cas_acquire(&rw->word, &old,			/* B1 */
+			        old + WORD_READER + WORD_EARN))
 				return true;
 		if ((old & WORD_ENTRIES) == 0)
 			return false;
@@ -274,7 +275,7 @@ weft_rwmutex_lock(weft_rwmutex *pub)
 	struct rwmutex *rw = rwmutex_of(pub);
 	uint64_t old;
 
-	if (wf_unlikely(!mutex_lock_fast(&rw->writers))) {		/* W5 */
+	if (wf_unlikely(!mutex_lock_at_once(&rw->writers))) {		/* W5 */
 		wf_enter();
 		wf_mutex_lock_slow(&rw->writers, WEFT_FOREVER, WAIT_RWMUTEX_W);
 		wf_leave();
@@ -294,7 +295,7 @@ unlock_writers(struct rwmutex *rw)
 {
 	bool handed_over;
 
-	if (wf_likely(mutex_unlock_fast(&rw->writers)))
+	if (wf_likely(mutex_unlock_at_once(&rw->writers)))
 		return false;
 	wf_enter();
 	handed_over = wf_mutex_unlock_slow(&rw->writers);
@@ -308,7 +309,7 @@ weft_rwmutex_trylock(weft_rwmutex *pub)
 	struct rwmutex *rw = rwmutex_of(pub);
 	uint64_t old;
 
-	if (!mutex_trylock(&rw->writers))
+	if (!wf_mutex_trylock(&rw->writers))
 		return false;
 	old = wf_load_relaxed(&rw->word);	/* a first guess for the CAS */
 	for (;;) {

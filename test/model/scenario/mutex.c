@@ -2,7 +2,7 @@
  * Mutex, cond and rwmutex (src/sync/README.md, M1-M9, C1-C6, W1-W10): what they guard is plain, no
  * wake is lost, and whoever knows that nobody needs one any more may free it (the last touch).
  *
- * model: src/sync/mutex.c src/sync/cond.c src/sync/rwmutex.c src/sync/bias.c
+ * model: src/sync/mutex.c src/sync/cond.c src/sync/rwmutex.c src/sync/bias.c src/sync/keep.c
  * model: -DSPIN_PAUSES=1 -DBIASES=2u -DWF_SLOTS_SHARED=1u
  * model: src/sched/wake.c src/sched/find.c src/sched/queue.c src/sched/procs.c src/sched/m.c
  * model: src/sched/park.c src/sched/switch.c src/sched/timer.c src/sched/lock.c src/sched/self.c
