@@ -16,43 +16,50 @@ nothing(void *arg)
 	(void)arg;
 }
 
-enum { RLOCK, LOCK, WAITGROUP, ONCE, SEM };
+/* An operation by one goroutine, again and again. */
+#define ALONE(name, operation) \
+	static void name(void *unused) \
+	{ \
+		BENCH_MEASURE(10000000, operation); \
+		weft_waitgroup_done(&all); \
+		(void)unused; \
+	}
+
+static weft_mutex mutex;
+static weft_waitgroup group;
+static weft_once once;
+static weft_sem sem;
+static weft_cond nobody;
+
+ALONE(read_lock, (weft_rwmutex_rlock(&rw), weft_rwmutex_runlock(&rw)))
+ALONE(try_read_lock, (BENCH_CHECK(weft_rwmutex_tryrlock(&rw)), weft_rwmutex_runlock(&rw)))
+ALONE(write_lock, (weft_rwmutex_lock(&rw), weft_rwmutex_unlock(&rw)))
+ALONE(try_lock, (BENCH_CHECK(weft_mutex_trylock(&mutex)), weft_mutex_unlock(&mutex)))
+ALONE(try_in_vain, BENCH_CHECK(!weft_mutex_trylock(&mutex)))
+ALONE(add_done, (weft_waitgroup_add(&group, 1), weft_waitgroup_done(&group)))
+ALONE(wait_for_nobody, weft_waitgroup_wait(&group, WEFT_FOREVER))
+ALONE(once_done, weft_once_do(&once, nothing, NULL))
+ALONE(acquire, (weft_sem_acquire(&sem, 1, WEFT_FOREVER), weft_sem_release(&sem, 1)))
+ALONE(signal_nobody, weft_cond_signal(&nobody))
+
+enum { RLOCK, TRYRLOCK, LOCK, TRYLOCK, TRY_IN_VAIN, ADD_DONE, WAIT, ONCE, SEM, SIGNAL };
 
 static void
-one_of(long what)
+alone(long what)
 {
-	static weft_waitgroup w;
-	static weft_once once;
-	static weft_sem sem;
-	long n = bench_n(10000000);
-	int64_t start;
+	static void (*const loop[])(void *) = {
+	    [RLOCK] = read_lock, [TRYRLOCK] = try_read_lock, [LOCK] = write_lock,
+	    [TRYLOCK] = try_lock, [TRY_IN_VAIN] = try_in_vain, [ADD_DONE] = add_done,
+	    [WAIT] = wait_for_nobody, [ONCE] = once_done, [SEM] = acquire,
+	    [SIGNAL] = signal_nobody,
+	};
 
 	weft_sem_init(&sem, 10);
-	start = bench_now();
-	for (long i = 0; i < n; i++) {
-		switch (what) {
-		case RLOCK:
-			weft_rwmutex_rlock(&rw);
-			weft_rwmutex_runlock(&rw);
-			break;
-		case LOCK:
-			weft_rwmutex_lock(&rw);
-			weft_rwmutex_unlock(&rw);
-			break;
-		case WAITGROUP:
-			weft_waitgroup_add(&w, 1);
-			weft_waitgroup_done(&w);
-			break;
-		case ONCE:
-			weft_once_do(&once, nothing, NULL);
-			break;
-		case SEM:
-			weft_sem_acquire(&sem, 1, WEFT_FOREVER);
-			weft_sem_release(&sem, 1);
-			break;
-		}
-	}
-	bench_value(NULL, "ns", (double)(bench_now() - start) / (double)n);
+	if (what == TRY_IN_VAIN)
+		weft_mutex_lock(&mutex);
+	weft_waitgroup_add(&all, 1);
+	BENCH_CHECK(weft_go(loop[what], NULL) == 0);
+	weft_waitgroup_wait(&all, WEFT_FOREVER);
 }
 
 static void
@@ -159,13 +166,18 @@ condition(long k)
 }
 
 static const struct bench_case cases[] = {
-    {.name = "sync_rwmutex_rlock_1p", .run = one_of, .arg = RLOCK, .procs = 1},
-    {.name = "sync_rwmutex_lock_1p", .run = one_of, .arg = LOCK, .procs = 1},
+    {.name = "sync_rwmutex_rlock_1p", .run = alone, .arg = RLOCK, .procs = 1},
+    {.name = "sync_rwmutex_tryrlock_1p", .run = alone, .arg = TRYRLOCK, .procs = 1},
+    {.name = "sync_rwmutex_lock_1p", .run = alone, .arg = LOCK, .procs = 1},
     {.name = "sync_rwmutex_8_write1in100_2p", .run = readers, .arg = 8, .procs = 2},
     {.name = "sync_rwmutex_2_readers_2p", .run = readers_alone, .arg = 2, .procs = 2},
-    {.name = "sync_waitgroup_add_done_1p", .run = one_of, .arg = WAITGROUP, .procs = 1},
-    {.name = "sync_once_done_1p", .run = one_of, .arg = ONCE, .procs = 1},
-    {.name = "sync_sem_1p", .run = one_of, .arg = SEM, .procs = 1},
+    {.name = "sync_mutex_trylock_1p", .run = alone, .arg = TRYLOCK, .procs = 1},
+    {.name = "sync_mutex_trylock_locked_1p", .run = alone, .arg = TRY_IN_VAIN, .procs = 1},
+    {.name = "sync_waitgroup_add_done_1p", .run = alone, .arg = ADD_DONE, .procs = 1},
+    {.name = "sync_waitgroup_wait_done_1p", .run = alone, .arg = WAIT, .procs = 1},
+    {.name = "sync_once_done_1p", .run = alone, .arg = ONCE, .procs = 1},
+    {.name = "sync_sem_1p", .run = alone, .arg = SEM, .procs = 1},
+    {.name = "sync_cond_signal_nobody_1p", .run = alone, .arg = SIGNAL, .procs = 1},
     {.name = "sync_cond_2_1p", .run = condition, .arg = 2, .procs = 1},
     {.name = "sync_cond_8_1p", .run = condition, .arg = 8, .procs = 1},
     {.name = "sync_cond_8_2p", .run = condition, .arg = 8, .procs = 2},

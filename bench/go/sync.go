@@ -10,20 +10,95 @@ func init() {
 	register("mutex_8_2p", func() { locks(8) })
 	register("sync_rwmutex_rlock_1p", func() {
 		var l sync.RWMutex
-		measure(10000000, func() { l.RLock(); l.RUnlock() })
+		hundreds(10000000, func() {
+			for range 100 {
+				l.RLock()
+				l.RUnlock()
+			}
+		})
+	})
+	register("sync_rwmutex_tryrlock_1p", func() {
+		var l sync.RWMutex
+		hundreds(10000000, func() {
+			for range 100 {
+				check(l.TryRLock(), "TryRLock")
+				l.RUnlock()
+			}
+		})
 	})
 	register("sync_rwmutex_lock_1p", func() {
 		var l sync.RWMutex
-		measure(10000000, func() { l.Lock(); l.Unlock() })
+		hundreds(10000000, func() {
+			for range 100 {
+				l.Lock()
+				l.Unlock()
+			}
+		})
+	})
+	register("sync_mutex_trylock_1p", func() {
+		var l sync.Mutex
+		hundreds(10000000, func() {
+			for range 100 {
+				check(l.TryLock(), "TryLock")
+				l.Unlock()
+			}
+		})
+	})
+	register("sync_mutex_trylock_locked_1p", func() {
+		var l sync.Mutex
+		l.Lock()
+		hundreds(10000000, func() {
+			for range 100 {
+				check(!l.TryLock(), "TryLock")
+			}
+		})
 	})
 	register("sync_waitgroup_add_done_1p", func() {
 		var w sync.WaitGroup
-		measure(10000000, func() { w.Add(1); w.Done() })
+		hundreds(10000000, func() {
+			for range 100 {
+				w.Add(1)
+				w.Done()
+			}
+		})
+	})
+	register("sync_waitgroup_wait_done_1p", func() {
+		var w sync.WaitGroup
+		hundreds(10000000, func() {
+			for range 100 {
+				w.Wait()
+			}
+		})
 	})
 	register("sync_once_done_1p", func() {
 		var o sync.Once
-		measure(10000000, func() { o.Do(func() {}) })
+		hundreds(10000000, func() {
+			for range 100 {
+				o.Do(nothing)
+			}
+		})
 	})
+	// The language's semaphore: a buffered channel.
+	register("sync_sem_1p", func() {
+		sem := make(chan struct{}, 10)
+		hundreds(10000000, func() {
+			for range 100 {
+				sem <- struct{}{}
+				<-sem
+			}
+		})
+	})
+	register("sync_cond_signal_nobody_1p", func() {
+		c := sync.NewCond(&sync.Mutex{})
+		hundreds(10000000, func() {
+			for range 100 {
+				c.Signal()
+			}
+		})
+	})
+	register("sync_cond_2_1p", func() { condition(2) })
+	register("sync_cond_8_1p", func() { condition(8) })
+	register("sync_cond_8_2p", func() { condition(8) })
 	register("call_now", func() {
 		measure(10000000, func() { now = time.Now() })
 	})
@@ -44,6 +119,45 @@ func measure(n int, f func()) {
 		f()
 	}
 	perItem("", start, n)
+}
+
+func nothing() {}
+
+// hundreds: f does it a hundred times, so that its own call does not count.
+func hundreds(n int, f func()) {
+	n = scaled(n)
+	start := time.Now()
+	for range n / 100 {
+		f()
+	}
+	perItem("", start, n)
+}
+
+// condition: a token is passed round, all of k woken each time.
+func condition(k int) {
+	var w sync.WaitGroup
+	var lock sync.Mutex
+	passed := sync.NewCond(&lock)
+	rounds := scaled(1000000) / k
+	turn := 0
+	start := time.Now()
+	w.Add(k)
+	for me := range k {
+		go func() {
+			lock.Lock()
+			for range rounds {
+				for turn != me {
+					passed.Wait()
+				}
+				turn = (me + 1) % k
+				passed.Broadcast()
+			}
+			lock.Unlock()
+			w.Done()
+		}()
+	}
+	w.Wait()
+	perItem("", start, rounds*k)
 }
 
 var counter int
