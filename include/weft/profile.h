@@ -14,7 +14,8 @@ WEFT_BEGIN_DECLS
  * @name: which:
  *
  *	"goroutine"	all goroutines, by stack and name. One that runs now shows its function only
- *	"leak"		those that have been blocked for a minute or longer, and how long
+ *	"leak"		those that have been blocked for a minute or longer, or that nobody can
+			wake, and how long. See weft_profile_leak()
  *	"block"		where goroutines waited for channels, selects and what <weft/sync.h> has,
  *			since weft_profile_block_rate() was set: how often and how long
  *	"mutex"		the same for mutexes and rwmutexes, since weft_profile_mutex_fraction(),
@@ -26,9 +27,21 @@ WEFT_BEGIN_DECLS
 WEFT_API int weft_profile_write(const char *name, int fd);
 
 /**
- * weft_profile_leak - the profile "leak" of those that have been blocked for @ns or longer
+ * weft_profile_leak - the profile "leak" of those that have been blocked for @ns or longer, or that
+ *                     nobody can wake
+ * @ns: INT64_MAX: only those that nobody can wake
  *
- * Times are exact to about 10 ms. The caller is never among them.
+ * Nobody can wake a goroutine that waits, without a deadline, for a NULL channel or for nothing, or
+ * for an object to which nobody refers but goroutines that nobody can wake: all memory is searched
+ * for its address. Whatever looks like it counts, so that some are not told; storage of the
+ * program's own (a mutex, a condition variable, ...) in static or allocated memory always counts as
+ * referred to. One is told in error only if a reference to its channel or scope is nowhere to be
+ * seen: only in registers of a running thread, moved from place to place while three searches pass
+ * by, or hidden (XOR, unaligned, in a file, held by a device). Nobody is told by reference where
+ * /proc can't be read, beyond 1 TiB of address space, and in a libweft built with a sanitizer.
+ *
+ * Times are exact to about 10 ms. The caller is never among them. A search takes about a second for
+ * each few GB of memory; other threads run on meanwhile.
  */
 WEFT_API int weft_profile_leak(int fd, int64_t ns);
 

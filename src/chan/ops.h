@@ -121,6 +121,7 @@ ring_next(const struct weft_chan *c, size_t i)
 static inline void
 sendq_put(struct weft_chan *c, struct waiter *w)
 {
+	w->object = c;
 	waitq_put(&c->sendq, w);
 	wf_store_release(&c->has_sender, true);				/* N2 */
 }
@@ -128,6 +129,7 @@ sendq_put(struct weft_chan *c, struct waiter *w)
 static inline void
 recvq_put(struct weft_chan *c, struct waiter *w)
 {
+	w->object = c;
 	waitq_put(&c->recvq, w);
 	wf_store_release(&c->has_receiver, true);			/* N2 */
 }

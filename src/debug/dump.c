@@ -34,6 +34,8 @@ wf_dump_fini(struct dump *d)
 {
 	wf_out_flush(&d->out);
 	wf_symtab_close(&d->syms);
+	/* Parts of stacks: a search for references would find them in what was malloc's. */
+	memset(&d->u.stack, 0, sizeof(d->u.stack));
 }
 
 /* The name may be freed under our eyes: it is read like a stack, and cut at what is not text. */

@@ -4,6 +4,7 @@
 #include <weft/profile.h>
 #include "debug/dump.h"
 #include "debug/profile_table.h"
+#include "debug/reach.h"
 #include "os/os.h"
 #include "sched/event.h"
 #include "sched/go.h"
@@ -140,7 +141,8 @@ write_waits(const struct profile_table *t, int fd)
 struct snapshot {
 	struct dump dump;
 	struct profile_table table;
-	int64_t blocked_ns;		/* only those; -1: all */
+	struct reach *reach;		/* who is leaked for certain; NULL: not known */
+	int64_t blocked_ns;		/* those, and who is leaked; -1: all */
 	int64_t now;
 };
 
@@ -150,12 +152,14 @@ add_goroutine(struct g *g, void *arg)
 	struct snapshot *s = arg;
 	uintptr_t pcs[PROFILE_FRAMES];
 	char name[PROFILE_NAME] = "";
+	bool is_leaked;
 	struct g copy;
 	uint32_t n;
 
 	if (!wf_dump_snapshot(&s->dump, g, &copy, pcs, PROFILE_FRAMES, &n))
 		return;
-	if (s->blocked_ns >= 0 &&
+	is_leaked = s->reach != NULL && wf_reach_is_leaked(s->reach, g, &copy);
+	if (s->blocked_ns >= 0 && !is_leaked &&
 	    (g == s->dump.self || !wf_dump_is_blocked(&copy, s->now, s->blocked_ns)))
 		return;
 	if (n == 0) {
@@ -178,11 +182,14 @@ write_goroutines(int fd, int64_t blocked_ns)
 		.type = { "goroutine", "delay" }, .unit = { "count", "nanoseconds" },
 		.period_type = "goroutine", .period_unit = "count", .period = 1,
 	};
-	struct snapshot *s = calloc(1, sizeof(*s));
+	/* Not of malloc's: what it has held would be found by the next search for references. */
+	struct snapshot *s = wf_os_map(sizeof(*s));
 	int r;
 
 	if (s == NULL)
 		return -ENOMEM;
+	if (blocked_ns >= 0)
+		s->reach = wf_reach_find();
 	(void)wf_enter();
 	wf_dump_init(&s->dump, -1);
 	s->dump.self = wf_g();
@@ -194,7 +201,8 @@ write_goroutines(int fd, int64_t blocked_ns)
 	    : wf_profile_table_write(&s->table, blocked_ns < 0 ? &all : &leak, fd);
 	wf_dump_fini(&s->dump);
 	wf_profile_table_free(&s->table);
-	free(s);
+	wf_reach_free(s->reach);
+	wf_os_unmap(s, sizeof(*s));
 	return r;
 }
 

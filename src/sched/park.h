@@ -45,6 +45,8 @@ struct waiter {
 	struct waiter *prev;
 	struct g *g;		/* constant */
 	uint64_t ticket;	/* constant: what g->wait is while this wait lasts */
+	const void *object;	/* the channel that it stands at, for debug/reach.c; NULL: another
+				 * thing */
 	void *elem;		/* the object's own use */
 	uint64_t n;		/* the object's own use */
 	uint32_t index;		/* the object's own use (select: which case) */
@@ -128,6 +130,7 @@ wf_waiter_init(struct waiter *w, int64_t deadline, bool cancellable)
 	w->next = w->prev = NULL;
 	w->g = g;
 	w->ticket = wf_load_relaxed(&g->wait) + 1;
+	w->object = NULL;
 	w->elem = NULL;
 	w->n = 0;
 	w->index = 0;

@@ -187,6 +187,10 @@ grow_locked(struct stack_class *c)
 		if (n < least)
 			return false;
 	}
+	a->next = c->arenas;
+	if (a->next != NULL)
+		a->next->prev = a;
+	c->arenas = a;
 	c->n_slots += n;
 	/* Lowest slot first, so that page tables fill up one after the other. */
 	for (uint32_t i = n; i-- > 0;)
@@ -300,6 +304,19 @@ wf_stack_usage(struct wf_stack_usage *ret)
 		wf_lock(&c->lock);
 		ret->mapped_bytes += c->n_slots * c->stride;
 		ret->used_bytes += (c->n_slots - c->n_clean - c->n_dirty) * c->usable;
+		wf_unlock(&c->lock);
+	}
+}
+
+void
+wf_stack_each_arena(void (*each)(uintptr_t lo, uintptr_t hi, void *arg), void *arg)
+{
+	for (unsigned i = 0; i < STACK_CLASSES; i++) {
+		struct stack_class *c = &wf_stack_classes[i];
+
+		wf_lock(&c->lock);
+		for (const struct arena *a = c->arenas; a != NULL; a = a->next)
+			each((uintptr_t)a->base, (uintptr_t)a->base + a->bytes, arg);
 		wf_unlock(&c->lock);
 	}
 }

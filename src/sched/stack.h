@@ -74,6 +74,9 @@ struct wf_stack_usage {
 };
 void wf_stack_usage(struct wf_stack_usage *ret);
 
+/* The mappings that all stacks lie in. each() takes no lock, and no memory of malloc's. */
+void wf_stack_each_arena(void (*each)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
+
 /* Is the canary of s, which has one, still whole? */
 bool wf_stack_canary_ok(const struct wf_stack *s);
 

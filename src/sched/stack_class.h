@@ -12,6 +12,7 @@ struct arena {
 	struct stack_class *class;	/* constant */
 	char *base;			/* constant */
 	size_t bytes;			/* constant: of the mapping */
+	struct arena *next, *prev;	/* on class->arenas */
 	uint32_t n;			/* constant: slots */
 	uint32_t n_clean;		/* of which are on class->clean */
 	struct wf_stack slots[];
@@ -29,6 +30,7 @@ struct stack_class {
 	struct wf_stack *clean;		/* free, no pages, or packed and not in use */
 	uint64_t n_slots, n_clean;	/* mapped; of which on clean */
 	uint32_t n_clean_arenas;	/* arenas of which all slots are on clean */
+	struct arena *arenas;		/* all of them, newest first */
 	uint32_t arena_slots;		/* how many the next arena has */
 };
 

@@ -61,6 +61,12 @@ put_clean(struct stack_class *c, struct wf_stack *s)
 				wf_os_stack_forget(a->slots[i].valgrind_id);
 			n_protected += a->slots[i].is_protected;
 		}
+		if (a->prev != NULL)
+			a->prev->next = a->next;
+		else
+			c->arenas = a->next;
+		if (a->next != NULL)
+			a->next->prev = a->prev;
 		c->n_slots -= a->n;
 		gone = true;
 	}
