@@ -56,6 +56,9 @@ typedef struct weft_sim_result {
  * wake-up that was lost. What it was, and the seed, is on stderr. -ENOMEM, -EAGAIN, -EMFILE: there
  * was no process for it. -EBUSY: this process has called weft already, outside of a simulation.
  *
+ * With WEFT_SIM_SEED=n in the environment only the runs with that seed are made, and all others
+ * return 0 at once: so a failure can be looked at again, as stderr says.
+ *
  * The run is in a child of the process: what fn writes to memory the caller does not see, and it
  * may crash. Blocking: until the run is over. Context: a thread that has not called weft.
  */

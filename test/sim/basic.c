@@ -257,6 +257,45 @@ TEST(a_failure_names_its_seed)
 	child_result_free(&r);
 }
 
+static void
+say_run(void *arg)
+{
+	(void)arg;
+	EXPECT_EQ(write(1, "run ", 4), 4);
+}
+
+static void
+fail_when_run(void *arg)
+{
+	say_run(arg);
+	abort();
+}
+
+static void
+again(void *arg)
+{
+	weft_sim_result r = {.failed = 1};
+
+	EXPECT_EQ(setenv("WEFT_SIM_SEED", "4", 1), 0);
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		EXPECT_EQ(weft_sim_run_with(NULL, seed, fail_when_run, arg, &r), 0);
+	EXPECT_EQ(r.failed, 0);
+	EXPECT_EQ(weft_sim_run(4, fail_when_run, arg), 1);
+	EXPECT_EQ(weft_sim_run(5, fail_when_run, arg), 0);
+}
+
+/* If this fails, who has a loop over a thousand seeds must change it to see the one that failed. */
+TEST(a_failure_says_how_to_see_it_again)
+{
+	struct child_result r = child_run(again, NULL);
+
+	EXPECT_EQ(r.status, 0);
+	EXPECT(strcmp(r.out, "run ") == 0);
+	EXPECT_CONTAINS(r.err, "weft_sim: seed 4: the run died of signal 6");
+	EXPECT_CONTAINS(r.err, "weft_sim: again: WEFT_SIM_SEED=4 /");
+	child_result_free(&r);
+}
+
 /* ---- Outside of a run ---- */
 
 static void

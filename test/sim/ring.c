@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SEEDS = 60, BLOCK = 64, WRITERS = 4, PIPES = 4, ROUNDS = 8 };
+enum { SEEDS = 40, BLOCK = 64, WRITERS = 4, PIPES = 4, ROUNDS = 8 };
 
 static int file;
 static int ends[PIPES][2];
