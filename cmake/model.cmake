@@ -5,7 +5,8 @@
 # source wrong, is a ctest model.wrong.NAME that passes when a scenario fails.
 set(model ${PROJECT_SOURCE_DIR}/test/model)
 set(model_flags -Wno-shadow -Wno-type-limits -O1 -fsanitize=thread -U_FORTIFY_SOURCE
-    -DWF_NO_EVENTS -Dmemcpy=__tsan_memcpy -Dmemset=__tsan_memset -Dmemmove=__tsan_memmove)
+    -DWF_NO_EVENTS -DWF_NO_RACES
+    -Dmemcpy=__tsan_memcpy -Dmemset=__tsan_memset -Dmemmove=__tsan_memmove)
 
 file(GLOB engine CONFIGURE_DEPENDS ${model}/engine/*.c)
 add_library(model_engine STATIC ${engine} ${PROJECT_SOURCE_DIR}/src/arch/${cpu}/entry.c)

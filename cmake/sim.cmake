@@ -30,7 +30,7 @@ target_compile_definitions(weft_sim_rest PRIVATE ${sim_renamed})
 add_library(weft_sim_own OBJECT ${sim_own})
 foreach(objects weft_sim_os weft_sim_rest weft_sim_own)
 	target_link_libraries(${objects} PUBLIC weft_internal)
-	target_compile_definitions(${objects} PRIVATE WEFT_DEBUG_BUILD)
+	target_compile_definitions(${objects} PRIVATE WEFT_DEBUG_BUILD WF_NO_RACES)
 	target_compile_options(${objects} PRIVATE -fvisibility=hidden -fno-lto)
 endforeach()
 set(sim_objects $<TARGET_OBJECTS:weft_sim_os> $<TARGET_OBJECTS:weft_sim_rest>

@@ -74,6 +74,7 @@ weft_chan_unref(weft_chan *c)
 
 	if (c == NULL)
 		return;
+	wf_race_release(&c->refs);
 	old = wf_sub_acqrel(&c->refs, 1u);			/* N3 */
 	if (wf_likely(old > 1 && old < REFS_STUCK))
 		return;
@@ -92,6 +93,7 @@ weft_chan_unref(weft_chan *c)
 	wf_unlock(&c->lock);
 	if (is_waited_on)
 		die(c, "chan: last reference dropped while goroutines wait on the channel");
+	wf_race_acquire(&c->refs);
 	free(c);
 }
 
@@ -242,11 +244,28 @@ wf_chan_recv(struct weft_chan *c, void *elem, int64_t deadline)
 	return recv(c, elem, deadline);
 }
 
+/* The same as the public call, for ThreadSanitizer. */
+static WF_COLD int
+send_told(struct weft_chan *c, const void *elem, int64_t deadline)
+{
+	int r;
+
+	chan_race_before(c, true, elem);
+	wf_enter();
+	r = wf_chan_send(c, elem, deadline);
+	wf_leave();
+	if (r == 0)
+		chan_race_after(c, true, NULL);
+	return r;
+}
+
 WF_API_PARKS int
 weft_chan_send(weft_chan *c, const void *elem, int64_t deadline)
 {
 	int r;
 
+	if (wf_race_told() && c != NULL)
+		return send_told(c, elem, deadline);
 	if (wf_likely(c != NULL)) {
 		r = chan_look_send(c, deadline);
 		if (r != CHAN_BLOCKS)
@@ -272,11 +291,29 @@ recv_due(struct weft_chan *c, void *elem)
 	return r;
 }
 
+static WF_COLD int
+recv_told(struct weft_chan *c, void *elem, int64_t deadline)
+{
+	int r;
+
+	chan_race_before(c, false, NULL);
+	wf_enter();
+	r = wf_chan_recv(c, elem, deadline);
+	wf_leave();
+	if (r == -ETIMEDOUT && (c->flags & WF_CHAN_TIMER) != 0)
+		r = recv_due(c, elem);
+	if (r >= 0)
+		chan_race_after(c, false, elem);
+	return r;
+}
+
 WF_API_PARKS int
 weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
 {
 	int r = CHAN_BLOCKS;
 
+	if (wf_race_told() && c != NULL)
+		return recv_told(c, elem, deadline);
 	if (wf_likely(c != NULL))
 		r = chan_look_recv(c, elem, deadline);
 	if (r == CHAN_BLOCKS) {
@@ -297,6 +334,7 @@ weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
 bool
 wf_chan_close_take(struct weft_chan *c, struct waitq *receivers, struct waitq *senders)
 {
+	wf_race_release(&c->sendq);
 	wf_lock(&c->lock);
 	if (wf_load_relaxed(&c->closed)) {		/* we hold the lock */
 		wf_unlock(&c->lock);

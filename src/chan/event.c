@@ -23,6 +23,7 @@ weft_event_set(weft_event *pub)
 
 	if (event_has_happened(e))
 		return false;
+	wf_race_release(e);
 	wf_enter();
 	wf_lock(&e->lock);
 	turns = wf_load_relaxed(&e->turns);	/* we hold the lock */
@@ -102,10 +103,14 @@ weft_event_wait(weft_event *pub, int64_t deadline)
 	struct event *e = event_of(pub);
 	int r;
 
-	if (event_look(e))						/* V5 */
+	if (event_look(e)) {						/* V5 */
+		wf_race_acquire(e);
 		return 0;
+	}
 	wf_enter();
 	r = wf_event_wait(e, deadline);
 	wf_leave();
+	if (r == 0)
+		wf_race_acquire(e);
 	return r;
 }

@@ -411,8 +411,8 @@ has_timer(const weft_case *cases, size_t n)
 	return false;
 }
 
-WF_API_PARKS int
-weft_select(weft_case *cases, size_t n, int64_t deadline)
+static WF_ALWAYS_INLINE int
+run_select(weft_case *cases, size_t n, int64_t deadline)
 {
 	size_t last = 0;
 	size_t live;
@@ -427,4 +427,32 @@ weft_select(weft_case *cases, size_t n, int64_t deadline)
 	}
 	wf_leave();
 	return r;
+}
+
+static WF_COLD int
+select_told(weft_case *cases, size_t n, int64_t deadline)
+{
+	weft_case *wc;
+	int won;
+
+	for (wc = cases; wc < cases + n; wc++)
+		if (wc->chan != NULL && wc->op != WEFT_OP_WAIT)
+			chan_race_before(wc->chan, wc->op == WEFT_OP_SEND, wc->elem);
+	won = run_select(cases, n, deadline);
+	if (won < 0)
+		return won;
+	wc = &cases[won];
+	if (wc->op == WEFT_OP_WAIT)
+		wf_race_acquire(event_of(wc));
+	else
+		chan_race_after(wc->chan, wc->op == WEFT_OP_SEND, wc->elem);
+	return won;
+}
+
+WF_API_PARKS int
+weft_select(weft_case *cases, size_t n, int64_t deadline)
+{
+	if (wf_race_told())
+		return select_told(cases, n, deadline);
+	return run_select(cases, n, deadline);
 }

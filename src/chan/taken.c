@@ -26,8 +26,10 @@ wf_taken_release(struct waitq *list, size_t elem_size, size_t max, struct gqueue
 			wf_store_release(&w->passed, true);		/* Y3 */
 			continue;
 		}
+		wf_race_hide();
 		if (w->elem != NULL && elem_size > 0)
 			memset(w->elem, 0, elem_size);
+		wf_race_show();
 		w->n = 0;
 		gqueue_put(ready, w->g);
 	}

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "os/os.h"
 #include "base/atomic.h"
+#include "base/race.h"
 #include "os/valgrind.h"
 
 #include <errno.h>
@@ -29,8 +30,12 @@ int
 wf_os_epoll_ctl(int epfd, int op, int fd, uint32_t events, uint64_t data)
 {
 	struct epoll_event ev = {.events = events, .data.u64 = data};
+	int r;
 
-	return epoll_ctl(epfd, op, fd, &ev) < 0 ? -errno : 0;
+	wf_race_hide();		/* who made epfd is ordered before us by locks of ours */
+	r = epoll_ctl(epfd, op, fd, &ev) < 0 ? -errno : 0;
+	wf_race_show();
+	return r;
 }
 
 int

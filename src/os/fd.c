@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include "os/os.h"
 #include "base/atomic.h"
+#include "base/race.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,20 @@
 			continue; \
 		if ((ret) < 0) \
 			(ret) = -errno; \
+	} while (0)
+
+char wf_race_bytes;
+
+/* The same for calls that ThreadSanitizer does not know. */
+#define RETRY_SENDS(ret, call) \
+	do { \
+		wf_race_release(&wf_race_bytes); \
+		RETRY(ret, call); \
+	} while (0)
+#define RETRY_RECEIVES(ret, call) \
+	do { \
+		RETRY(ret, call); \
+		wf_race_acquire(&wf_race_bytes); \
 	} while (0)
 
 ssize_t
@@ -68,7 +83,7 @@ wf_os_readv_nowait(int fd, const struct iovec *v, int n)
 {
 	ssize_t r;
 
-	RETRY(r, preadv2(fd, v, n, -1, RWF_NOWAIT));
+	RETRY_RECEIVES(r, preadv2(fd, v, n, -1, RWF_NOWAIT));
 	return r == -ENOSYS ? -EOPNOTSUPP : r;
 }
 
@@ -141,7 +156,7 @@ writev_masked(int fd, const struct iovec *v, int n, int flags)
 	if (flags == 0)
 		RETRY(r, writev(fd, v, n));
 	else
-		RETRY(r, pwritev2(fd, v, n, -1, flags));
+		RETRY_SENDS(r, pwritev2(fd, v, n, -1, flags));
 	/* The reader may have left in the middle: then it is raised, and what went is returned. */
 	quiet_end(&q, r == -EPIPE || (r >= 0 && (size_t)r < total));
 	return r;
@@ -153,7 +168,7 @@ wf_os_writev_quiet(int fd, const struct iovec *v, int n)
 	ssize_t r;
 
 	if (has_nosignal()) {
-		RETRY(r, pwritev2(fd, v, n, -1, WRITE_NOSIGNAL));
+		RETRY_SENDS(r, pwritev2(fd, v, n, -1, WRITE_NOSIGNAL));
 		if (r != -EOPNOTSUPP)
 			return r;
 	}
@@ -166,7 +181,7 @@ wf_os_writev_nowait(int fd, const struct iovec *v, int n)
 	ssize_t r;
 
 	if (has_nosignal()) {
-		RETRY(r, pwritev2(fd, v, n, -1, RWF_NOWAIT | WRITE_NOSIGNAL));
+		RETRY_SENDS(r, pwritev2(fd, v, n, -1, RWF_NOWAIT | WRITE_NOSIGNAL));
 		return r;
 	}
 	r = writev_masked(fd, v, n, RWF_NOWAIT);
@@ -196,7 +211,7 @@ wf_os_preadv_nowait(int fd, const struct iovec *v, int n, off_t off)
 {
 	ssize_t r;
 
-	RETRY(r, preadv2(fd, v, n, off, RWF_NOWAIT));
+	RETRY_RECEIVES(r, preadv2(fd, v, n, off, RWF_NOWAIT));
 	return r == -ENOSYS ? -EOPNOTSUPP : r;
 }
 
@@ -205,7 +220,7 @@ wf_os_pwritev_nowait(int fd, const struct iovec *v, int n, off_t off)
 {
 	ssize_t r;
 
-	RETRY(r, pwritev2(fd, v, n, off, RWF_NOWAIT));
+	RETRY_SENDS(r, pwritev2(fd, v, n, off, RWF_NOWAIT));
 	return r == -ENOSYS ? -EOPNOTSUPP : r;
 }
 
@@ -217,7 +232,7 @@ wf_os_sendfile(int out_fd, int in_fd, off_t *off, size_t n)
 
 	/* There is no flag for this call on any kernel. */
 	quiet_begin(&q);
-	RETRY(r, sendfile(out_fd, in_fd, off, n));
+	RETRY_SENDS(r, sendfile(out_fd, in_fd, off, n));
 	/* It moves pieces: one may have gone and the next have raised the signal, uncounted. */
 	quiet_end(&q, r == -EPIPE || (r >= 0 && (size_t)r < n));
 	return r;
@@ -228,7 +243,7 @@ wf_os_copy_file_range(int in_fd, int out_fd, size_t n)
 {
 	ssize_t r;
 
-	RETRY(r, copy_file_range(in_fd, NULL, out_fd, NULL, n, 0));
+	RETRY_SENDS(r, copy_file_range(in_fd, NULL, out_fd, NULL, n, 0));
 	return r;
 }
 
@@ -237,7 +252,8 @@ wf_os_splice(int in_fd, int out_fd, size_t n)
 {
 	ssize_t r;
 
-	RETRY(r, splice(in_fd, NULL, out_fd, NULL, n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE));
+	RETRY_SENDS(r, splice(in_fd, NULL, out_fd, NULL, n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE));
+	wf_race_acquire(&wf_race_bytes);
 	return r;
 }
 

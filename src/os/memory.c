@@ -23,6 +23,15 @@ wf_os_map(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+int
+wf_os_map_again(void *p, size_t bytes)
+{
+	void *q = mmap(p, bytes, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+
+	return q == MAP_FAILED ? -errno : 0;
+}
+
 void
 wf_os_unmap(void *p, size_t bytes)
 {

@@ -111,6 +111,8 @@ void wf_os_at_fork_child(void (*fn)(void));
  */
 void *wf_os_map(size_t bytes);
 void wf_os_unmap(void *p, size_t bytes);
+/* Puts such memory, fresh, in place of p to p + bytes, whole pages of some. 0 or -errno. */
+int wf_os_map_again(void *p, size_t bytes);
 /* Any access to [p, p+bytes) faults from now on: cheap guards, or by mprotect. 0 or -errno. */
 int wf_os_guard_install(void *p, size_t bytes);
 int wf_os_protect_none(void *p, size_t bytes);

@@ -41,11 +41,9 @@
 /* The sanitizers' books are those of the thread that stands still. */
 #define IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
 
-#ifdef WF_TSAN
-/* The same without ThreadSanitizer's wrapper, which takes every clone(2) for a fork(2). */
+/* clone(3) without ThreadSanitizer's wrapper, which takes each for a fork(2). */
 int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 #define clone __clone
-#endif
 
 /* struct sigaction as the kernel has it, on x86-64 and aarch64. */
 struct kernel_sigaction {

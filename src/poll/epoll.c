@@ -93,7 +93,9 @@ kick(void)
 {
 	static const uint64_t one = 1;
 
+	wf_race_hide();
 	(void)wf_os_write(wake_fd, &one, sizeof(one));
+	wf_race_show();
 }
 
 static struct pd *

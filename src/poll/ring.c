@@ -336,6 +336,7 @@ wf_ring_run(struct io_uring_sqe *sqe, int64_t deadline, int32_t *ret_res)
 		struct run run = {.op.done = run_done};
 
 		wf_poll_count();
+		wf_race_release(&wf_race_bytes);
 		r = wf_ring_submit(sqe, &run.op);
 		if (r < 0) {
 			wf_poll_done(1);
@@ -348,6 +349,7 @@ wf_ring_run(struct io_uring_sqe *sqe, int64_t deadline, int32_t *ret_res)
 		if (!run.is_readied)
 			wf_poll_done(1);
 		if (!was_dropped(run.res)) {
+			wf_race_acquire(&wf_race_bytes);
 			*ret_res = run.res;
 			return 0;
 		}

@@ -37,7 +37,7 @@ stacks_may_be_small(void)
 #if defined(WF_ASAN) || defined(WF_TSAN)
 	return false;
 #else
-	return !wf_sched.debug.lint && wf_os_binds_early();
+	return !wf_sched.debug.lint && !wf_race_told() && wf_os_binds_early();
 #endif
 }
 
@@ -106,6 +106,8 @@ adopt_main(void)
 	g->sanitizer = __tsan_get_current_fiber();
 	m->sanitizer = __tsan_create_fiber(0);
 #endif
+	if (wf_race_told())
+		wf_fiber_boot_told(m);
 }
 
 static void

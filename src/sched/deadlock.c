@@ -38,6 +38,7 @@ strangers_may_help(void)
 #ifdef WF_TSAN
 	ours++;		/* ThreadSanitizer has a thread of its own */
 #endif
+	ours += wf_race_told();
 	return n < 0 || n > ours;
 }
 

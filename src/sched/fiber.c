@@ -1,4 +1,6 @@
 /*
+ * Fibers of a program that is told: fiber.h.
+ *
  * AddressSanitizer keeps the frames of a stack in a "fake stack", and frees that when the stack is
  * left for good. The end of the process looks into those of all goroutines (debug/leaks.c), while
  * other threads go on: from then on none is freed.
@@ -6,6 +8,7 @@
 #include "sched/fiber.h"
 
 #include "sched/lock.h"
+#include "sched/sched.h"
 
 #include <stddef.h>
 
@@ -39,3 +42,57 @@ wf_fiber_keep_all(bool is_forked)
 }
 
 #endif /* WF_ASAN */
+
+#if !defined(WF_TSAN) && !defined(WF_NO_RACES)
+
+static void *main_fiber;	/* constant once the runtime has started; it has no wf_stack */
+
+void
+wf_fiber_boot_told(struct m *m)
+{
+	main_fiber = __tsan_get_current_fiber();
+	m->fiber = __tsan_create_fiber(0);
+	__tsan_switch_to_fiber(m->fiber, 1);
+	wf_race_hide();
+	__tsan_switch_to_fiber(main_fiber, 1);
+}
+
+void
+wf_fiber_thread_told(struct m *m)
+{
+	m->fiber = __tsan_get_current_fiber();
+	wf_race_hide();
+}
+
+void
+wf_fiber_new_told(struct m *m, struct g *g, struct wf_stack *s)
+{
+	void *here = __tsan_get_current_fiber();
+
+	__tsan_switch_to_fiber(m->fiber, 1);
+	wf_stack_renew(s);
+	s->fiber = __tsan_create_fiber(0);
+	__tsan_switch_to_fiber(s->fiber, 1);
+	wf_race_acquire(g);
+	__tsan_switch_to_fiber(here, 1);
+}
+
+void
+wf_fiber_end_told(struct wf_stack *s)
+{
+	__tsan_destroy_fiber(s->fiber);
+	s->fiber = NULL;
+}
+
+void
+wf_fiber_switch_told(struct m *m)
+{
+	const struct g *to = m->gate.g;
+	void *fiber = m->fiber;
+
+	if (to != NULL)
+		fiber = to->stack != NULL ? to->stack->fiber : main_fiber;
+	__tsan_switch_to_fiber(fiber, 1);
+}
+
+#endif

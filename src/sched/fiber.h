@@ -1,5 +1,5 @@
 /*
- * What the sanitizers must be told about stacks. Empty in normal builds.
+ * What the sanitizers must be told about stacks. Empty in normal builds, but for the last part.
  *
  * ThreadSanitizer: a fiber per stack; the switch is announced right before it, with flag 0,
  * which makes it a synchronisation edge. AddressSanitizer: announced before, confirmed after; a
@@ -8,7 +8,11 @@
 #ifndef WEFT_SCHED_FIBER_H
 #define WEFT_SCHED_FIBER_H
 
-#include "base/compiler.h"
+#include "base/race.h"
+
+struct g;
+struct m;
+struct wf_stack;
 
 #ifdef WF_TSAN
 void *__tsan_get_current_fiber(void);
@@ -32,5 +36,26 @@ void wf_fiber_leave_for_good(void **fake, const void *bottom, size_t size);
  */
 bool wf_fiber_keep_all(bool is_forked);
 #endif
+
+/*
+ * Told: a program with ThreadSanitizer has a weft without it (base/race.h). Again a fiber per
+ * stack, but with flag 1: a switch orders nothing for the user. And a new one per goroutine, made
+ * on the fiber of the thread's own stack, so that nobody happens before it but who said go; and on
+ * fresh memory, because the stack's last owner did not happen before it either.
+ */
+void wf_fiber_boot_told(struct m *m);
+void wf_fiber_new_told(struct m *m, struct g *g, struct wf_stack *s);
+void wf_fiber_end_told(struct wf_stack *s);
+/* Right before a switch to m->gate.g, or if that is NULL to m's own stack. */
+void wf_fiber_switch_told(struct m *m);
+void wf_fiber_thread_told(struct m *m);
+
+/* m's thread has begun, on its own stack, where nothing of the user's is done. */
+static inline void
+wf_fiber_thread(struct m *m)
+{
+	if (wf_race_told())
+		wf_fiber_thread_told(m);
+}
 
 #endif /* WEFT_SCHED_FIBER_H */

@@ -84,6 +84,7 @@ wf_g_new(const struct wf_go_args *a)
 	wf_store_relaxed(&g->id, wf_goid_new(m));
 	wf_store_relaxed(&g->since, wf_load_relaxed(&wf_sched.now_coarse));
 	WF_EVENT(go, m, g);
+	wf_race_release(g);
 	/* From here on it is there for those who go through all goroutines. */
 	wf_store_release(&g->status, G_RUNNABLE);
 	if (p != NULL)

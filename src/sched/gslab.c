@@ -160,6 +160,7 @@ wf_g_alloc(void)
 		return g;
 	}
 	wf_lock(&slab.lock);
+	wf_race_hide();
 	g = take_locked();
 	if (g != NULL && p != NULL) {
 		/* Fill half of the cache, while the lock is ours. */
@@ -173,6 +174,7 @@ wf_g_alloc(void)
 			p->n_free_g++;
 		}
 	}
+	wf_race_show();
 	wf_unlock(&slab.lock);
 	if (g != NULL)
 		g->link = NULL;

@@ -30,6 +30,8 @@ wf_prepare_first_run(struct m *m, struct g *g)
 	g->stack = s;
 	wf_store_relaxed(&g->stack_lo, s->lo);
 	wf_store_relaxed(&g->stack_hi, s->hi);
+	if (wf_race_told())
+		wf_fiber_new_told(m, g, s);
 	wf_ctx_init(&g->ctx, g_main, wf_stack_begin(s));
 #ifdef WF_TSAN
 	g->sanitizer = __tsan_create_fiber(0);
@@ -54,6 +56,8 @@ wf_commit_dead(struct m *m, struct g *g)
 #endif
 	g->stack = NULL;
 	if (s != NULL) {
+		if (wf_race_told())
+			wf_fiber_end_told(s);
 		if (wf_unlikely(s->has_canary && !wf_stack_canary_ok(s)))
 			wf_stack_overflowed(0, s);
 #ifdef WF_ASAN
@@ -144,7 +148,8 @@ end_or_reuse(struct m *m, struct g *g)
 	}
 	if (wf_unlikely(has_exceptions(m)))	/* a panic left a catch block */
 		take_exceptions(m, &(struct wf_os_exceptions){0});
-	if (next != NULL && next->ctx.pc == 0 && next->stack_class == g->stack_class) {
+	if (next != NULL && next->ctx.pc == 0 && next->stack_class == g->stack_class &&
+	    !wf_race_told()) {
 		if (wf_unlikely(g->stack->has_canary && !wf_stack_canary_ok(g->stack)))
 			wf_stack_overflowed(wf_load_relaxed(&g->id), g->stack);
 		if (wf_unlikely(wf_load_relaxed(&next->flags) & GF_STARVED))

@@ -179,6 +179,7 @@ wf_m_main(void *arg)
 #ifdef WF_TSAN
 	m->sanitizer = __tsan_get_current_fiber();
 #endif
+	wf_fiber_thread(m);
 #ifdef WF_ASAN
 	(void)wf_os_thread_stack(&m->g0_lo, &m->g0_hi);
 #endif
@@ -215,6 +216,7 @@ wf_m_exit(struct m *m)
 	m->sigstack = NULL;
 	wf_self_set(NULL);
 	wf_store_relaxed(&m->tid, 0);
+	wf_race_show();
 	wf_lock(&wf_sched.lock);
 	m->is_exiting = false;
 	wf_store_relaxed(&m->is_hog, 0);

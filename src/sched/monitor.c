@@ -350,6 +350,7 @@ wf_monitor_main(void *arg)
 	wf_store_relaxed(&m->tid, wf_os_tid());
 	wf_os_timer_slack_min();
 	wf_os_thread_name("weft-monitor");
+	wf_race_hide();
 	mon.slept = ROUND_MIN_NS;
 	mon.idle_enough = IDLE_ROUNDS;
 	mon.awake_at = mon.last_limit = wf_os_now();

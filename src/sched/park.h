@@ -32,6 +32,7 @@
 #define WEFT_SCHED_PARK_H
 
 #include <weft/base.h>
+#include "base/race.h"
 #include "sched/g.h"
 #include "sched/lock.h"
 #include "sched/self.h"

@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/probe.h"
+#include "base/race.h"
 #include "base/rand.h"
 #include "sched/settings.h"
 #include "sched/event.h"
@@ -216,6 +217,7 @@ struct m {
 	struct trace_m trace;			/* x  trace/trace.h */
 	struct m_lint lint;			/* x */
 	uintptr_t g0_lo, g0_hi;			/* c  bounds of its own stack, for sanitizers */
+	void *fiber;				/* c  of its own stack: fiber.h, "told" */
 #if defined(WF_TSAN) || defined(WF_ASAN)
 	void *sanitizer;			/* o  TSan's fiber of its own stack, or ASan's
 						 *    fake stack */

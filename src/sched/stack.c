@@ -151,7 +151,9 @@ arena_new(struct stack_class *c, uint32_t n)
 
 	if (base == NULL)
 		return NULL;
+	wf_race_hide();
 	a = calloc(1, sizeof(*a) + n * sizeof(a->slots[0]));
+	wf_race_show();
 	if (a == NULL) {
 		wf_os_unmap(base, bytes);
 		return NULL;
@@ -273,6 +275,17 @@ wf_stack_get(size_t bytes)
 	if (s->has_canary)
 		*(volatile uint64_t *)s->lo = CANARY;
 	return s;
+}
+
+void
+wf_stack_renew(struct wf_stack *s)
+{
+	wf_race_hide();
+	if (wf_os_map_again((void *)s->lo, s->hi - s->lo) == 0)
+		wf_os_nohugepage((void *)s->lo, s->hi - s->lo);
+	wf_race_show();
+	if (s->has_canary)
+		*(volatile uint64_t *)s->lo = CANARY;
 }
 
 void

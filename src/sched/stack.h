@@ -25,6 +25,7 @@ struct arena;
 struct wf_stack {
 	uintptr_t lo, hi;		/* usable addresses; constant */
 	struct arena *arena;		/* constant */
+	void *fiber;			/* owner: fiber.h, "told" */
 	struct wf_stack *next;		/* owner: list link */
 	struct wf_stack *prev;		/* owner: list link */
 	int64_t freed_at;		/* owner: coarse time; while free */
@@ -48,6 +49,8 @@ size_t wf_stack_default_bytes(void);
  * WEFT_STACK_SMALL has a canary instead of a guard.
  */
 struct wf_stack *wf_stack_get(size_t bytes);
+/* Forgets what others have had on s, for ThreadSanitizer: nobody has it now. */
+void wf_stack_renew(struct wf_stack *s);
 /* Gives it back to its class. */
 void wf_stack_put(struct wf_stack *s);
 

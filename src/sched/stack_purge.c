@@ -4,6 +4,7 @@
  */
 #include "sched/stack_class.h"
 
+#include "base/race.h"
 #include "os/os.h"
 
 #include <stdlib.h>
@@ -74,7 +75,9 @@ put_clean(struct stack_class *c, struct wf_stack *s)
 	if (gone) {
 		wf_os_unmap(a->base, a->bytes);
 		wf_stack_unprotected(n_protected);
+		wf_race_hide();
 		free(a);
+		wf_race_show();
 	}
 }
 

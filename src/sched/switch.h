@@ -131,6 +131,8 @@ cross_bare(struct m *m, struct side from, struct side to, bool dying)
 	else
 		__sanitizer_start_switch_fiber(from.sanitizer, (void *)to.lo, to.hi - to.lo);
 #endif
+	if (wf_race_told())
+		wf_fiber_switch_told(m);
 	m = wf_ctx_switch(from.ctx, to.ctx, m);
 #ifdef WF_ASAN
 	__sanitizer_finish_switch_fiber(*from.sanitizer, NULL, NULL);

@@ -75,6 +75,7 @@ wf_scope_mark_locked(struct weft_scope *s, int err, int cause)
 {
 	if (!scope_is_live_locked(s))
 		return;
+	wf_race_release(s);
 	s->err = err;
 	s->cause = cause;
 	wf_store_seqcst(&s->base.cancelled, SCOPE_CANCELLING);		/* K1, C1 */

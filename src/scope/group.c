@@ -71,6 +71,7 @@ wf_scope_leave(struct g *g)
 	struct weft_scope *s = g->scope;
 	struct gqueue ready = {0};
 
+	wf_race_release(&s->waiters);
 	WF_POINT("scope.leaving");
 	wf_lock(&s->lock);
 	wf_scope_list_remove(g);
@@ -234,6 +235,8 @@ wf_scope_wait(struct weft_scope *s, int64_t deadline, bool cancellable)
 	wf_lock(&s->lock);
 	r = s->ngoroutines == 0 ? s->result : wf_park_check(deadline, cancellable);
 	if (s->ngoroutines == 0 || r < 0) {
+		if (s->ngoroutines == 0)
+			wf_race_acquire(&s->waiters);
 		wf_unlock(&s->lock);
 		return r;
 	}
@@ -246,6 +249,7 @@ wf_scope_wait(struct weft_scope *s, int64_t deadline, bool cancellable)
 		wf_unlock(&s->lock);
 		return r;
 	}
+	wf_race_acquire(&s->waiters);
 	return (int)(uint32_t)w.n;
 }
 

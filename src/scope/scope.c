@@ -73,9 +73,11 @@ wf_scope_unref(struct weft_scope *s)
 	while (s != NULL) {
 		struct weft_scope *parent = s->parent;
 
+		wf_race_release(&s->refs);
 		/* Edge C3: what the other owners did to s is over before it is freed. */
 		if (wf_sub_acqrel(&s->refs, 1u) != 1)			/* C3 */
 			return;
+		wf_race_acquire(&s->refs);
 		wf_scope_values_free(s);
 		weft_chan_unref(s->done);
 		free(s);
@@ -128,6 +130,8 @@ is_settled(const weft_scope *s)
 		wf_unlock(&scope_unconst(s)->lock);
 		wf_leave();
 	}
+	if (state != SCOPE_LIVE)
+		wf_race_acquire(s);
 	return state != SCOPE_LIVE;
 }
 

@@ -45,6 +45,7 @@ weft_scope_set(weft_scope *s, const void *key, void *value)
 	if (key == NULL)
 		wf_panic("nil key");
 	wf_leave();
+	wf_race_release(&s->values);
 	/* Not under the lock: malloc may be slow. */
 	spare = malloc(sizeof(*spare));
 	if (spare == NULL)
@@ -75,8 +76,10 @@ weft_scope_get(const weft_scope *s, const void *key)
 
 	for (; s != NULL; s = s->parent) {
 		v = find(s, key);
-		if (v != NULL)
-			return wf_load_acquire(&v->value);		/* V1 */
+		if (v == NULL)
+			continue;
+		wf_race_acquire(&s->values);
+		return wf_load_acquire(&v->value);			/* V1 */
 	}
 	return NULL;
 }

@@ -148,6 +148,7 @@ weft_cond_wait(weft_cond *pub, weft_mutex *pub_m, int64_t deadline)
 	put_locked(c, &w);						/* C1 */
 	wf_unlock(&c->lock);
 
+	wf_race_release(m);
 	if (!mutex_unlock_fast(m))					/* C2 */
 		(void)wf_mutex_unlock_slow(m);	/* who got it runs next: we are about to park */
 	WF_POINT("cond.unlocked");
@@ -156,6 +157,9 @@ weft_cond_wait(weft_cond *pub, weft_mutex *pub_m, int64_t deadline)
 	if (!mutex_lock_fast(m))					/* C4 */
 		(void)wf_mutex_lock_slow(m, WEFT_FOREVER, WAIT_MUTEX);
 	wf_leave();
+	wf_race_acquire(m);
+	if (r == 0)
+		wf_race_acquire(c);
 	return r;
 }
 
@@ -168,6 +172,7 @@ weft_cond_signal(weft_cond *pub)
 	struct gqueue ready = {0};
 
 	check_not_copied(c);
+	wf_race_release(c);
 	if (wf_load_relaxed(&c->n) == 0)	/* the mutex orders it, as at put_locked() */
 		return;
 	wf_enter();
@@ -185,6 +190,7 @@ weft_cond_broadcast(weft_cond *pub)
 	struct gqueue ready = {0};
 
 	check_not_copied(c);
+	wf_race_release(c);
 	if (wf_load_relaxed(&c->n) == 0)	/* the mutex orders it, as at put_locked() */
 		return;
 	wf_enter();

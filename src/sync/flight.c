@@ -127,6 +127,7 @@ slot_clear(struct call **at)
 static void
 call_free(struct call *c)
 {
+	wf_race_acquire(c);
 	free(c->text);
 	free(c);
 }
@@ -140,14 +141,17 @@ finish(struct call *c, enum outcome outcome)
 	struct waiter *w;
 	bool is_last;
 
+	wf_race_release(c);
 	wf_enter();
 	wf_lock(&f->lock);
+	wf_race_hide();
 	c->outcome = outcome;
 	if (c->can_be_joined) {
 		struct question q = {f, c->data + c->data_size, c->key_size, c->hash};
 
 		slot_clear(slot_of(&q));
 	}
+	wf_race_show();
 	while ((w = waitlist_take(&c->waiters)) != NULL)
 		if (wf_claim(w, 0))
 			gqueue_put(&ready, w->g);
@@ -237,7 +241,9 @@ join(const struct question *q, struct call *spare)
 
 	wf_enter();
 	wf_lock(&q->flight->lock);
+	wf_race_hide();
 	at = slot_of(q);
+	wf_race_show();
 	if (*at == NULL)
 		*at = spare;
 	c = *at;
@@ -314,6 +320,7 @@ leave(struct call *c)
 	struct flight *f = c->flight;
 	bool is_last;
 
+	wf_race_release(c);
 	wf_lock(&f->lock);
 	is_last = --c->refs == 0;
 	wf_unlock(&f->lock);
@@ -343,6 +350,8 @@ take_result(struct call *c, void *data, int64_t deadline)
 	wf_enter();
 	r = await_end(c, deadline);
 	outcome = r == 0 ? c->outcome : UNDER_WAY;
+	if (outcome != UNDER_WAY)
+		wf_race_acquire(c);
 	if (outcome == PANICKED)
 		panic_too(c);
 	if (outcome == RETURNED) {
@@ -400,7 +409,9 @@ weft_flight_forget(weft_flight *pub, const void *key, size_t key_size)
 
 	wf_enter();
 	wf_lock(&f->lock);
+	wf_race_hide();
 	at = slot_of(&q);
+	wf_race_show();
 	was_there = *at != NULL;
 	if (was_there)
 		slot_clear(at);

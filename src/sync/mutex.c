@@ -183,17 +183,23 @@ weft_mutex_lock(weft_mutex *pub)
 {
 	struct mutex *m = mutex_of(pub);
 
-	if (wf_likely(mutex_lock_at_once(m)))
+	if (wf_likely(mutex_lock_at_once(m))) {
+		wf_race_acquire(m);
 		return;
+	}
 	wf_enter();
 	wf_mutex_lock_slow(m, WEFT_FOREVER, WAIT_MUTEX);
 	wf_leave();
+	wf_race_acquire(m);
 }
 
 WF_API_PARKS bool
 weft_mutex_trylock(weft_mutex *pub)
 {
-	return wf_mutex_trylock(mutex_of(pub));
+	if (!wf_mutex_trylock(mutex_of(pub)))
+		return false;
+	wf_race_acquire(pub);
+	return true;
 }
 
 WF_API_PARKS int
@@ -202,11 +208,15 @@ weft_mutex_lock_until(weft_mutex *pub, int64_t deadline)
 	struct mutex *m = mutex_of(pub);
 	int r;
 
-	if (wf_likely(mutex_lock_at_once(m)))
+	if (wf_likely(mutex_lock_at_once(m))) {
+		wf_race_acquire(m);
 		return 0;
+	}
 	wf_enter();
 	r = wf_mutex_lock_slow(m, deadline, WAIT_MUTEX);
 	wf_leave();
+	if (r == 0)
+		wf_race_acquire(m);
 	return r;
 }
 
@@ -296,6 +306,7 @@ weft_mutex_unlock(weft_mutex *pub)
 {
 	struct mutex *m = mutex_of(pub);
 
+	wf_race_release(m);
 	if (wf_likely(mutex_unlock_at_once(m)))
 		return;
 	wf_enter();

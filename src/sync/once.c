@@ -33,6 +33,7 @@ finish(struct once *o)
 	struct gqueue ready = {0};
 	struct waiter *w;
 
+	wf_race_release(o);
 	wf_lock(&o->lock);
 	wf_store_release(&o->state, DONE);				/* E1 */
 	while ((w = waitlist_take(&o->waiters)) != NULL)
@@ -74,8 +75,10 @@ weft_once_do(weft_once *pub, void (*fn)(void *), void *arg)
 	struct wf_defer defer;
 	uint32_t old = NEW;
 
-	if (wf_likely(wf_load_acquire(&o->state) == DONE))		/* O1; E1 */
+	if (wf_likely(wf_load_acquire(&o->state) == DONE)) {		/* O1; E1 */
+		wf_race_acquire(o);
 		return;
+	}
 	wf_enter();
 	if (fn == NULL)
 		wf_panic("weft_once_do of nil func value");
@@ -83,6 +86,7 @@ weft_once_do(weft_once *pub, void (*fn)(void *), void *arg)
 	if (!wf_cas_relaxed(&o->state, &old, RUNNING)) {		/* O2 */
 		wait_done(o);						/* O4 */
 		wf_leave();
+		wf_race_acquire(o);
 		return;
 	}
 	wf_defer_push(&defer, cut_short, o);

@@ -33,6 +33,14 @@ rwmutex_of(weft_rwmutex *rw)
 	return (struct rwmutex *)(void *)rw;
 }
 
+/* base/race.h: readers come after writers, who are told by word; writers after readers too. */
+static inline void
+race_acquire_all(struct rwmutex *rw)
+{
+	wf_race_acquire(&rw->word);
+	wf_race_acquire(&rw->readers);
+}
+
 static inline uint32_t
 n_readers(uint64_t word)
 {
@@ -190,8 +198,10 @@ weft_rwmutex_rlock(weft_rwmutex *pub)
 	struct rwmutex *rw = rwmutex_of(pub);
 	uint64_t old = wf_load_acquire(&rw->word);			/* B1 */
 
-	if ((old & (WORD_ENTRIES | WORD_WISH)) != 0 && enter_biased(rw, old))
+	if ((old & (WORD_ENTRIES | WORD_WISH)) != 0 && enter_biased(rw, old)) {
+		wf_race_acquire(&rw->word);
 		return;
+	}
 	WF_POINT("rwmutex.looked");
 	old = wf_add_acquire(&rw->word, WORD_READER + WORD_EARN);	/* W1; B1 */
 	if (wf_unlikely((old & (WORD_WRITERS | WORD_ENTRIES)) != 0)) {
@@ -199,6 +209,7 @@ weft_rwmutex_rlock(weft_rwmutex *pub)
 		rlock_slow(rw, old);
 		wf_leave();
 	}
+	wf_race_acquire(&rw->word);
 }
 
 WEFT_API bool
@@ -210,16 +221,20 @@ weft_rwmutex_tryrlock(weft_rwmutex *pub)
 	for (;;) {
 		if ((old & (WORD_ENTRIES | WORD_WISH)) != 0) {
 			if (enter_biased(rw, old))
-				return true;
+				break;
 			old = wf_load_relaxed(&rw->word);	/* a first guess for the CAS */
 		}
 		while ((old & (WORD_WRITERS | WORD_ENTRIES)) == 0)
 			if (wf_cas_acquire(&rw->word, &old,			/* B1 */
-			        old + WORD_READER + WORD_EARN))
+			        old + WORD_READER + WORD_EARN)) {
+				wf_race_acquire(&rw->word);
 				return true;
+			}
 		if ((old & WORD_ENTRIES) == 0)
 			return false;
 	}
+	wf_race_acquire(&rw->word);
+	return true;
 }
 
 WF_API_PARKS void
@@ -228,6 +243,7 @@ weft_rwmutex_runlock(weft_rwmutex *pub)
 	struct rwmutex *rw = rwmutex_of(pub);
 	uint64_t old = wf_load_relaxed(&rw->word);	/* B1's, when we came in */
 
+	wf_race_release(&rw->readers);
 	if ((old & WORD_ENTRIES) != 0 && leave_biased(rw, old))
 		return;
 	old = wf_sub_release(&rw->word, WORD_READER);			/* W3; B1 */
@@ -281,12 +297,15 @@ weft_rwmutex_lock(weft_rwmutex *pub)
 		wf_leave();
 	}
 	old = wf_add_acquire(&rw->word, WORD_WRITER);			/* W6; B1 */
-	if (wf_likely((old & (WORD_USERS | WORD_ENTRIES)) == 0))
+	if (wf_likely((old & (WORD_USERS | WORD_ENTRIES)) == 0)) {
+		race_acquire_all(rw);
 		return;
+	}
 	WF_POINT("rwmutex.writer_counted");
 	wf_enter();
 	wait_for_others(rw, old);
 	wf_leave();
+	race_acquire_all(rw);
 }
 
 /* True: a starving writer got the inner mutex, and should soon run. */
@@ -321,6 +340,7 @@ weft_rwmutex_trylock(weft_rwmutex *pub)
 		} else if ((old & WORD_USERS) != 0) {
 			break;
 		} else if (wf_cas_acquire(&rw->word, &old, old + WORD_WRITER)) {	/* B1 */
+			race_acquire_all(rw);
 			return true;
 		}
 	}
@@ -359,6 +379,7 @@ weft_rwmutex_unlock(weft_rwmutex *pub)
 		    "rwmutex %p is not locked for writing: unlock it once for each lock, and "
 		    "runlock it for each rlock", (void *)rw);
 	}
+	wf_race_release(&rw->word);
 	handed_over = unlock_writers(rw);				/* W8 */
 	WF_POINT("rwmutex.writers_unlocked");
 	word = wf_sub_release(&rw->word, WORD_WRITER) - WORD_WRITER;	/* W9; B1 */

@@ -156,11 +156,15 @@ weft_sem_acquire(weft_sem *pub, int64_t n, int64_t deadline)
 	int r;
 
 	check_n(pub, n);
-	if (wf_likely(try_take(s, (uint64_t)n)))
+	if (wf_likely(try_take(s, (uint64_t)n))) {
+		wf_race_acquire(s);
 		return 0;
+	}
 	wf_enter();
 	r = acquire_slow(s, (uint64_t)n, deadline);
 	wf_leave();
+	if (r == 0)
+		wf_race_acquire(s);
 	return r;
 }
 
@@ -168,7 +172,10 @@ WF_API_PARKS bool
 weft_sem_tryacquire(weft_sem *pub, int64_t n)
 {
 	check_n(pub, n);
-	return try_take(sem_of(pub), (uint64_t)n);
+	if (!try_take(sem_of(pub), (uint64_t)n))
+		return false;
+	wf_race_acquire(pub);
+	return true;
 }
 
 /* ---- Release ---- */
@@ -227,6 +234,7 @@ weft_sem_release(weft_sem *pub, int64_t n)
 	enum given r;
 
 	check_n(pub, n);
+	wf_race_release(s);
 	r = try_give(s, (uint64_t)n);
 	if (wf_likely(r == GIVEN))
 		return;

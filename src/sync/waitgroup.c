@@ -94,10 +94,13 @@ static inline bool
 try_add(struct waitgroup *wg, int delta, int32_t *ret_old)
 {
 	/* In unsigned arithmetic, where a delta that is too large is no undefined behaviour. */
-	int32_t step = (int32_t)((uint32_t)delta * ONE);
-	int32_t old = wf_add_release(&wg->state, step);			/* G1; D1 */
-	int64_t counter = (int64_t)(old >> 1) + delta;
+	int32_t step = (int32_t)((uint32_t)delta * ONE), old;
+	int64_t counter;
 
+	if (delta < 0)
+		wf_race_release(wg);
+	old = wf_add_release(&wg->state, step);				/* G1; D1 */
+	counter = (int64_t)(old >> 1) + delta;
 	*ret_old = old;
 	return (counter > 0 && counter <= COUNTER_MAX && old != WAITERS)
 	    || (counter == 0 && (old & WAITERS) == 0);
@@ -197,11 +200,15 @@ weft_waitgroup_wait(weft_waitgroup *pub, int64_t deadline)
 
 	/* G3, in this order: README.md, "Why G3 looks at lock". */
 	if (wf_load_acquire(&wg->state) == 0				/* D1, D3 */
-	    && wf_load_acquire(&wg->lock.word) == 0)			/* L1 */
+	    && wf_load_acquire(&wg->lock.word) == 0) {			/* L1 */
+		wf_race_acquire(wg);
 		return 0;
+	}
 	wf_enter();
 	r = wait_slow(wg, deadline);
 	wf_leave();
+	if (r == 0)
+		wf_race_acquire(wg);
 	return r;
 }
 

@@ -52,6 +52,7 @@ deliver(struct weft_timer *t, struct gqueue *ready)
 		wf_chan_trysend_collect(t->chan, &t->due, ready);
 		return true;
 	}
+	wf_race_acquire(t);		/* by whoever comes by: for the new goroutine */
 	args = (struct wf_go_args){.fn = t->fn, .arg = t->arg, .caller_pc = t->created_pc};
 	g = wf_g_new(&args);
 	if (g == NULL)
@@ -81,6 +82,7 @@ start(struct weft_timer *t, int64_t deadline, int64_t period, struct gqueue *rea
 	int64_t now = wf_os_now();
 	int64_t when;
 
+	wf_race_release(t);
 	/* "Now" has no phase of its own: the beats count from here. */
 	t->due = deadline <= WEFT_NOW ? now : deadline;
 	t->period = period;
