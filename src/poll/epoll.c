@@ -114,6 +114,8 @@ prefetch_records(const struct epoll_event ev[], int n)
 	for (int i = 0; i < n; i++) {
 		const char *pd = (const char *)record_of(ev[i].data.u64);
 
+		if (pd == NULL)
+			continue;
 		wf_prefetch(pd);
 		wf_prefetch(pd + sizeof(struct pd) / 2);
 	}
