@@ -96,11 +96,25 @@ struct search {
 	GElf_Addr found;
 };
 
+/*
+ * Is the table at `at` one in use? A tracer of the process maps the library's file as a whole, too:
+ * what is there may look like the table, but its pointers lead nowhere.
+ */
+static bool
+is_table(const struct target *t, GElf_Addr at)
+{
+	weft_debug_layout_table head;
+	char byte;
+
+	return target_read(t, &head, at, offsetof(weft_debug_layout_table, fields)) &&
+	    memcmp(head.magic, LAYOUT_MAGIC, sizeof(LAYOUT_MAGIC)) == 0 &&
+	    target_read(t, &byte, (uintptr_t)head.sched, sizeof(byte));
+}
+
 static int
 search_module(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr start, void *arg)
 {
 	int n = dwfl_module_getsymtab(module);
-	char magic[sizeof(LAYOUT_MAGIC)];
 	struct search *s = arg;
 	GElf_Addr at;
 	GElf_Sym sym;
@@ -115,11 +129,9 @@ search_module(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr sta
 		if (symbol == NULL || strncmp(symbol, "weft_debug_layout", 17) != 0 ||
 		    (symbol[17] != '\0' && symbol[17] != '@') || sym.st_shndx == SHN_UNDEF)
 			continue;
-		/* A tracer of the process maps the file as a whole, too: that copy is no table. */
 		if (s->found == 0)
-			s->found = at;
-		if (target_read(s->t, magic, at, sizeof(magic)) &&
-		    memcmp(magic, LAYOUT_MAGIC, sizeof(magic)) == 0) {
+			s->found = at;	/* to say why it is no good, if there is no other */
+		if (is_table(s->t, at)) {
 			s->found = at;
 			return DWARF_CB_ABORT;
 		}
