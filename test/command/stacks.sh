@@ -162,6 +162,21 @@ pid=
 expect lines 'goroutine 2 "receiver" \[chan receive.*\]:' 'weft_chan_recv\(...\)' '.*/chan.c:.*' \
     "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(') \+0x[0-9a-f]+"
 [ "$(grep -c . dump)" -le "$(grep -c . lines)" ] || { echo "lines are lost"; failed=1; }
+# A parser of Go's tracebacks reads it, all goroutines, each frame with its line.
+"$weft" symbolize --go dump >go
+grep -q '^goroutine 2 \[chan receive.*, "receiver"\]:$' go || { cat go; failed=1; }
+panicparse -parse=false -rebase=false <go >parsed
+expect parsed '1: chan receive.* \[Created by .main in goroutine 1 @ stuck.c:[0-9]*\]' \
+    ' *chan.c:[0-9]* *weft_chan_recv\(...\)' \
+    " *stuck.c:$(($(line 'weft_chan_recv(c')))  *receive_here\(...\)" \
+    ' *stuck.c:[0-9]* *deeper\(...\)'
+expect parsed '1: sync.Mutex.Lock.*' ' *mutex.c:.*' ' *stuck.c:[0-9]* *locker\(...\)'
+expect parsed '1: select.*' ' *select.c:.*' ' *stuck.c:[0-9]* *chooser\(...\)'
+expect parsed '1: running' ' .*'
+! grep -q '^goroutine ' parsed || { echo "lines are not understood"; cat parsed; failed=1; }
+# A name is text, whatever it says.
+printf 'goroutine 7 "a] [b" [sleep, 2 seconds]:\ngoroutine 8 "x\n' | "$weft" symbolize --go >named
+printf 'goroutine 7 [sleep, 2 seconds, "a? [b"]:\ngoroutine 8 "x\n' | cmp - named || failed=1
 # What it does not know stays.
 printf 'x\n	/no/such +0x12\nno newline' >odd
 "$weft" symbolize <odd | cmp - odd || failed=1

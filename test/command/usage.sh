@@ -114,7 +114,7 @@ same() # WHAT: stdin is what completion says
 }
 completes '' | grep -v -- -- >"$work/completed"
 tr ' ' '\n' <<<"$commands" | sort | same commands
-for command in run doctor trace; do
+for command in run doctor trace symbolize; do
 	completes "$command" -- | grep -v '^--$' >"$work/completed"
 	"$weft" help "$command" | expected | same "$command"
 done
@@ -167,7 +167,7 @@ if command -v fish >/dev/null; then
 fi
 
 # All options are in the manual.
-for command in run doctor trace; do
+for command in run doctor trace symbolize; do
 	"$weft" help "$command" | expected | while read -r option; do
 		grep -q "Fl -${option#--}" "$WEFT_SRC/man/weft.1" || echo "$option"
 	done >"$work/missing"

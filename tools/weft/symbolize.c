@@ -11,23 +11,33 @@
 #include <string.h>
 
 const char symbolize_help[] =
-	"Usage: weft symbolize [FILE]...\n"
+	"Usage: weft symbolize [OPTION]... [FILE]...\n"
 	"\n"
 	"Copies a dump of goroutines, from FILE or standard input, and puts the line of source in\n"
 	"place of each file and address; a line for each function that was inlined, too.\n"
 	"\n"
 	"  ./server 2>&1 | weft symbolize\n"
 	"  weft symbolize crash.txt\n"
+	"  weft symbolize --go crash.txt | panicparse\n"
 	"\n"
 	"The programs and libraries must still be where the dump says, or their debug information\n"
 	"where debuggers look for it. What is not found, and what is no dump, stays as it is.\n"
 	"\n"
+	"      --go              for programs that read tracebacks of Go: names stand in the\n"
+	"                        brackets, and what is no line of a C file is ??:0\n"
 	"  -h, --help            show this and exit\n"
 	"  -V, --version         show the version and exit\n"
 	"\n"
 	"Exit status: 0, 1 a file could not be read, 2 wrong usage.\n";
 
-static const struct option options[] = { OPT_COMMON };
+enum { OPT_GO = OPT_FIRST };
+
+static const struct option options[] = {
+	{ "go", no_argument, NULL, OPT_GO },
+	OPT_COMMON
+};
+
+static bool for_go;		/* --go */
 
 /* The modules of all dumps, by path. Addresses are those in the file. */
 struct files {
@@ -94,10 +104,21 @@ split_place(char *line, char **ret_path, unsigned long long *ret_address)
 	return true;
 }
 
+/* Go's parsers know the files of Go, C and assembler by their names. */
+static bool
+go_knows(const char *file)
+{
+	size_t n = file != NULL ? strlen(file) : 0;
+
+	return n > 2 && strcmp(file + n - 2, ".c") == 0;
+}
+
 static void
 print_place(const struct source *s, const char *path, unsigned long long address)
 {
-	if (s->file != NULL)
+	if (for_go && !go_knows(s->file))
+		printf("\t??:%d +0x%llx\n", s->file != NULL ? s->line : 0, address);
+	else if (s->file != NULL)
 		printf("\t%s:%d +0x%llx\n", s->file, s->line, address);
 	else
 		printf("\t%s +0x%llx\n", path, address);
@@ -130,6 +151,26 @@ print_frames(struct files *f, const char *function, const char *path, unsigned l
 	print_place(&s[is_call ? n - 1 : 0], path, address);
 }
 
+/* A line that is no place. A name comes to stand behind what the goroutine waits for. */
+static void
+print_other(const char *line)
+{
+	unsigned long long id;
+	const char *name, *state, *end;
+	int at = 0;
+
+	if (!for_go || sscanf(line, "goroutine %llu \"%n", &id, &at) != 1 || at == 0 ||
+	    (state = strstr(line + at, "\" [")) == NULL || (end = strrchr(state, ']')) == NULL) {
+		fputs(line, stdout);
+		return;
+	}
+	name = line + at;
+	printf("goroutine %llu %.*s, \"", id, (int)(end - (state + 2)), state + 2);
+	for (; name < state; name++)
+		putchar(*name == ']' ? '?' : *name);
+	printf("\"%s", end);
+}
+
 static void
 symbolize(struct files *f, FILE *in)
 {
@@ -148,7 +189,7 @@ symbolize(struct files *f, FILE *in)
 			continue;
 		}
 		if (is_held)
-			fputs(held, stdout);
+			print_other(held);
 		held = line;
 		held_cap = cap;
 		line = other;
@@ -156,7 +197,7 @@ symbolize(struct files *f, FILE *in)
 		is_held = true;
 	}
 	if (is_held)
-		fputs(held, stdout);
+		print_other(held);
 	free(line);
 	free(held);
 }
@@ -167,7 +208,8 @@ symbolize_main(const struct command *self, int argc, char **argv)
 	struct files f = {.dwfl = dwfl_begin(&callbacks)};
 	int status = EXIT_OK;
 
-	(void)next_option(self, argc, argv, options);
+	while (next_option(self, argc, argv, options) == OPT_GO)
+		for_go = true;
 	if (f.dwfl == NULL)
 		out_of_memory();
 	if (optind == argc)
