@@ -39,20 +39,24 @@ static const struct option options[] = {
 	OPT_COMMON
 };
 
+/* hides: what is inlined into a public function is the runtime's, and left out. */
 static void
-print_frames(const struct target *t, uint64_t pc)
+print_frames(const struct target *t, uint64_t pc, bool hides)
 {
 	Dwfl_Module *module = dwfl_addrmodule(t->dwfl, pc);
 	struct source s[SOURCES_MAX];
 	size_t n = sources_at(module, pc, s, SOURCES_MAX);
 	const char *path = NULL;
 	GElf_Addr bias = 0;
+	size_t first = 0;
 
 	if (module != NULL) {
 		(void)dwfl_module_getelf(module, &bias);
 		(void)dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, &path, NULL);
 	}
-	for (size_t i = 0; i < n; i++) {
+	if (hides && s[n - 1].function != NULL && strncmp(s[n - 1].function, "weft_", 5) == 0)
+		first = n - 1;
+	for (size_t i = first; i < n; i++) {
 		printf("%s(...)\n\t", s[i].function != NULL ? s[i].function : "??");
 		if (s[i].file != NULL)
 			printf("%s:%d", s[i].file, s[i].line);
@@ -126,13 +130,13 @@ print_goroutine(struct target *t, struct goroutine *g, int64_t now, bool all)
 	print_header(t, g, now);
 	if (target_is_parked(t, g)) {
 		for (size_t i = all ? 0 : runtime_frames(t, pcs, n); i < n; i++)
-			print_frames(t, pcs[i]);
+			print_frames(t, pcs[i], !all);
 		if (n == 0)
 			printf("\tgoroutine went on while it was read; stack unavailable\n");
 		else if (n == FRAMES_MAX)
 			printf("...more frames elided...\n");
 	} else if (g->tid == 0) {
-		print_frames(t, g->fn);
+		print_frames(t, g->fn, !all);
 	} else {
 		printf("\tgoroutine running on other thread; stack unavailable\n");
 	}

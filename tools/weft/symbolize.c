@@ -140,7 +140,8 @@ print_frames(struct files *f, const char *function, const char *path, unsigned l
 	if (module != NULL)
 		(void)dwfl_module_getelf(module, &bias);
 	n = sources_at(module, bias + address, s, SOURCES_MAX);
-	for (size_t i = 0; is_call && i + 1 < n; i++) {
+	/* What is inlined into a public function is the runtime's. */
+	for (size_t i = strncmp(function, "weft_", 5) == 0 ? n : 0; is_call && i + 1 < n; i++) {
 		printf("%s(...)\n", s[i].function != NULL ? s[i].function : "??");
 		print_place(&s[i], path, address);
 	}
