@@ -503,13 +503,17 @@ forget(void)
 		words[i] = 0;
 }
 
+/* Under sanitizers records are elsewhere than on stacks, or memory is without end. */
+#if defined(WF_ASAN) || defined(WF_TSAN)
+#define CAN_FIND false
+#else
+#define CAN_FIND true
+#endif
+
 struct reach *
 wf_reach_find(void)
 {
-#if defined(WF_ASAN) || defined(WF_TSAN)
-	return NULL;	/* records are elsewhere than on stacks, or memory is without end */
-#else
-	struct reach *r = wf_os_map(sizeof(*r));
+	struct reach *r = CAN_FIND ? wf_os_map(sizeof(*r)) : NULL;
 	bool ok;
 
 	if (r == NULL)
@@ -525,7 +529,6 @@ wf_reach_find(void)
 		return r;
 	wf_reach_free(r);
 	return NULL;
-#endif
 }
 
 bool
