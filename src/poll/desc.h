@@ -77,7 +77,8 @@ struct pd {
 
 	/*
 	 * x  An edge came while no owner waited. Set under lock; cleared under lock or, before it
-	 * asks the system, by the owner of the direction (R1).
+	 * asks the system, by the owner of the direction (R1). The release of R6 and the acquire of
+	 * R1: whoever forgets an edge comes after what made it, and so does what it asks then.
 	 */
 	_Atomic uint8_t ready[2];
 	_Atomic uint8_t how[2];		/* x  enum pd_how, a cache put right when it fails */

@@ -201,7 +201,7 @@ wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready)
 			pd->has_ended = true;				/* R8 */
 		for (int dir = PD_READ; dir <= PD_WRITE; dir++)
 			if ((events & dir_events[dir]) && !wake_locked(&pd->wait[dir], ready))
-				wf_store_relaxed(&pd->ready[dir], 1);	/* R6, under the lock */
+				wf_store_release(&pd->ready[dir], 1);		/* R6 */
 	}
 	wf_unlock(&pd->lock);
 }

@@ -47,6 +47,12 @@ void mc_register(struct mc_scenario *s);
  */
 extern const char *const mc_subjects[];
 
+/*
+ * Files of src/, by their last names up to NULL, whose static variables the engine puts back before
+ * each execution. A program defines it if it has any.
+ */
+extern const char *const mc_put_back[] __attribute__((weak));
+
 /* Ends this execution as a failure. Usable in threads, setup and check. */
 __attribute__((noreturn, format(printf, 3, 4))) void mc_fail(
     const char *file, int line, const char *fmt, ...);

@@ -177,6 +177,10 @@ bool mc_replay(const struct mc_scenario *s, const char *choices);
 /* Which sites would a failure of this text be found by? */
 bool mc_finds(const struct mc_scenario *s);
 
+/* ---- statics.c ---- */
+/* Puts back what mc_put_back names, as it was at the first call. */
+void mc_statics_reset(void);
+
 /* ---- report.c ---- */
 void mc_event(const char *what, const struct mc_site *s, uint64_t value, int from, unsigned older);
 void mc_report(const struct mc_scenario *s);

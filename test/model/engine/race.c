@@ -94,10 +94,12 @@ check_cell(struct cell *c, const struct record *new)
 	struct record *place = NULL;
 
 	for (struct record *r = c->records; r < c->records + RECORDS; r++) {
-		if (r->mask == 0 || is_replaced(r, new)) {
-			place = place == NULL ? r : place;
+		if (place == NULL && (r->mask == 0 || is_replaced(r, new)))
+			place = r;
+		if (r->mask == 0)
+			break;		/* none is used behind a free one */
+		if (r == place)
 			continue;
-		}
 		if ((r->mask & new->mask) == 0 || r->thread == new->thread ||
 		    (!r->is_write && !new->is_write) || (r->site != NULL && new->site != NULL) ||
 		    r->clock <= v->clock[r->thread])

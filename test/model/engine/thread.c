@@ -447,6 +447,7 @@ mc_choose(unsigned n)
 static void
 begin(const struct mc_scenario *s)
 {
+	mc_statics_reset();
 	mc_memory_reset();
 	mc_race_reset();
 	mc.scenario = s;

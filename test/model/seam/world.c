@@ -316,7 +316,12 @@ wf_scope_leave(struct g *g)
 	g->scope = NULL;
 }
 
-/* ---- poll/: an eventfd, and a list of what is ready ---- */
+/* ---- poll/: an eventfd, and a list of what is ready; unless the program has the real one ---- */
+
+#pragma weak wf_poll_nwaiters
+#pragma weak wf_poll_done
+#pragma weak wf_poll_wake
+#pragma weak wf_poll_wait
 
 int
 wf_poll_nwaiters(void)
