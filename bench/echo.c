@@ -228,10 +228,12 @@ with_epoll(long n)
 static const struct bench_case cases[] = {
     {.name = "echo_100", .run = with_weft, .arg = 100, .procs = 1},
     {.name = "echo_100", .by = "epoll", .run = with_epoll, .arg = 100, .procs = 1},
-    {.name = "echo_100", .by = "pthread", .run = with_threads, .arg = 100, .procs = 1},
+    {.name = "echo_100", .by = "pthread", .run = with_threads, .arg = 100, .procs = 1,
+        .max_reps = 3},
     {.name = "echo_1000", .run = with_weft, .arg = 1000, .procs = 1},
     {.name = "echo_1000", .by = "epoll", .run = with_epoll, .arg = 1000, .procs = 1},
-    {.name = "echo_1000", .by = "pthread", .run = with_threads, .arg = 1000, .procs = 1},
+    {.name = "echo_1000", .by = "pthread", .run = with_threads, .arg = 1000, .procs = 1,
+        .max_reps = 3},
 #ifdef HAVE_LIBURING
     {.name = "echo_100", .by = "io_uring", .run = with_uring, .arg = 100, .procs = 1},
     {.name = "echo_1000", .by = "io_uring", .run = with_uring, .arg = 1000, .procs = 1},
