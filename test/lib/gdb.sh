@@ -38,10 +38,10 @@ check() # FILE: what every way of looking must show
 	contains "$1" '^P[01] running .* thread=[0-9]+ goroutine=1$'
 	# Each stack whole, to the bottom of the goroutine, and no further.
 	contains "$1" '^goroutine 1 .*:$' '^#0 .* look_here' '^#1 .* main' \
-	    '^goroutine 2 .*:$' '^#[0-9]+ .* weft_chan_recv ' '^#[0-9]+ .* receive_here ' \
-	    '^#[0-9]+ .* deeper ' '^#[0-9]+ .* deeper ' '^#[0-9]+ .* deeper ' \
-	    '^#[0-9]+ .* deeper ' '^#[0-9]+ .* receiver ' '^#[0-9]+ ' '^#[0-9]+ '
-	contains "$1" '^goroutine 4 .*:$' '^#[0-9]+ .* weft_mutex_lock ' '^#[0-9]+ .* locker '
+	    '^goroutine 2 .*:$' '^#[0-9]+ (.* )?weft_chan_recv ' '^#[0-9]+ (.* )?receive_here ' \
+	    '^#[0-9]+ (.* )?deeper ' '^#[0-9]+ (.* )?deeper ' '^#[0-9]+ (.* )?deeper ' \
+	    '^#[0-9]+ (.* )?deeper ' '^#[0-9]+ (.* )?receiver ' '^#[0-9]+ ' '^#[0-9]+ '
+	contains "$1" '^goroutine 4 .*:$' '^#[0-9]+ (.* )?weft_mutex_lock ' '^#[0-9]+ (.* )?locker '
 	contains "$1" 'weft_mutex\(locked, waited for\)' 'weft_waitgroup\(3\)' \
 	    'weft_sem\(3 of 5 permits\)' 'weft_once\(done\)' \
 	    'weft_chan\(0 of 0 elements of 4 bytes, goroutine 2 waits to receive\)' \
