@@ -82,7 +82,15 @@ wf_scope_mark_locked(struct weft_scope *s, int err, int cause)
 	WF_POINT("scope.cancelling");
 	if (s->done != NULL)						/* K2 */
 		(void)wf_chan_close_take(s->done, &s->done_taken, &s->done_taken);
-	wf_store_seqcst(&s->base.cancelled, SCOPE_SETTLED);		/* K3, C2 */
+	wf_store_release(&s->base.cancelled, SCOPE_SETTLED);		/* K3, C2 */
+}
+
+/* Marked, has it nothing for a walk to do? Then the walk is over. */
+static bool
+is_done_with_locked(const struct weft_scope *s)
+{
+	return s->goroutines == NULL && s->starters.head == NULL && s->done_taken.head == NULL
+	    && s->children == NULL;
 }
 
 /* K4, locked: ends at most n waits of s, which is marked. Returns how many may be ended yet. */
@@ -141,6 +149,32 @@ ascend(struct walk *k)
 	k->at = parent;
 }
 
+/*
+ * K5 for children that are leaves, one after the other, from the lock of their parent: at most n.
+ * One that has anything to end, or may have a timer (K7 disarms without a lock), is left to the
+ * walk. Returns how many may be gone through yet.
+ */
+static unsigned
+cancel_leaves_locked(struct weft_scope *s, unsigned n)
+{
+	struct weft_scope *child;
+	bool is_leaf;
+
+	for (; n > 0 && (child = s->children) != NULL; n--) {
+		if (child->deadline != s->deadline)
+			break;
+		wf_lock(&child->lock);
+		wf_scope_mark_locked(child, s->err, s->cause);
+		is_leaf = is_done_with_locked(child);
+		wf_unlock(&child->lock);
+		if (!is_leaf)
+			break;
+		list_remove(child);
+		list_put(&s->walked, child);
+	}
+	return n;
+}
+
 /* K4-K7. Does a batch of work; true: there is no more. */
 static bool
 walk_some(struct walk *k, struct gqueue *ready)
@@ -154,6 +188,7 @@ walk_some(struct walk *k, struct gqueue *ready)
 		if (s != k->top)
 			wf_scope_mark_locked(s, s->parent->err, s->parent->cause);
 		n = end_waits_locked(s, n, ready);			/* K4 */
+		n = cancel_leaves_locked(s, n);				/* K5 */
 		if (n > 0 && s->children != NULL)
 			child = ref(s->children);			/* K5 */
 		wf_unlock(&s->lock);
@@ -193,13 +228,21 @@ wf_scope_finish_cancel(struct weft_scope *s)
 	(void)wf_timer_disarm(&s->timer);				/* K7 */
 }
 
-WF_PARKS void
+WF_PARKS bool
 wf_scope_cancel(struct weft_scope *s, int err, int cause)
 {
+	bool is_over, is_empty;
+
 	wf_lock(&s->lock);
 	wf_scope_mark_locked(s, err, cause);
+	is_over = is_done_with_locked(s);
+	is_empty = s->ngoroutines == 0;
 	wf_unlock(&s->lock);
-	wf_scope_finish_cancel(s);
+	if (is_over)
+		(void)wf_timer_disarm(&s->timer);			/* K7 */
+	else
+		wf_scope_finish_cancel(s);
+	return is_empty;
 }
 
 /* K9: a batch, and again at the next look at the heap, until there is no more. */
@@ -226,6 +269,6 @@ weft_scope_cancel(weft_scope *s, int cause)
 	if (wf_unlikely(cause > 0))
 		wf_panic("weft_scope_cancel: cause is %d, must be a negative errno or 0", cause);
 	/* Go: a nil cause means the error itself. */
-	wf_scope_cancel(s, -ECANCELED, cause != 0 ? cause : -ECANCELED);
+	(void)wf_scope_cancel(s, -ECANCELED, cause != 0 ? cause : -ECANCELED);
 	wf_leave();
 }

@@ -59,7 +59,7 @@ weft_scope_new(weft_scope *parent, int64_t deadline)
 	/* An ancestor whose deadline is not later cancels us with the same words. */
 	if (deadline != WEFT_FOREVER && (parent == NULL || deadline < parent->deadline)) {
 		if (deadline <= wf_os_now())
-			wf_scope_cancel(s, -ETIMEDOUT, -ETIMEDOUT);
+			(void)wf_scope_cancel(s, -ETIMEDOUT, -ETIMEDOUT);
 		else if (!wf_scope_is_cancelled(s))
 			arm(s, deadline);
 	}
@@ -74,8 +74,12 @@ wf_scope_unref(struct weft_scope *s)
 		struct weft_scope *parent = s->parent;
 
 		wf_race_release(&s->refs);
-		/* Edge C3: what the other owners did to s is over before it is freed. */
-		if (wf_sub_acqrel(&s->refs, 1u) != 1)			/* C3 */
+		/*
+		 * Edge C3: what the other owners did to s is over before it is freed. Who has the
+		 * only reference need not take it away first: nobody is left who could take one.
+		 */
+		if (wf_load_acquire(&s->refs) != 1			/* C3 */
+		    && wf_sub_acqrel(&s->refs, 1u) != 1)		/* C3 */
 			return;
 		wf_race_acquire(&s->refs);
 		wf_scope_values_free(s);
@@ -94,8 +98,10 @@ weft_scope_free(weft_scope *s)
 	if (wf_g()->scope == s)
 		wf_panic("weft_scope_free: called in a goroutine of the scope, "
 		    "for which it would wait");
-	wf_scope_cancel(s, -ECANCELED, -ECANCELED);			/* F1 */
-	wf_scope_wait(s, WEFT_FOREVER, /* cancellable */ false);	/* F2 */
+	if (wf_scope_cancel(s, -ECANCELED, -ECANCELED))			/* F1 */
+		wf_race_acquire(&s->waiters);	/* what wf_scope_wait() would say */
+	else
+		wf_scope_wait(s, WEFT_FOREVER, /* cancellable */ false);	/* F2 */
 	wf_scope_unlink(s);						/* F3 */
 	wf_leave();
 	wf_scope_unref(s);

@@ -18,7 +18,7 @@
 /*
  * weft_scope.base.cancelled. Goes up only, under the lock.
  *
- *   C2  cancelled: seq_cst store of SCOPE_SETTLED -> acquire load in weft_scope_err, _cause
+ *   C2  cancelled: release store of SCOPE_SETTLED -> acquire load in weft_scope_err, _cause
  *       Whoever sees a settled scope sees why, and a closed done channel, without the lock.
  */
 enum scope_state {
@@ -122,8 +122,8 @@ void wf_scope_mark_locked(struct weft_scope *s, int err, int cause);
  * may be held. */
 WF_PARKS void wf_scope_finish_cancel(struct weft_scope *s);
 
-/* Both. */
-WF_PARKS void wf_scope_cancel(struct weft_scope *s, int err, int cause);
+/* Both. Had it no goroutines when it was marked? Then it will have none. */
+WF_PARKS bool wf_scope_cancel(struct weft_scope *s, int err, int cause);
 
 /* struct wf_timer.fire of a scope's deadline. */
 int64_t wf_scope_expire(struct wf_timer *t, int64_t now, struct gqueue *ready);
