@@ -21,7 +21,7 @@ function(weft_sim_mutant path program test)
 	set_target_properties(sim_wrong_${name} PROPERTIES
 	    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/sim)
 	set_source_files_properties(${before}/${changed} PROPERTIES COMPILE_DEFINITIONS
-	    "${sim_renamed}" COMPILE_OPTIONS "-Wno-unused;-Wno-shadow")
+	    "${sim_renamed};WF_NO_RACES" COMPILE_OPTIONS "-Wno-unused;-Wno-shadow")
 	target_include_directories(sim_wrong_${name} BEFORE PRIVATE ${sim}/include)
 	target_link_libraries(sim_wrong_${name} PRIVATE weft_testlib weft_internal)
 	add_test(NAME sim.wrong.${name} COMMAND ${PROJECT_SOURCE_DIR}/test/sim/again
