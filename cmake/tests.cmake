@@ -191,7 +191,7 @@ target_link_libraries(test_soak PRIVATE weft_testlib weft_static)
 
 file(GLOB_RECURSE scripts CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/test
     ${PROJECT_SOURCE_DIR}/test/*.sh)
-list(FILTER scripts EXCLUDE REGEX "^(lib/|net/crowd\\.sh$)")
+list(FILTER scripts EXCLUDE REGEX "^(lib/|net/crowd\\.sh$|tools/analyze)")
 if(NOT everything)
 	list(FILTER scripts EXCLUDE REGEX "^model/")
 endif()

@@ -24,7 +24,7 @@
 #include <string.h>
 
 #define HELPERS_MAX 64			/* Go: 500, of which no server answers all */
-#define HELPER_STACK (1024 * 1024)	/* resolver plug-ins (LDAP, mDNS) expect a thread's stack */
+#define HELPER_STACK ((size_t)1 << 20)	/* resolver plug-ins (LDAP, mDNS) expect a thread's stack */
 
 #define BUCKETS 64
 
