@@ -104,6 +104,21 @@ collect_blocked(struct dump *d, const struct g *g, uintptr_t sp, uintptr_t pc)
 	wf_dump_collect(d, HIDE_NOTHING, 0, g);
 }
 
+/* "read()", or "system call 17" if it is none that is known to block. */
+static void
+print_call(struct dump *d, long call)
+{
+	const char *name = wf_os_syscall_name(call);
+
+	if (name != NULL) {
+		wf_out_str(&d->out, name);
+		wf_out_str(&d->out, "()");
+	} else {
+		wf_out_str(&d->out, "system call ");
+		wf_out_i64(&d->out, call);
+	}
+}
+
 static void
 report_blocked(struct m *m)
 {
@@ -125,8 +140,8 @@ report_blocked(struct m *m)
 		wf_store_relaxed(&m->lint.is_told, 1);
 		if (wf_lint_is_new(d, LINT_BLOCKS)) {
 			wf_lint_head(d, &copy);
-			wf_out_str(&d->out, "has been blocked for 10 ms in system call ");
-			wf_out_i64(&d->out, call);
+			wf_out_str(&d->out, "has been blocked for 10 ms in ");
+			print_call(d, call);
 			wf_out_str(&d->out, ", and weft was not told");
 			wf_lint_body(d, &copy, "running",
 			    "use weft's own call for it, or weft_blocking(), or put "

@@ -64,6 +64,8 @@ int wf_os_thread_state(int tid);
  * and where it goes on. 0; -EAGAIN: it runs, or waits for memory; or another -errno. 10 us.
  */
 int wf_os_thread_place(int tid, long *ret_call, uintptr_t *ret_sp, uintptr_t *ret_pc);
+/* The name of a system call that may block; NULL: it is none that we know. */
+const char *wf_os_syscall_name(long number);
 /* Sends sig to thread tid of this process. */
 int wf_os_thread_kill(int tid, int sig);
 /*
