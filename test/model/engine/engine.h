@@ -132,6 +132,9 @@ struct mc {
 	unsigned change_at[8];
 	struct choice trail[MC_CHOICES];
 	unsigned depth, prefix;
+	/* The same for a replay, which has all that could be chosen, not what a strategy leaves. */
+	struct choice record[MC_CHOICES];
+	unsigned n_recorded;
 
 	/* Reports. */
 	bool is_tracing;
@@ -171,6 +174,9 @@ void mc_tick(void);
 /* ---- search.c ---- */
 /* One of n. hint: what PCT wants. */
 unsigned mc_pick(enum pick kind, unsigned n, unsigned hint);
+/* In two steps, where the strategy chooses among fewer: among n, and which of all that was. */
+unsigned mc_decide(enum pick kind, unsigned n, unsigned hint);
+void mc_record(unsigned n_all, unsigned c);
 unsigned mc_random(unsigned n);
 bool mc_explore(const struct mc_scenario *s, unsigned runs, bool is_quiet);
 bool mc_replay(const struct mc_scenario *s, const char *choices);

@@ -6,7 +6,8 @@
  *   prog --weaken LISTING           every order weakened, see mutate.c
  *   prog --wrong SCENARIO           the source has been made wrong: it must fail
  *
- * WEFT_MODEL_SCALE multiplies how much is explored, WEFT_MODEL_SEED changes what chance picks.
+ * WEFT_MODEL_SCALE multiplies how much is explored, WEFT_MODEL_SEED changes what chance picks, and
+ * WEFT_MODEL_BY names the only strategy that is used.
  */
 #include "engine.h"
 

@@ -251,7 +251,8 @@ choose_store(struct location *l, enum mc_order order, bool writes, const uint64_
 		t->newest_read_at = mc.writes;
 		n = 1;
 	}
-	c = mc_pick(PICK_STORE, n_within_bound(n), 0);
+	c = mc_decide(PICK_STORE, n_within_bound(n), 0);
+	mc_record(n, c);
 	mc.stale += c != 0;
 	return found[c];
 }
@@ -305,7 +306,8 @@ choose_place(struct location *l, enum mc_order order)
 		    mc.stores[i].at - mc.stores[before].at >= 2)
 			found[n++] = before;
 	}
-	c = mc_pick(PICK_PLACE, n_within_bound(n), 0);
+	c = mc_decide(PICK_PLACE, n_within_bound(n), 0);
+	mc_record(n, c);
 	mc.stale += c != 0;
 	return found[c];
 }

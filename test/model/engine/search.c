@@ -35,7 +35,7 @@ at_random(enum pick kind, unsigned n, unsigned hint)
 }
 
 unsigned
-mc_pick(enum pick kind, unsigned n, unsigned hint)
+mc_decide(enum pick kind, unsigned n, unsigned hint)
 {
 	unsigned at = mc.depth, c = 0;
 
@@ -49,6 +49,25 @@ mc_pick(enum pick kind, unsigned n, unsigned hint)
 	else if (mc.strategy == BY_RANDOM || mc.strategy == BY_PCT)
 		c = at_random(kind, n, hint);
 	mc.trail[at] = (struct choice){ (uint16_t)n, (uint16_t)c };
+	return c;
+}
+
+void
+mc_record(unsigned n_all, unsigned c)
+{
+	if (n_all <= 1)
+		return;
+	if (mc.n_recorded >= MC_CHOICES)
+		mc_end(RUN_CUT);
+	mc.record[mc.n_recorded++] = (struct choice){ (uint16_t)n_all, (uint16_t)c };
+}
+
+unsigned
+mc_pick(enum pick kind, unsigned n, unsigned hint)
+{
+	unsigned c = mc_decide(kind, n, hint);
+
+	mc_record(n, c);
 	return c;
 }
 
@@ -257,6 +276,7 @@ mc_explore(const struct mc_scenario *s, unsigned runs, bool is_quiet)
 {
 	/* Chance first: it finds, if there is something, what the others would prove absent. */
 	static const enum strategy order[] = { BY_RANDOM, BY_PCT, BY_ALL, BY_BOUND };
+	const char *only = getenv("WEFT_MODEL_BY");
 	struct tally t;
 
 	mc.length = 0;
@@ -265,12 +285,17 @@ mc_explore(const struct mc_scenario *s, unsigned runs, bool is_quiet)
 	if (s->runs != 0)
 		runs = (unsigned)((uint64_t)runs * s->runs / MC_RUNS_DEFAULT);
 	for (size_t i = 0; i < wf_countof(order); i++) {
-		bool failed = try_strategy(s, order[i], runs, &t);
+		bool failed;
 
+		if (only != NULL && strcmp(only, names[order[i]]) != 0)
+			continue;
+		failed = try_strategy(s, order[i], runs, &t);
 		if (!is_quiet)
 			say(s, order[i], &t);
 		if (failed && !is_quiet) {
 			printf("%s: FAILS, by %s\n", s->name, names[order[i]]);
+			mc.depth = mc.n_recorded;
+			memcpy(mc.trail, mc.record, mc.depth * sizeof(mc.trail[0]));
 			if (strncmp(mc.failure, "livelock", 8) != 0)
 				shorten(s);
 			show(s);

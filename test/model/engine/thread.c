@@ -203,7 +203,7 @@ static int
 choose_thread(void)
 {
 	int found[MC_THREADS], next;
-	unsigned n = 0, c;
+	unsigned place[MC_THREADS], n = 0, n_all = 0, c;
 	bool is_current_ready = mc_self()->state == T_READY, all_explored = false;
 
 	if (!is_anybody_awake())
@@ -213,16 +213,20 @@ choose_thread(void)
 
 		if (i == 0 || (k != 0 && i == mc.current) || !may_go(&mc.threads[i]))
 			continue;
-		if (mc.strategy == BY_ALL && (mc.sleeping & (1u << i)) != 0)
+		if (mc.strategy == BY_ALL && (mc.sleeping & (1u << i)) != 0) {
 			all_explored = true;
-		else
+		} else {
+			place[n] = n_all;
 			found[n++] = i;
+		}
+		n_all++;
 	}
 	if (n == 0 && all_explored)
 		mc_end(RUN_PRUNED);
 	if (is_current_ready && mc.strategy == BY_BOUND && mc.preemptions >= mc.bound)
 		n = 1;
-	c = mc_pick(PICK_THREAD, n, most_urgent(found, n));
+	c = mc_decide(PICK_THREAD, n, most_urgent(found, n));
+	mc_record(n_all, place[c]);
 	next = found[c];
 	fall_asleep(found, c);
 	if (is_current_ready && next != mc.current)
@@ -452,7 +456,7 @@ begin(const struct mc_scenario *s)
 	mc_race_reset();
 	mc.scenario = s;
 	mc.n_threads = mc.current = 0;
-	mc.steps = mc.preemptions = mc.stale = mc.depth = mc.n_events = 0;
+	mc.steps = mc.preemptions = mc.stale = mc.depth = mc.n_events = mc.n_recorded = 0;
 	mc.writes = 1;
 	mc.now = 1000;
 	mc.sleeping = 0;
