@@ -74,6 +74,7 @@ WEFT_API int weft_waitgroup_go(weft_waitgroup *w, void (*fn)(void *), void *arg)
  * Returns when the one call has ended, whoever made it. A panic in it reaches its
  * caller and counts as done.
  */
+#define WEFT_ONCE_DONE 2	/* its first word then */
 WEFT_API void weft_once_do(weft_once *o, void (*fn)(void *), void *arg);
 
 /**
@@ -88,6 +89,48 @@ WEFT_API void weft_sem_init(weft_sem *s, int64_t permits);
 WEFT_API int weft_sem_acquire(weft_sem *s, int64_t n, int64_t deadline);
 WEFT_API bool weft_sem_tryacquire(weft_sem *s, int64_t n);
 WEFT_API void weft_sem_release(weft_sem *s, int64_t n);
+
+/*
+ * The part of two calls that meets nobody, in the caller. What it knows of the first words of a
+ * waitgroup and a once is ABI: it stays as long as the library's SONAME. The library exports both
+ * all the same, and does the same in them; WEFT_NO_INLINE leaves this out.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define WEFT_NO_INLINE
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEFT_NO_INLINE
+#endif
+#endif
+
+#ifndef WEFT_NO_INLINE
+
+#define WEFT_INLINE extern inline __attribute__((gnu_inline, always_inline))
+#define WEFT_WORDS(object) ((weft_word *)(void *)(object)->weft_priv)
+
+typedef uint32_t weft_word __attribute__((may_alias));
+
+/* The exported ones, by names that are not inlined. */
+int WEFT_waitgroup_wait(weft_waitgroup *w, int64_t deadline) __asm__("weft_waitgroup_wait");
+void WEFT_once_do(weft_once *o, void (*fn)(void *), void *arg) __asm__("weft_once_do");
+
+WEFT_INLINE int
+weft_waitgroup_wait(weft_waitgroup *w, int64_t deadline)
+{
+	if (__atomic_load_n(&WEFT_WORDS(w)[0], __ATOMIC_ACQUIRE) == 0
+	    && __atomic_load_n(&WEFT_WORDS(w)[1], __ATOMIC_ACQUIRE) == 0)
+		return 0;
+	return WEFT_waitgroup_wait(w, deadline);
+}
+
+WEFT_INLINE void
+weft_once_do(weft_once *o, void (*fn)(void *), void *arg)
+{
+	if (__atomic_load_n(&WEFT_WORDS(o)[0], __ATOMIC_ACQUIRE) != WEFT_ONCE_DONE)
+		WEFT_once_do(o, fn, arg);
+}
+
+#endif /* WEFT_NO_INLINE */
 
 WEFT_END_DECLS
 

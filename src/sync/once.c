@@ -1,6 +1,7 @@
 /*
  * weft_once. Protocol: README.md, "Once", whose steps and edge are cited here.
  */
+#define WEFT_NO_INLINE
 #include <weft/sync.h>
 
 #include "sched/panic.h"
@@ -9,7 +10,7 @@
 enum {
 	NEW,			/* zero: a fresh one */
 	RUNNING,
-	DONE,
+	DONE = WEFT_ONCE_DONE,
 };
 
 /*

@@ -2,6 +2,7 @@
  * weft_waitgroup: a counter and those that wait for it to be 0. Protocol: README.md,
  * "WaitGroup", whose steps and edges are cited here.
  */
+#define WEFT_NO_INLINE
 #include <weft/sync.h>
 
 #include "base/assert.h"
