@@ -107,9 +107,9 @@ foreach(path ${mutants})
 		endif()
 		if(NOT TARGET ${object})
 			# What is not used any more is not what is wrong.
-			weft_model_object(${object} ${source}
-			    "${model_${program}_flags};-Wno-unused-function;-Wno-unused-variable"
-			    ${before})
+			set(flags ${model_${program}_flags} -Wno-unused-function
+			    -Wno-unused-variable -Wno-unused-parameter)
+			weft_model_object(${object} ${source} "${flags}" ${before})
 			add_dependencies(${object} model_wrong_${name}_source)
 		endif()
 		list(APPEND objects $<TARGET_OBJECTS:${object}>)
