@@ -25,6 +25,32 @@ TEST(goroutines_go_on_after_any_failure)
 	refuse_each(threads, "futex_wait malloc");
 }
 
+/* ---- Memory of a call ---- */
+
+/* More cases than a goroutine's stack has room for: UBSan sees an address made of no memory. */
+static void
+many_cases(void)
+{
+	static weft_case cases[65];
+	weft_chan *c;
+	int r;
+
+	do
+		c = weft_chan_new(0, 1);
+	while (c == NULL);
+	INSIST(r, weft_chan_send(c, NULL, soon()), r == 0);
+	for (int i = 0; i < 65; i++)
+		cases[i] = WEFT_RECV(c, NULL);
+	INSIST(r, weft_select(cases, 65, soon()), r >= 0);
+	EXPECT_EQ(cases[r].res, 1);
+	weft_chan_unref(c);
+}
+
+TEST(a_select_of_many_goes_after_any_failure)
+{
+	refuse_each(many_cases, "calloc");
+}
+
 /* ---- Signals ---- */
 
 static void
