@@ -225,7 +225,7 @@ panic_alone(void *unused)
 	    weft_in(200 * MS * test_scale())),
 	    -ETIMEDOUT);
 	weft_event_set(&may_end);
-	weft_sleep(20 * SECOND);
+	weft_sleep(1000 * SECOND);
 }
 
 /* All have given up: it is still a bug of the program, and must not go unseen. */
