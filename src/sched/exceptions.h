@@ -25,4 +25,12 @@ take_exceptions(struct m *m, struct wf_os_exceptions *ret)
 	*m->exceptions = (struct wf_os_exceptions){0};
 }
 
+/* The goroutine ends, by a panic or weft_goexit() in a catch block: nobody comes back for it. */
+static WF_ALWAYS_INLINE void
+drop_exceptions(struct m *m)
+{
+	if (wf_unlikely(has_exceptions(m)))
+		take_exceptions(m, &(struct wf_os_exceptions){0});
+}
+
 #endif /* WEFT_SCHED_EXCEPTIONS_H */

@@ -146,8 +146,7 @@ end_or_reuse(struct m *m, struct g *g)
 	} else {
 		next = wf_pick_needs_room(m->p, g) ? NULL : wf_pick_local(m);
 	}
-	if (wf_unlikely(has_exceptions(m)))	/* a panic left a catch block */
-		take_exceptions(m, &(struct wf_os_exceptions){0});
+	drop_exceptions(m);
 	if (next != NULL && next->ctx.pc == 0 && next->stack_class == g->stack_class &&
 	    !wf_race_told()) {
 		if (wf_unlikely(g->stack->has_canary && !wf_stack_canary_ok(g->stack)))
@@ -237,6 +236,7 @@ wf_g_exit(struct g *g)
 		wf_store_relaxed(&g->locked, 0);
 		m->is_exiting = true;
 	}
+	drop_exceptions(m);
 	WF_EVENT(leave, m, g, EVENT_END);
 	bury(g);
 	m->commit.kind = COMMIT_DEAD;
