@@ -95,11 +95,13 @@ WEFT_API void weft_sem_release(weft_sem *s, int64_t n);
  * waitgroup and a once is ABI: it stays as long as the library's SONAME. The library exports both
  * all the same, and does the same in them; WEFT_NO_INLINE leaves this out.
  */
+#ifndef WEFT_NO_INLINE
 #if defined(__SANITIZE_THREAD__)
 #define WEFT_NO_INLINE
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define WEFT_NO_INLINE
+#endif
 #endif
 #endif
 

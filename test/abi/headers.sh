@@ -50,4 +50,8 @@ cd "$WEFT_SRC"
 	lines weft.h $cxx_posix $cxx | check_cxx "weft.h before C++"
 	lines $cxx $cxx_posix weft.h | check_cxx "weft.h after C++"
 }
+# What is left out for either reason may be so for both.
+strict="$strict -DWEFT_NO_INLINE -fsanitize=thread"
+lines weft.h | check "weft.h without inline functions, under ThreadSanitizer"
+lines weft.h | check_cxx "weft.h without inline functions, under ThreadSanitizer"
 exit $failed
