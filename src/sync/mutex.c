@@ -2,6 +2,7 @@
  * weft_mutex: Go's mutex, with normal and starving mode, and its waiters inside it. Protocol:
  * README.md, "Mutex", whose steps and edges are cited here.
  */
+#define WEFT_NO_INLINE
 #include "sync/mutex.h"
 
 #include "sync/keep.h"
