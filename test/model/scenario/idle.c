@@ -14,6 +14,7 @@
  * model: -Daligned_alloc=world_alloc
  */
 #include "explore.h"
+#include "workers.h"
 #include "seam/world.h"
 
 #include <weft/go.h>
@@ -24,7 +25,7 @@ const char *const mc_subjects[] = { "sched/wake.c start_spinner", "sched/wake.c 
 	"sched/find.c go_idle", "sched/procs.c wf_p_put_idle", "sched/procs.c wf_p_get_idle",
 	"sched/queue.c", "sched/pick.h wf_wake", "sched/pick.h wf_runq_put", NULL };
 
-static struct m *worker_m, *worker_m2, *giver_m, *giver_m2;
+static struct m *giver_m, *giver_m2;
 static _Atomic uint32_t n_run;
 
 static void
@@ -32,21 +33,6 @@ count(void *arg)
 {
 	(void)arg;
 	(void)wf_add_relaxed(&n_run, 1);
-}
-
-/* A thread that looks for work, runs it, and looks again, until it sleeps for good. */
-static void
-worker(void)
-{
-	world_become(worker_m);
-	wf_schedule(worker_m);
-}
-
-static void
-worker2(void)
-{
-	world_become(worker_m2);
-	wf_schedule(worker_m2);
 }
 
 static void

@@ -14,6 +14,7 @@
  * model: -DRUNNEXT_SLEEPS=0 -DSPIN_NAP_NS=0
  */
 #include "explore.h"
+#include "lockers.h"
 #include "seam/world.h"
 
 #include "sync/keep.h"
@@ -23,13 +24,8 @@
 
 const char *const mc_subjects[] = { "sync/keep", NULL };
 
-#define DEADLINE 5000
-
 static weft_mutex memory;
-static weft_mutex *const mutex = &memory;
-static int guarded;
 static _Atomic uint32_t handed;	/* it was locked, for another to unlock */
-static int n_over;		/* who have done with it, under it */
 
 bool
 wf_can_spin(void)
@@ -43,42 +39,8 @@ begin(void)
 	world_foreign(3);
 	memset(&memory, 0, sizeof(memory));
 	guarded = n_over = 0;
+	mutex = &memory;
 	wf_store_relaxed(&handed, 0u);
-}
-
-static void
-lock_once(void)
-{
-	weft_mutex_lock(mutex);
-	guarded++;
-	weft_mutex_unlock(mutex);
-	world_scribble();
-}
-
-static void
-once(void)
-{
-	world_become_foreign();
-	lock_once();
-}
-
-static void
-twice(void)
-{
-	world_become_foreign();
-	lock_once();
-	lock_once();
-}
-
-static void
-until(void)
-{
-	world_become_foreign();
-	if (weft_mutex_lock_until(mutex, DEADLINE) == 0) {
-		guarded++;
-		weft_mutex_unlock(mutex);
-	}
-	world_scribble();
 }
 
 static void

@@ -14,6 +14,7 @@
  * model: -DRUNNEXT_SLEEPS=0 -DSPIN_NAP_NS=0
  */
 #include "explore.h"
+#include "lockers.h"
 #include "seam/world.h"
 
 #include "sync/bias.h"
@@ -24,7 +25,6 @@
 
 const char *const mc_subjects[] = { "sync/mutex", "sync/cond", "sync/rwmutex", NULL };
 
-#define DEADLINE 5000
 #define STARVED 2000000		/* a wait that long ends in a hand-over */
 
 static struct {
@@ -33,11 +33,8 @@ static struct {
 	weft_rwmutex rw;
 } memory;
 
-static weft_mutex *const mutex = &memory.mutex;
 static weft_cond *const cond = &memory.cond;
 static weft_rwmutex *const rw = &memory.rw;
-static int guarded;
-static int n_over;		/* who have done with it, under it */
 
 bool
 wf_can_spin(void)
@@ -51,6 +48,7 @@ begin(void)
 	world_foreign(3);
 	memset(&memory, 0, sizeof(memory));
 	guarded = n_over = 0;
+	mutex = &memory.mutex;
 }
 
 /* Who sees that nobody needs the object any more lets its memory be something else. */
@@ -61,41 +59,6 @@ free_memory(void)
 }
 
 /* ---- Mutex ---- */
-
-static void
-lock_once(void)
-{
-	weft_mutex_lock(mutex);
-	guarded++;
-	weft_mutex_unlock(mutex);
-	world_scribble();
-}
-
-static void
-once(void)
-{
-	world_become_foreign();
-	lock_once();
-}
-
-static void
-twice(void)
-{
-	world_become_foreign();
-	lock_once();
-	lock_once();
-}
-
-static void
-until(void)
-{
-	world_become_foreign();
-	if (weft_mutex_lock_until(mutex, DEADLINE) == 0) {
-		guarded++;
-		weft_mutex_unlock(mutex);
-	}
-	world_scribble();
-}
 
 static void
 try_once(void)

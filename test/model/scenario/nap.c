@@ -13,11 +13,12 @@
  * model: -DRUNNEXT_SLEEPS=0 -DSPIN_NAP_NS=50000
  */
 #include "explore.h"
+#include "workers.h"
 #include "seam/world.h"
 
 const char *const mc_subjects[] = { NULL };	/* no order is named: it is a hint */
 
-static struct m *worker_m, *worker_m2, *giver_m;
+static struct m *giver_m;
 static _Atomic int64_t ran_at;		/* 0: not yet */
 
 static void
@@ -25,20 +26,6 @@ run(void *arg)
 {
 	(void)arg;
 	wf_store_relaxed(&ran_at, mc_now());
-}
-
-static void
-worker(void)
-{
-	world_become(worker_m);
-	wf_schedule(worker_m);
-}
-
-static void
-worker2(void)
-{
-	world_become(worker_m2);
-	wf_schedule(worker_m2);
 }
 
 /* Goroutines have handed over to each other on P 0: who looks in vain naps, once. */

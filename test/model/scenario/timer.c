@@ -14,6 +14,7 @@
  * model: -DSPIN_ROUNDS=1 -DYIELDS=1000 -DSTEAL_PASSES=1 -DRUNNEXT_PAUSES=1
  */
 #include "explore.h"
+#include "workers.h"
 #include "seam/world.h"
 
 #include "sched/timer.h"
@@ -26,7 +27,7 @@ const char *const mc_subjects[] = { NULL };	/* its orders are not weakened one b
 #define LATE 9000
 
 static struct wf_timer early, late;
-static struct m *armer_m, *worker_m, *worker_m2;
+static struct m *armer_m;
 static int64_t fired_at;	/* under the lock of the heap */
 static _Atomic unsigned n_fired;
 static bool was_armed;
@@ -92,20 +93,6 @@ armer(void)
 {
 	world_become(armer_m);
 	wf_timer_arm(&early, EARLY);
-}
-
-static void
-worker(void)
-{
-	world_become(worker_m);
-	wf_schedule(worker_m);
-}
-
-static void
-worker2(void)
-{
-	world_become(worker_m2);
-	wf_schedule(worker_m2);
 }
 
 static void
