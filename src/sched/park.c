@@ -370,7 +370,7 @@ wf_yield(void)
 void
 wf_cancel_wait(struct g *g, struct gqueue *q)
 {
-	/* W6: seq_cst, the other half is in commit_park: it publishes, then looks at the mark. */
+	/* W6: seq_cst; wf_commit_complex, the other half, publishes and then looks at the mark. */
 	uint64_t ticket = wf_load_seqcst(&g->wait);
 
 	if ((ticket & 1) == 0 || !(wf_load_relaxed(&g->flags) & GF_CANCELLABLE))

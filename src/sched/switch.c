@@ -29,7 +29,7 @@ wf_commit_complex(const struct commit *pending)
 	WF_POINT("park.armed");
 	if (c.cancellable && wf_scope_is_cancelled(g->scope))			/* W6 */
 		cancelled = wf_claim_ticket(g, c.ticket, -ECANCELED);
-	/* W3: release -> acquire in wf_park: the timer is armed, g's frame is its own again. */
+	/* W3: release -> acquire in await_commit: the timer is armed, g's frame its own again. */
 	wf_store_release(&g->committing, 0);
 	if (cancelled)
 		wf_ready(g);

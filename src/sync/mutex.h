@@ -30,6 +30,7 @@ struct mutex {
 
 _Static_assert(sizeof(struct mutex) <= sizeof(weft_mutex), "weft_priv is too small");
 _Static_assert(sizeof(weft_mutex) <= 16, "promised by the contract");
+_Static_assert(offsetof(struct mutex, state) == 0 && MUTEX_LOCKED == 1, "weft/sync.h looks at it");
 
 /*
  * Takes the lock at once or waits for it: 0, or -ETIMEDOUT. reason is what dumps show. Between

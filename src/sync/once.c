@@ -26,6 +26,7 @@ struct once {
 };
 
 _Static_assert(sizeof(struct once) <= sizeof(weft_once), "weft_priv is too small");
+_Static_assert(offsetof(struct once, state) == 0, "weft/sync.h looks at it");
 
 /* O3. Inside the runtime. */
 static void
