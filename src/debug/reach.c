@@ -23,6 +23,7 @@
 #define NOBODY UINT32_MAX
 #define STACK_TOP 16u		/* bytes: the return address of where a goroutine begins */
 #define STALE_BYTES 8192u	/* of our own frames */
+#define THREAD_STACK_MAX ((uintptr_t)1 << 30)	/* more of it is not looked at */
 
 /* One that may be leaked. */
 struct candidate {
@@ -346,6 +347,25 @@ is_same_wait(const struct candidate *c, const struct g *copy)
 	    wf_load_relaxed(&copy->status) == G_WAITING;
 }
 
+/* Its stack is a thread's, and no memory of ours. */
+static bool
+is_on_thread(const struct g *g)
+{
+	return (wf_load_relaxed(&g->flags) & (GF_BOUND | GF_MAIN)) != 0;
+}
+
+/*
+ * The main thread's stack seems to reach down to the next mapping if it has no limit (ulimit -s
+ * unlimited), and the mappings made later are put in that room.
+ */
+static uintptr_t
+stack_lo(const struct g *g)
+{
+	uintptr_t lo = wf_load_relaxed(&g->stack_lo), hi = wf_load_relaxed(&g->stack_hi);
+
+	return is_on_thread(g) && hi - lo > THREAD_STACK_MAX ? hi - THREAD_STACK_MAX : lo;
+}
+
 /* One that may go on: its record, and its stack, from where it was left if it does not run. */
 static void
 look_at_live(struct g *g, void *arg)
@@ -363,7 +383,9 @@ look_at_live(struct g *g, void *arg)
 		reach_stack_of(r, c);
 	reach_words(r, (const uintptr_t *)(const void *)&r->copy,
 	    sizeof(r->copy) / sizeof(uintptr_t));
-	lo = wf_load_relaxed(&r->copy.stack_lo);
+	if (r->copy.stack == NULL && !is_on_thread(&r->copy))
+		return;		/* not begun: its bounds are those of an earlier goroutine */
+	lo = stack_lo(&r->copy);
 	hi = wf_load_relaxed(&r->copy.stack_hi);
 	if (r->stack.lo >= lo && r->stack.lo < hi)
 		return;				/* the caller's */
@@ -376,7 +398,8 @@ look_at_live(struct g *g, void *arg)
 		    wf_load_relaxed(&r->copy.status) != G_RUNNING)
 			return;
 	}
-	wf_reach_range(&r->memory, lo, hi);
+	if (!wf_reach_touched(&r->memory, lo, hi))
+		r->todo.failed = true;
 }
 
 /* ---- R4: holes ---- */
@@ -392,8 +415,8 @@ leave_out(uintptr_t lo, uintptr_t hi, void *arg)
 static void
 leave_out_stack(struct g *g, void *arg)
 {
-	if (g->stack == NULL)		/* of a thread; it is looked at as the goroutine's */
-		leave_out(wf_load_relaxed(&g->stack_lo), wf_load_relaxed(&g->stack_hi), arg);
+	if (is_on_thread(g))		/* it is looked at as the goroutine's */
+		leave_out(stack_lo(g), wf_load_relaxed(&g->stack_hi), arg);
 }
 
 static void
@@ -466,7 +489,7 @@ look(struct reach *r)
 	if (!wf_reach_all(&r->memory))
 		return false;
 	go_on(r);
-	return !r->todo.failed;
+	return !r->todo.failed && !r->memory.is_refused;
 }
 
 static WF_NOINLINE bool
@@ -519,7 +542,7 @@ wf_reach_find(void)
 	if (r == NULL)
 		return NULL;
 	(void)wf_enter();
-	r->stack_lo = wf_load_relaxed(&wf_g()->stack_lo);
+	r->stack_lo = stack_lo(wf_g());
 	r->stack.hi = wf_load_relaxed(&wf_g()->stack_hi);
 	wf_leave();
 	__builtin_unwind_init();	/* what registers hold is on the stack above search() */

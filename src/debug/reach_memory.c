@@ -5,6 +5,7 @@
 
 #include "os/os.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,9 +78,14 @@ static void
 read_words(struct reach_memory *m, uintptr_t lo, size_t n)
 {
 	size_t page = wf_os_page_size(), half;
+	int r = wf_os_peek(m->window, lo, n);
 
-	if (wf_os_peek(m->window, lo, n) == 0) {
+	if (r == 0) {
 		m->words(m->arg, m->window, n / sizeof(m->window[0]));
+		return;
+	}
+	if (r != -EFAULT) {
+		m->is_refused = true;
 		return;
 	}
 	half = (n / 2 + page - 1) & ~(page - 1);
@@ -100,9 +106,9 @@ wf_reach_range(struct reach_memory *m, uintptr_t lo, uintptr_t hi)
 	}
 }
 
-/* The pages of [lo, hi) that were ever touched; the others are zero, or what their file holds. */
-static bool
-read_touched(struct reach_memory *m, uintptr_t lo, uintptr_t hi)
+/* The others are zero, or what their file holds. */
+bool
+wf_reach_touched(struct reach_memory *m, uintptr_t lo, uintptr_t hi)
 {
 	size_t page = wf_os_page_size(), n, run;
 
@@ -143,11 +149,11 @@ read_around_holes(struct reach_memory *m, uintptr_t lo, uintptr_t hi)
 	if (first > 0)
 		lo = wf_max(lo, holes[first - 1].hi);
 	for (; first < n && holes[first].lo < hi && lo < hi; first++) {
-		if (holes[first].lo > lo && !read_touched(m, lo, holes[first].lo))
+		if (holes[first].lo > lo && !wf_reach_touched(m, lo, holes[first].lo))
 			return false;
 		lo = wf_max(lo, holes[first].hi);
 	}
-	return lo >= hi || read_touched(m, lo, hi);
+	return lo >= hi || wf_reach_touched(m, lo, hi);
 }
 
 /* ---- what there is ---- */

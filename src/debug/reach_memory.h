@@ -21,6 +21,7 @@ struct reach_memory {
 	void *arg;
 	int maps, pages;		/* descriptors of /proc/self/maps and pagemap */
 	struct trace_out holes;		/* struct reach_range; in order once wf_reach_all() runs */
+	bool is_refused;		/* memory is there that may not be asked for */
 	uint64_t bytes;			/* address space seen by wf_reach_all() */
 	size_t n_text;
 	char text[8192];
@@ -37,6 +38,11 @@ void wf_reach_close(struct reach_memory *m);
 void wf_reach_hole(struct reach_memory *m, uintptr_t lo, uintptr_t hi);
 /* The words of [lo, hi), as far as they are there. */
 void wf_reach_range(struct reach_memory *m, uintptr_t lo, uintptr_t hi);
+/*
+ * The same for a large range of which little was ever touched: the rest stays so. False: the system
+ * does not say what was touched.
+ */
+bool wf_reach_touched(struct reach_memory *m, uintptr_t lo, uintptr_t hi);
 /*
  * Those of all memory that may be read, but holes, the unchanged contents of files, and devices.
  * False: the system does not say what there is, or it is more than a search can go through.

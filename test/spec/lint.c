@@ -10,6 +10,7 @@
 #include "test.h"
 
 #include <alloca.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,6 +278,51 @@ TEST(a_stack_that_is_nearly_full_is_told)
 	EXPECT_CONTAINS(r.err, " of the 196608 bytes of its stack, more than 75 %\n[");
 	EXPECT_CONTAINS(r.err, "WEFT_STACK");
 	expect_lints(r.err, 2);
+	child_result_free(&r);
+}
+
+static atomic_int spins, may_wait;
+
+static void
+spin_then_wait(void *arg)
+{
+	(void)arg;
+	spins = 1;
+	while (!may_wait)
+		continue;
+	(void)weft_sleep(MS);
+}
+
+static void
+wait_for_nobody(void *arg)
+{
+	(void)weft_chan_recv(arg, NULL, WEFT_FOREVER);
+}
+
+static void
+search_beside(void *arg)
+{
+	int fd = open("/dev/null", O_WRONLY);
+
+	(void)arg;
+	go_named("leaked", wait_for_nobody, NULL);
+	go_named("spins", spin_then_wait, NULL);
+	while (!spins || weft_dump_blocked(-1, 0) < 1)
+		weft_yield();
+	EXPECT_EQ(weft_profile_leak(fd, INT64_MAX), 0);
+	may_wait = 1;
+	while (weft_numgoroutine() > 2)
+		(void)weft_sleep(MS);
+	leave();
+}
+
+/* The pages that a search for references reads were not used for that. */
+TEST(a_stack_that_was_searched_is_not_told)
+{
+	struct child_result r = child_run_with(&with_lints, search_beside, NULL);
+
+	EXPECT_EQ(r.status, 0);
+	EXPECT(strstr(r.err, "more than 75 %") == NULL);
 	child_result_free(&r);
 }
 

@@ -6,14 +6,18 @@
 #define _GNU_SOURCE
 #include <weft.h>
 
+#include "child.h"
+#include "refuse.h"
 #include "test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /*
@@ -381,4 +385,93 @@ TEST(who_waits_for_the_leaked_is_leaked)
 	expect_leaked("parent");
 	expect_leaked("opener");
 	expect_leaked("receive_in_scope");
+}
+
+static void
+run_child(void (*fn)(void *))
+{
+	struct child_options o = { .limit_ms = 120000 };
+	struct child_result r = child_run_with(&o, fn, NULL);
+
+	if (r.status != 0)
+		FAIL("status %d: %s", r.status, r.err);
+	child_result_free(&r);
+}
+
+/* ---- a stack without limit ---- */
+
+static void
+make_in_mapping(void *arg)
+{
+	struct node *n = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+	    -1, 0);
+
+	(void)arg;
+	EXPECT(n != MAP_FAILED);
+	n->chan = weft_chan_new(0, 0);
+	go_named("mapping", receive, n->chan);
+}
+
+static void *
+ask_elsewhere(void *arg)
+{
+	ask();
+	return arg;
+}
+
+/* The main goroutine asks, and then runs, for all that weft knows, while another thread asks. */
+static void
+hold_in_mappings(void *arg)
+{
+	pthread_t t;
+
+	(void)arg;
+	make_several(make_in_mapping);
+	ask();
+	expect_alive("mapping");
+	EXPECT_EQ(pthread_create(&t, NULL, ask_elsewhere, NULL), 0);
+	EXPECT_EQ(pthread_join(t, NULL), 0);
+	expect_alive("mapping");
+}
+
+/* The system then says that the stack reaches down to the mappings, and puts new ones in there. */
+TEST(who_waits_is_not_told_beside_a_stack_without_limit)
+{
+#ifndef SANITIZED	/* they have shadows where mappings would come to lie */
+	struct rlimit l;
+
+	EXPECT_EQ(getrlimit(RLIMIT_STACK, &l), 0);
+	l.rlim_cur = l.rlim_max;
+	EXPECT_EQ(setrlimit(RLIMIT_STACK, &l), 0);
+#endif
+	run_child(hold_in_mappings);
+}
+
+/* ---- memory that can't be asked for ---- */
+
+static void
+make_cancellable(void *arg)
+{
+	(void)arg;
+	scope[turn] = weft_scope_new(NULL, WEFT_FOREVER);
+	EXPECT_EQ(weft_scope_go(scope[turn], receive_in_scope, NULL), 0);
+	n_there++;
+}
+
+/* Neither by the call for it, nor by way of a pipe. */
+static void
+ask_without_descriptors(void *arg)
+{
+	(void)arg;
+	make_several(make_cancellable);
+	refuse(SYS_process_vm_readv, EPERM, /* all threads */ true);
+	refuse(SYS_pipe2, EMFILE, /* all threads */ true);
+	ask();
+	expect_alive("receive_in_scope");
+}
+
+TEST(nobody_is_told_by_what_could_not_be_read)
+{
+	need_filters();
+	run_child(ask_without_descriptors);
 }
