@@ -78,7 +78,8 @@ WEFT_API weft_chan *weft_scope_done(weft_scope *s);
 /** weft_scope_current - the caller's scope; NULL = the root, never cancelled. */
 WEFT_API weft_scope *weft_scope_current(void);
 /** weft_scope_free - cancels it, waits for its goroutines, frees it. NULL is allowed.
- * Panics in a goroutine of the scope, for which it would wait. */
+ * Panics in a goroutine of the scope, for which it would wait. A weft_scope_cancel() whose
+ * effect the caller has seen may still be on its way. */
 WEFT_API void weft_scope_free(weft_scope *s);
 
 /**

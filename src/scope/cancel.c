@@ -85,6 +85,21 @@ wf_scope_mark_locked(struct weft_scope *s, int err, int cause)
 	wf_store_release(&s->base.cancelled, SCOPE_SETTLED);		/* K3, C2 */
 }
 
+static struct weft_scope *
+ref(struct weft_scope *s)
+{
+	/* Relaxed: whoever takes one more has one, or the lock that keeps s where it is. */
+	wf_add_relaxed(&s->refs, 1u);
+	return s;
+}
+
+/* Has it a deadline of its own? */
+static bool
+may_have_timer(const struct weft_scope *s)
+{
+	return s->deadline != (s->parent != NULL ? s->parent->deadline : WEFT_FOREVER);
+}
+
 /* Marked, has it nothing for a walk to do? Then the walk is over. */
 static bool
 is_done_with_locked(const struct weft_scope *s)
@@ -122,14 +137,6 @@ struct walk {
 	bool is_timer;		/* under the lock of a heap: no timer may be disarmed */
 };
 
-static struct weft_scope *
-ref(struct weft_scope *s)
-{
-	/* Relaxed: whoever takes one more has one, or the lock that keeps s where it is. */
-	wf_add_relaxed(&s->refs, 1u);
-	return s;
-}
-
 /* K6. All below k->at is cancelled: back to its parent. */
 static void
 ascend(struct walk *k)
@@ -161,7 +168,7 @@ cancel_leaves_locked(struct weft_scope *s, unsigned n)
 	bool is_leaf;
 
 	for (; n > 0 && (child = s->children) != NULL; n--) {
-		if (child->deadline != s->deadline)
+		if (may_have_timer(child))
 			break;
 		wf_lock(&child->lock);
 		wf_scope_mark_locked(child, s->err, s->cause);
@@ -235,13 +242,16 @@ wf_scope_cancel(struct weft_scope *s, int err, int cause)
 
 	wf_lock(&s->lock);
 	wf_scope_mark_locked(s, err, cause);
-	is_over = is_done_with_locked(s);
+	is_over = is_done_with_locked(s) && !may_have_timer(s);
 	is_empty = s->ngoroutines == 0;
-	wf_unlock(&s->lock);
+	if (!is_over)
+		(void)ref(s);		/* who sees the mark may free it */
+	wf_unlock(&s->lock);		/* the last touch, if it is over */
 	if (is_over)
-		(void)wf_timer_disarm(&s->timer);			/* K7 */
-	else
-		wf_scope_finish_cancel(s);
+		return is_empty;
+	WF_POINT("scope.marked");
+	wf_scope_finish_cancel(s);
+	wf_scope_unref(s);
 	return is_empty;
 }
 

@@ -274,6 +274,31 @@ TEST(a_child_is_freed_while_a_canceller_is_on_its_way_there)
 	weft_scope_free(l.s);
 }
 
+/*
+ * One goroutine cancels, another sees that and frees: the first must not meet freed memory when it
+ * goes on. AddressSanitizer and ThreadSanitizer say so.
+ */
+TEST(a_scope_is_freed_while_its_canceller_is_on_its_way)
+{
+	weft_scope *with_timer = weft_scope_new(NULL, weft_in(INT64_C(3600000000000)));
+	weft_scope *with_child = scope_make(NULL), *child = scope_make(with_child);
+	struct look looks[] = { { .s = with_timer }, { .s = with_child } };
+
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+		pthread_t canceller;
+
+		hold_at("scope.marked");
+		EXPECT_EQ(pthread_create(&canceller, NULL, cancel_it, &looks[i]), 0);
+		hold_await("scope.marked");
+		EXPECT_EQ(weft_scope_err(looks[i].s), -ECANCELED);
+		if (looks[i].s == with_child)
+			weft_scope_free(child);
+		weft_scope_free(looks[i].s);
+		hold_release("scope.marked");
+		EXPECT_EQ(pthread_join(canceller, NULL), 0);
+	}
+}
+
 /* The timer of a scope below goes with the cancellation: a server with long deadlines and short
  * requests would else keep a heap full of dead ones. (K7) */
 TEST(a_cancellation_takes_the_timers_below_back)
