@@ -114,8 +114,6 @@ typedef uint32_t weft_word __attribute__((may_alias));
 
 /* The exported ones, by names that are not inlined. */
 bool WEFT_mutex_trylock(weft_mutex *m) __asm__("weft_mutex_trylock");
-void WEFT_waitgroup_add(weft_waitgroup *w, int delta) __asm__("weft_waitgroup_add");
-void WEFT_waitgroup_done(weft_waitgroup *w) __asm__("weft_waitgroup_done");
 int WEFT_waitgroup_wait(weft_waitgroup *w, int64_t deadline) __asm__("weft_waitgroup_wait");
 void WEFT_once_do(weft_once *o, void (*fn)(void *), void *arg) __asm__("weft_once_do");
 
@@ -126,36 +124,6 @@ weft_mutex_trylock(weft_mutex *m)
 	if ((__atomic_load_n(&WEFT_WORDS(m)[0], __ATOMIC_RELAXED) & 1) != 0)
 		return false;
 	return WEFT_mutex_trylock(m);
-}
-
-/*
- * A waitgroup's first word: twice the counter, and in bit 0 whether somebody waits. True: it was
- * changed as it is when nobody need be woken and nothing is wrong.
- */
-WEFT_INLINE bool
-WEFT_waitgroup_add_alone(weft_waitgroup *w, int delta)
-{
-	weft_word old = __atomic_load_n(&WEFT_WORDS(w)[0], __ATOMIC_RELAXED);
-	int64_t counter = (int64_t)(old >> 1) + delta;
-
-	return old <= INT32_MAX && counter >= (int64_t)(old & 1) && counter <= INT32_MAX / 2
-	    && old != 1
-	    && __atomic_compare_exchange_n(&WEFT_WORDS(w)[0], &old,
-	    (weft_word)counter * 2 + (old & 1), false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
-}
-
-WEFT_INLINE void
-weft_waitgroup_add(weft_waitgroup *w, int delta)
-{
-	if (!WEFT_waitgroup_add_alone(w, delta))
-		WEFT_waitgroup_add(w, delta);
-}
-
-WEFT_INLINE void
-weft_waitgroup_done(weft_waitgroup *w)
-{
-	if (!WEFT_waitgroup_add_alone(w, -1))
-		WEFT_waitgroup_done(w);
 }
 
 WEFT_INLINE int

@@ -30,7 +30,7 @@ struct waitgroup {
 _Static_assert(sizeof(struct waitgroup) <= sizeof(weft_waitgroup), "weft_priv is too small");
 _Static_assert(sizeof(weft_waitgroup) <= 16, "promised by the contract");
 _Static_assert(offsetof(struct waitgroup, state) == 0 && WAITERS == 1 && ONE == 2
-    && offsetof(struct waitgroup, lock.word) == 4, "weft/sync.h reads and changes them");
+    && offsetof(struct waitgroup, lock.word) == 4, "weft/sync.h looks at them");
 
 static inline struct waitgroup *
 waitgroup_of(weft_waitgroup *wg)
