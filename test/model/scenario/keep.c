@@ -27,12 +27,6 @@ const char *const mc_subjects[] = { "sync/keep", NULL };
 static weft_mutex memory;
 static _Atomic uint32_t handed;	/* it was locked, for another to unlock */
 
-bool
-wf_can_spin(void)
-{
-	return mc_choose(2) != 0;
-}
-
 static void
 begin(void)
 {

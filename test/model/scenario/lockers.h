@@ -5,6 +5,7 @@
 #ifndef WEFT_MODEL_SCENARIO_LOCKERS_H
 #define WEFT_MODEL_SCENARIO_LOCKERS_H
 
+#include "explore.h"
 #include "seam/world.h"
 
 #include <weft/sync.h>
@@ -14,6 +15,13 @@
 static weft_mutex *mutex;	/* the scenario's setup says where */
 static int guarded;		/* by mutex, or by what the scenario is about */
 static int n_over;		/* who have done with it, under it */
+
+/* Stands for the scheduler's: whether it pays is anybody's guess. */
+bool
+wf_can_spin(void)
+{
+	return mc_choose(2) != 0;
+}
 
 static void
 lock_once(void)

@@ -36,12 +36,6 @@ static struct {
 static weft_cond *const cond = &memory.cond;
 static weft_rwmutex *const rw = &memory.rw;
 
-bool
-wf_can_spin(void)
-{
-	return mc_choose(2) != 0;
-}
-
 static void
 begin(void)
 {
