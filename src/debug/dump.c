@@ -53,6 +53,7 @@ wf_dump_name(const struct g *g, char *buf, size_t cap)
 	}
 }
 
+/* As one more item in the bracket, which it can't end, and where it can't look like two. */
 static void
 print_name(struct dump *d, const struct g *g)
 {
@@ -61,7 +62,11 @@ print_name(struct dump *d, const struct g *g)
 	wf_dump_name(g, name, sizeof(name));
 	if (name[0] == '\0')
 		return;
-	wf_out_str(&d->out, " \"");
+	for (char *p = name; *p != '\0'; p++) {
+		if (*p == ']' || *p == ',')
+			*p = *p == ']' ? '?' : ';';
+	}
+	wf_out_str(&d->out, ", \"");
 	wf_out_str(&d->out, name);
 	wf_out_str(&d->out, "\"");
 }
@@ -95,7 +100,6 @@ wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now
 
 	wf_out_str(&d->out, "goroutine ");
 	wf_out_u64(&d->out, wf_load_relaxed(&g->id));
-	print_name(d, g);
 	wf_out_str(&d->out, " [");
 	wf_out_str(&d->out, state);
 	if (wf_load_relaxed(&g->status) == G_WAITING && waited >= 1) {
@@ -110,6 +114,7 @@ wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now
 	print_detached(d, g, now);
 	if (wf_load_relaxed(&g->locked) != 0)
 		wf_out_str(&d->out, ", locked to thread");
+	print_name(d, g);
 	wf_out_str(&d->out, "]:\n");
 }
 
@@ -235,13 +240,11 @@ dump_other(struct g *g, void *arg)
 		return;
 	wf_out_str(&d->out, "\n");
 	wf_dump_header(d, &copy, state_name(&copy), wf_os_now());
-	if (!is_whole)
-		wf_out_str(&d->out, "\tgoroutine changed while it was read; stack unavailable\n");
-	else if (has_stack(&copy))
+	if (is_whole && has_stack(&copy))
 		wf_dump_frames(d);
-	else if (wf_load_relaxed(&copy.status) == G_RUNNABLE)
+	else if (is_whole && wf_load_relaxed(&copy.status) == G_RUNNABLE)
 		wf_dump_frame(d, wf_dump_began_with(&copy));
-	else
+	else		/* or it has run each time that we looked */
 		wf_out_str(&d->out, "\tgoroutine running on other thread; stack unavailable\n");
 	wf_dump_created_by(d, &copy);
 	wf_out_flush(&d->out);

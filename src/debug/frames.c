@@ -142,12 +142,13 @@ print_function(struct dump *d, const struct wf_symbol *s)
 		wf_out_mem(&d->out, s->name, strcspn(s->name, "."));
 }
 
+/* A line of some C file in that object: which one, `weft symbolize` says. README.md, "The text". */
 static void
 print_place(struct dump *d, const struct wf_symbol *s, uintptr_t pc)
 {
 	wf_out_str(&d->out, "\t");
-	wf_out_str(&d->out, s->path != NULL ? s->path : "??");
-	wf_out_str(&d->out, " +");
+	wf_out_str(&d->out, s->path != NULL ? s->path : "?" "?");
+	wf_out_str(&d->out, s->path != NULL ? "/?.c:0 +" : ":0 +");
 	wf_out_hex(&d->out, s->path != NULL ? s->file_pc : pc);
 	wf_out_str(&d->out, "\n");
 }

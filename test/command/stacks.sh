@@ -49,10 +49,10 @@ read -r _ <ready
 # From outside.
 "$weft" stacks "$pid" >stacks
 expect stacks 'goroutine 1 \[running, .*thread [0-9]+\]:' '	goroutine running on other thread.*'
-expect stacks 'goroutine 2 "receiver" \[chan receive.*\]:' 'weft_chan_recv\(...\)' '.*/chan.c:.*' \
-    "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(')"
+expect stacks 'goroutine 2 \[chan receive.*, "receiver"\]:' 'weft_chan_recv\(...\)' '.*/chan.c:.*' \
+    "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(') \+0x[0-9a-f]+"
 expect stacks 'goroutine 3 \[select.*\]:' 'weft_select\(...\)' '.*' 'chooser\(...\)' '.*' \
-    'created by main in goroutine 1' "	$source:$(line 'weft_go(chooser')"
+    'created by main in goroutine 1' "	$source:$(line 'weft_go(chooser') \+0x[0-9a-f]+"
 "$weft" stacks --all "$pid" >all
 expect all 'wf_park\(...\)' '.*/src/sched/park.c:.*'
 "$weft" stacks --blocked 1000 "$pid" >blocked
@@ -95,7 +95,7 @@ for variable in "WEFT_TRACE=$work/trace" "WEFT_FLIGHT=$work/flight"; do
 		sleep 0.1
 	done
 	"$weft" stacks "$traced" >stacks-traced 2>&1 || true
-	expect stacks-traced 'goroutine 2 "receiver" \[chan receive.*\]:'
+	expect stacks-traced 'goroutine 2 \[chan receive.*, "receiver"\]:'
 	kill -9 $traced
 	wait $traced 2>/dev/null || true
 done
@@ -159,26 +159,35 @@ kill -QUIT "$pid"
 wait "$pid" || true
 pid=
 "$weft" symbolize dump >lines
-expect lines 'goroutine 2 "receiver" \[chan receive.*\]:' 'weft_chan_recv\(...\)' '.*/chan.c:.*' \
+expect lines 'goroutine 2 \[chan receive.*, "receiver"\]:' 'weft_chan_recv\(...\)' '.*/chan.c:.*' \
     "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(') \+0x[0-9a-f]+"
 [ "$(grep -c . dump)" -le "$(grep -c . lines)" ] || { echo "lines are lost"; failed=1; }
-# A parser of Go's tracebacks reads it, all goroutines, each frame with its line.
+# A parser of Go's tracebacks reads it, all goroutines: as the program wrote it, and each frame with
+# its line, from outside or afterwards.
+parsed() # FILE: what it makes of it, nothing left over
+{
+	panicparse -parse=false -rebase=false <"$1" >parsed
+	! grep -q '^goroutine \|^	\|^Failed' parsed ||
+	    { echo "$1: lines are not understood"; cat parsed; failed=1; }
+	expect parsed '1: running' ' .*'
+}
+parsed dump
+expect parsed '1: chan receive.* \[Created by .main in goroutine 1 @ \?.c:0\]' \
+    ' *\?.c:0 *weft_chan_recv\(...\)' ' *\?.c:0 *receive_here\(...\)' ' *\?.c:0 *deeper\(...\)'
+expect parsed '1: sync.Mutex.Lock.*' ' *\?.c:0 *weft_mutex_lock\(...\)' ' *\?.c:0 *locker\(...\)'
+expect parsed '1: select.*' ' *\?.c:0 *weft_select\(...\)' ' *\?.c:0 *chooser\(...\)'
 "$weft" symbolize --go dump >go
-grep -q '^goroutine 2 \[chan receive.*, "receiver"\]:$' go || { cat go; failed=1; }
-panicparse -parse=false -rebase=false <go >parsed
-expect parsed '1: chan receive.* \[Created by .main in goroutine 1 @ stuck.c:[0-9]*\]' \
-    ' *chan.c:[0-9]* *weft_chan_recv\(...\)' \
-    " *stuck.c:$(($(line 'weft_chan_recv(c')))  *receive_here\(...\)" \
-    ' *stuck.c:[0-9]* *deeper\(...\)'
-expect parsed '1: sync.Mutex.Lock.*' ' *mutex.c:.*' ' *stuck.c:[0-9]* *locker\(...\)'
-expect parsed '1: select.*' ' *select.c:.*' ' *stuck.c:[0-9]* *chooser\(...\)'
-expect parsed '1: running' ' .*'
-! grep -q '^goroutine ' parsed || { echo "lines are not understood"; cat parsed; failed=1; }
-# A name is text, whatever it says.
-printf 'goroutine 7 "a] [b" [sleep, 2 seconds]:\ngoroutine 8 "x\n' | "$weft" symbolize --go >named
-printf 'goroutine 7 [sleep, 2 seconds, "a? [b"]:\ngoroutine 8 "x\n' | cmp - named || failed=1
+for file in stacks go; do
+	parsed $file
+	expect parsed '1: chan receive.* \[Created by .main in goroutine 1 @ stuck.c:[0-9]*\]' \
+	    ' *chan.c:[0-9]* *weft_chan_recv\(...\)' \
+	    " *stuck.c:$(($(line 'weft_chan_recv(c')))  *receive_here\(...\)" \
+	    ' *stuck.c:[0-9]* *deeper\(...\)'
+	expect parsed '1: sync.Mutex.Lock.*' ' *mutex.c:.*' ' *stuck.c:[0-9]* *locker\(...\)'
+	expect parsed '1: select.*' ' *select.c:.*' ' *stuck.c:[0-9]* *chooser\(...\)'
+done
 # What it does not know stays.
-printf 'x\n	/no/such +0x12\nno newline' >odd
+printf 'x\n	/no/such/?.c:0 +0x12\n	/no/such +0x12\nno newline' >odd
 "$weft" symbolize <odd | cmp - odd || failed=1
 "$weft" symbolize /dev/null - <odd | cmp - odd || failed=1
 status 1 "$weft" symbolize nonesuch odd

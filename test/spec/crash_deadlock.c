@@ -133,7 +133,7 @@ TEST(everybody_is_listed)
 
 	EXPECT_EQ(r.status, 2);
 	EXPECT_CONTAINS(r.err, "goroutine 1 [sync.WaitGroup.Wait]:\n");
-	EXPECT_CONTAINS(r.err, " \"reader\" [chan receive]:\nweft_chan_recv(...)\n");
+	EXPECT_CONTAINS(r.err, " [chan receive, \"reader\"]:\nweft_chan_recv(...)\n");
 	EXPECT_CONTAINS(r.err, "\nparked(...)\n");
 	EXPECT_CONTAINS(r.err, "\ncreated by several_wait in goroutine 1\n");
 	child_result_free(&r);

@@ -132,7 +132,7 @@ expect_fault(void (*fn)(void *), void *arg, const char *words, const char *funct
 	EXPECT_CONTAINS(r.err, "fatal error: unexpected signal\n[signal SIG");
 	EXPECT_CONTAINS(r.err, words);
 	EXPECT_CONTAINS(r.err, " pc=0x");
-	EXPECT_CONTAINS(r.err, " \"victim\" [running]:\n");
+	EXPECT_CONTAINS(r.err, " [running, \"victim\"]:\n");
 	EXPECT_CONTAINS(r.err, function);
 	EXPECT_CONTAINS(r.err, "created by in_a_goroutine in goroutine 1\n");
 	child_result_free(&r);
@@ -162,7 +162,7 @@ TEST(abort_shows_the_stack_and_dies_of_its_signal)
 
 	EXPECT_EQ(r.signal, SIGABRT);
 	EXPECT_CONTAINS(r.err, "SIGABRT: abort\nPC=0x");
-	EXPECT_CONTAINS(r.err, " \"victim\" [running]:\n");
+	EXPECT_CONTAINS(r.err, " [running, \"victim\"]:\n");
 	EXPECT_CONTAINS(r.err, "\ngive_up(...)\n");
 	child_result_free(&r);
 }
@@ -382,7 +382,7 @@ TEST(sigquit_dumps_all_and_exits_with_2)
 	EXPECT_EQ(occurrences(r.err, " [chan receive]:\nweft_chan_recv(...)\n\t"), 3);
 	EXPECT_EQ(occurrences(r.err, "\nparked(...)\n"), 3);
 	EXPECT_CONTAINS(r.err, "goroutine 1 [sleep]:\nweft_sleep(...)\n");
-	EXPECT_CONTAINS(r.err, " \"hog\" [running]:\n");
+	EXPECT_CONTAINS(r.err, " [running, \"hog\"]:\n");
 #if defined(__x86_64__)
 	EXPECT_CONTAINS(r.err, "\nrax    0x");
 	EXPECT_CONTAINS(r.err, "\nrip    0x");

@@ -108,7 +108,7 @@ every_size(const char *setting)
 		char text[64];
 
 		expect_overflow(&r, starters[i].name);
-		EXPECT_CONTAINS(r.err, " \"digger\" [running]:\n");
+		EXPECT_CONTAINS(r.err, " [running, \"digger\"]:\n");
 		EXPECT_CONTAINS(r.err, "WEFT_STACK=");
 		EXPECT_CONTAINS(r.err, "stack_size = ");
 		/* The other end of the stack. SCENARIOS 108. */

@@ -150,15 +150,20 @@ wait_on_a_plain_thread(void *arg)
 	return arg;
 }
 
-/* The stack below a header. */
+/* What a goroutine is, and its stack. */
 static void
-expect_entry(const char *text, const char *header, const char *function)
+expect_entry(const char *text, const char *name, const char *state, const char *function)
 {
-	const char *at = strstr(text, header), *end;
+	const char *at, *end;
 	char entry[4096];
 
+	snprintf(entry, sizeof(entry), ", \"%s\"]:\n", name);
+	at = strstr(text, entry);
 	if (at == NULL)
-		FAIL("no \"%s\" in\n%s", header, text);
+		FAIL("no \"%s\" in\n%s", name, text);
+	while (*at != '[')
+		at--;
+	EXPECT(strncmp(at + 1, state, strlen(state)) == 0);
 	end = strstr(at, "\n\n");
 	snprintf(entry, sizeof(entry), "%.*s", end != NULL ? (int)(end - at) : 4000, at);
 	EXPECT_CONTAINS(entry, function);
@@ -209,9 +214,9 @@ TEST(those_that_are_blocked_for_long_are_named)
 	text = blocked_since(when, &n);
 	EXPECT_EQ(n, 4);
 	EXPECT_EQ(headers(text), 4);
-	expect_entry(text, "\"receiver\" [chan receive", "wait_in_channel");
-	expect_entry(text, "\"locker\" [sync.Mutex.Lock", "wait_for_mutex");
-	expect_entry(text, "\"stuck\" [running, detached", "stack unavailable");
+	expect_entry(text, "receiver", "chan receive", "wait_in_channel");
+	expect_entry(text, "locker", "sync.Mutex.Lock", "wait_for_mutex");
+	expect_entry(text, "stuck", "running, detached", "stack unavailable");
 	EXPECT_CONTAINS(text, " in goroutine 1\n");
 	EXPECT(strstr(text, "computer") == NULL);
 	EXPECT(strstr(text, "yielder") == NULL);

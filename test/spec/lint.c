@@ -272,8 +272,8 @@ TEST(a_stack_that_is_nearly_full_is_told)
 	struct child_result r = child_run_with(&with_lints, use_stacks, NULL);
 
 	EXPECT_EQ(r.status, 0);
-	EXPECT_CONTAINS(r.err, " \"ends\" [running, has ended]:\ndeep_then_ends(...)");
-	EXPECT_CONTAINS(r.err, " \"waits\" [running]:\nweft_sleep(...)");
+	EXPECT_CONTAINS(r.err, " [running, has ended, \"ends\"]:\ndeep_then_ends(...)");
+	EXPECT_CONTAINS(r.err, " [running, \"waits\"]:\nweft_sleep(...)");
 	EXPECT_CONTAINS(r.err, "\ndeep_then_waits(...)\n");
 	EXPECT_CONTAINS(r.err, " of the 196608 bytes of its stack, more than 75 %\n[");
 	EXPECT_CONTAINS(r.err, "WEFT_STACK");

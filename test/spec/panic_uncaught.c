@@ -240,7 +240,7 @@ TEST(a_thread_that_weft_did_not_start)
 static void
 named(void *arg)
 {
-	weft_go_options o = {.size = sizeof(o), .name = "the \"mill\"\n"};
+	weft_go_options o = {.size = sizeof(o), .name = "the \"mill\"\n, [1]"};
 
 	weft_go_with(&o, panics, arg);
 	weft_sleep(WEFT_FOREVER);
@@ -254,7 +254,7 @@ TEST(name_and_parent)
 
 	EXPECT_EQ(r.status, 2);
 	EXPECT(head != NULL);
-	EXPECT(strstr(head, " \"the ?mill??\" [running]:\n") != NULL);
+	EXPECT(strstr(head, " [running, \"the ?mill??; [1?\"]:\n") != NULL);
 	EXPECT_CONTAINS(r.err, "\ncreated by named in goroutine 1\n\t/");
 	child_result_free(&r);
 }

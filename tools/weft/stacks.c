@@ -14,6 +14,7 @@
 #define FRAMES_MAX 100
 #define TRIES 3			/* at a goroutine that goes on while it is read */
 #define NS_PER_S 1000000000
+#define RUNNING "\tgoroutine running on other thread; stack unavailable\n"
 
 const char stacks_help[] =
 	"Usage: weft stacks [OPTION]... PID\n"
@@ -39,6 +40,32 @@ static const struct option options[] = {
 	OPT_COMMON
 };
 
+/* What has no line of source: as in a dump, in that file, or nobody knows where. */
+static void
+print_place(const struct source *s, const char *path, uint64_t address)
+{
+	if (s->file != NULL)
+		printf("\t%s:%d", s->file, s->line);
+	else
+		printf("\t%s%s:0", path != NULL ? path : "??", path != NULL ? "/?.c" : "");
+	printf(" +0x%llx\n", (unsigned long long)address);
+}
+
+/* Which file, and what to take from an address to have the one in the file. */
+static const char *
+file_of(Dwfl_Module *module, uint64_t *ret_bias)
+{
+	const char *path = NULL;
+	GElf_Addr bias = 0;
+
+	if (module != NULL) {
+		(void)dwfl_module_getelf(module, &bias);
+		(void)dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, &path, NULL);
+	}
+	*ret_bias = bias;
+	return path;
+}
+
 /* hides: what is inlined into a public function is the runtime's, and left out. */
 static void
 print_frames(const struct target *t, uint64_t pc, bool hides)
@@ -46,23 +73,15 @@ print_frames(const struct target *t, uint64_t pc, bool hides)
 	Dwfl_Module *module = dwfl_addrmodule(t->dwfl, pc);
 	struct source s[SOURCES_MAX];
 	size_t n = sources_at(module, pc, s, SOURCES_MAX);
-	const char *path = NULL;
-	GElf_Addr bias = 0;
 	size_t first = 0;
+	uint64_t bias;
+	const char *path = file_of(module, &bias);
 
-	if (module != NULL) {
-		(void)dwfl_module_getelf(module, &bias);
-		(void)dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, &path, NULL);
-	}
 	if (hides && s[n - 1].function != NULL && strncmp(s[n - 1].function, "weft_", 5) == 0)
 		first = n - 1;
 	for (size_t i = first; i < n; i++) {
-		printf("%s(...)\n\t", s[i].function != NULL ? s[i].function : "??");
-		if (s[i].file != NULL)
-			printf("%s:%d", s[i].file, s[i].line);
-		else
-			printf("%s", path != NULL ? path : "??");
-		printf(" +0x%llx\n", (unsigned long long)(pc - bias));
+		printf("%s(...)\n", s[i].function != NULL ? s[i].function : "??");
+		print_place(&s[i], path, pc - bias);
 	}
 }
 
@@ -87,15 +106,22 @@ runtime_frames(const struct target *t, const uint64_t *pcs, size_t n)
 	return last;
 }
 
+/* As in a dump: one more item in the bracket, which it can't end. */
+static void
+print_name(const char *name)
+{
+	printf(", \"");
+	for (; *name != '\0'; name++)
+		putchar(*name == ']' ? '?' : *name == ',' ? ';' : *name);
+	putchar('"');
+}
+
 static void
 print_header(const struct target *t, const struct goroutine *g, int64_t now)
 {
 	int64_t waited = (now - g->since) / NS_PER_S;
 
-	printf("goroutine %llu", (unsigned long long)g->id);
-	if (g->name[0] != '\0')
-		printf(" \"%s\"", g->name);
-	printf(" [%s", g->reason);
+	printf("goroutine %llu [%s", (unsigned long long)g->id, g->reason);
 	if (g->status == target_offset(t, "status.WAITING") && waited >= 1)
 		printf(", %lld %s", (long long)(waited >= 60 ? waited / 60 : waited),
 		    waited >= 60 ? "minutes" : "seconds");
@@ -105,6 +131,8 @@ print_header(const struct target *t, const struct goroutine *g, int64_t now)
 		printf(", thread %d", g->tid);
 	if (g->is_locked)
 		printf(", locked to thread");
+	if (g->name[0] != '\0')
+		print_name(g->name);
 	printf("]:\n");
 }
 
@@ -121,6 +149,23 @@ walk(struct target *t, struct goroutine *g, uint64_t *pcs)
 }
 
 static void
+print_created_by(const struct target *t, const struct goroutine *g)
+{
+	uint64_t pc = g->created - 1;
+	Dwfl_Module *module = dwfl_addrmodule(t->dwfl, pc);
+	struct source s[SOURCES_MAX];
+	size_t last = sources_at(module, pc, s, SOURCES_MAX) - 1;
+	uint64_t bias;
+	const char *path = file_of(module, &bias);
+
+	printf("created by %s", s[last].function != NULL ? s[last].function : "??");
+	if (g->parent != 0)
+		printf(" in goroutine %llu", (unsigned long long)g->parent);
+	printf("\n");
+	print_place(&s[0], path, pc - bias);
+}
+
+static void
 print_goroutine(struct target *t, struct goroutine *g, int64_t now, bool all)
 {
 	uint64_t pcs[FRAMES_MAX];
@@ -132,26 +177,16 @@ print_goroutine(struct target *t, struct goroutine *g, int64_t now, bool all)
 		for (size_t i = all ? 0 : runtime_frames(t, pcs, n); i < n; i++)
 			print_frames(t, pcs[i], !all);
 		if (n == 0)
-			printf("\tgoroutine went on while it was read; stack unavailable\n");
+			printf(RUNNING);	/* each time that we looked */
 		else if (n == FRAMES_MAX)
-			printf("...more frames elided...\n");
+			printf("...additional frames elided...\n");
 	} else if (g->tid == 0) {
 		print_frames(t, g->fn, !all);
 	} else {
-		printf("\tgoroutine running on other thread; stack unavailable\n");
+		printf(RUNNING);
 	}
-	if (g->created != 0) {
-		Dwfl_Module *module = dwfl_addrmodule(t->dwfl, g->created - 1);
-		struct source s[SOURCES_MAX];
-		size_t last = sources_at(module, g->created - 1, s, SOURCES_MAX) - 1;
-
-		printf("created by %s", s[last].function != NULL ? s[last].function : "??");
-		if (g->parent != 0)
-			printf(" in goroutine %llu", (unsigned long long)g->parent);
-		if (s[0].file != NULL)
-			printf("\n\t%s:%d", s[0].file, s[0].line);
-		printf("\n");
-	}
+	if (g->created != 0)
+		print_created_by(t, g);
 }
 
 static int64_t

@@ -23,14 +23,17 @@ const char symbolize_help[] =
 	"The programs and libraries must still be where the dump says, or their debug information\n"
 	"where debuggers look for it. What is not found, and what is no dump, stays as it is.\n"
 	"\n"
-	"      --go              for programs that read tracebacks of Go: names stand in the\n"
-	"                        brackets, and what is no line of a C file is ??:0\n"
+	"      --go              for programs that read tracebacks of Go and know no files but\n"
+	"                        of C and Go: a line of another one is ??:LINE\n"
 	"  -h, --help            show this and exit\n"
 	"  -V, --version         show the version and exit\n"
 	"\n"
 	"Exit status: 0, 1 a file could not be read, 2 wrong usage.\n";
 
 enum { OPT_GO = OPT_FIRST };
+
+/* What a dump says instead of a file of C and a line. */
+#define UNKNOWN "/?.c:0 "
 
 static const struct option options[] = {
 	{ "go", no_argument, NULL, OPT_GO },
@@ -87,19 +90,20 @@ module_of(struct files *f, const char *path)
 	return more->module;
 }
 
-/* "\tFILE +0xADDRESS": cuts the line in two. */
+/* "\tFILE/?.c:0 +0xADDRESS": cuts the line in two. */
 static bool
 split_place(char *line, char **ret_path, unsigned long long *ret_address)
 {
 	char *plus = strrchr(line, '+'), *end;
+	size_t n = strlen(UNKNOWN);
 
-	if (line[0] != '\t' || plus == NULL || plus < line + 3 || plus[-1] != ' ' ||
-	    strncmp(plus, "+0x", 3) != 0)
+	if (line[0] != '\t' || plus == NULL || (size_t)(plus - line) < n + 2 ||
+	    strncmp(plus - n, UNKNOWN, n) != 0 || strncmp(plus, "+0x", 3) != 0)
 		return false;
 	*ret_address = strtoull(plus + 3, &end, 16);
 	if (end == plus + 3 || (*end != '\n' && *end != '\0'))
 		return false;
-	plus[-1] = '\0';
+	plus[-(ptrdiff_t)n] = '\0';
 	*ret_path = line + 1;
 	return true;
 }
@@ -108,7 +112,7 @@ split_place(char *line, char **ret_path, unsigned long long *ret_address)
 static bool
 go_knows(const char *file)
 {
-	size_t n = file != NULL ? strlen(file) : 0;
+	size_t n = strlen(file);
 
 	return n > 2 && strcmp(file + n - 2, ".c") == 0;
 }
@@ -116,12 +120,12 @@ go_knows(const char *file)
 static void
 print_place(const struct source *s, const char *path, unsigned long long address)
 {
-	if (for_go && !go_knows(s->file))
-		printf("\t??:%d +0x%llx\n", s->file != NULL ? s->line : 0, address);
+	if (for_go && s->file != NULL && !go_knows(s->file))
+		printf("\t??:%d +0x%llx\n", s->line, address);
 	else if (s->file != NULL)
 		printf("\t%s:%d +0x%llx\n", s->file, s->line, address);
 	else
-		printf("\t%s +0x%llx\n", path, address);
+		printf("\t%s" UNKNOWN "+0x%llx\n", path, address);
 }
 
 /*
@@ -152,26 +156,6 @@ print_frames(struct files *f, const char *function, const char *path, unsigned l
 	print_place(&s[is_call ? n - 1 : 0], path, address);
 }
 
-/* A line that is no place. A name comes to stand behind what the goroutine waits for. */
-static void
-print_other(const char *line)
-{
-	unsigned long long id;
-	const char *name, *state, *end;
-	int at = 0;
-
-	if (!for_go || sscanf(line, "goroutine %llu \"%n", &id, &at) != 1 || at == 0 ||
-	    (state = strstr(line + at, "\" [")) == NULL || (end = strrchr(state, ']')) == NULL) {
-		fputs(line, stdout);
-		return;
-	}
-	name = line + at;
-	printf("goroutine %llu %.*s, \"", id, (int)(end - (state + 2)), state + 2);
-	for (; name < state; name++)
-		putchar(*name == ']' ? '?' : *name);
-	printf("\"%s", end);
-}
-
 static void
 symbolize(struct files *f, FILE *in)
 {
@@ -190,7 +174,7 @@ symbolize(struct files *f, FILE *in)
 			continue;
 		}
 		if (is_held)
-			print_other(held);
+			fputs(held, stdout);
 		held = line;
 		held_cap = cap;
 		line = other;
@@ -198,7 +182,7 @@ symbolize(struct files *f, FILE *in)
 		is_held = true;
 	}
 	if (is_held)
-		print_other(held);
+		fputs(held, stdout);
 	free(line);
 	free(held);
 }
