@@ -10,6 +10,8 @@
  *   wf_ctx_init       a context that begins in fn(carry) on an empty stack, with the
  *                     alignment the ABI wants and a zero frame pointer and return address, so
  *                     that unwinders stop. fn must not return.
+ *   wf_ctx_prefetch   asks the caches for the lines of a stack where it was left. Reads *c unseen
+ *                     by sanitizers: another thread may write it, and any address will do.
  *   wf_self           the thread's struct m, read afresh at every call: compilers keep the
  *                     address of a thread-local across calls, and it would be another
  *                     thread's after a switch.

@@ -45,6 +45,7 @@
 #ifndef SPIN_NAP_NS		/* else a model has set it: 0 = none */
 #define SPIN_NAP_NS 50000	/* between two looks for work beside hand-overs (K3) */
 #endif
+#define PREFETCH_AHEAD 3u	/* of the ring: whose record the caches are asked for */
 #define POLL_PICKS 64u		/* a busy P asks the poller every so many goroutines (W4) */
 
 enum p_status {

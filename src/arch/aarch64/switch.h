@@ -58,6 +58,21 @@ wf_ctx_switch(struct wf_ctx *from, const struct wf_ctx *to, void *carry)
 	return c;
 }
 
+static WF_ALWAYS_INLINE void
+wf_ctx_prefetch(const struct wf_ctx *c)
+{
+	uintptr_t sp;
+
+	__asm__ volatile(
+	    "ldr %0, [%1]\n\t"
+	    "prfm pldl1keep, [%0]\n\t"
+	    "prfm pldl1keep, [%0, #64]\n\t"
+	    "prfm pldl1keep, [%0, #128]\n\t"
+	    "prfm pldl1keep, [%0, #192]"
+	    : "=&r"(sp)
+	    : "r"(c));
+}
+
 static WF_ALWAYS_INLINE struct m *
 wf_self(void)
 {

@@ -62,6 +62,21 @@ wf_ctx_switch(struct wf_ctx *from, const struct wf_ctx *to, void *carry)
 	return carry;
 }
 
+static WF_ALWAYS_INLINE void
+wf_ctx_prefetch(const struct wf_ctx *c)
+{
+	uintptr_t sp;
+
+	__asm__ volatile(
+	    "movq 0(%1), %0\n\t"
+	    "prefetcht0 0(%0)\n\t"
+	    "prefetcht0 64(%0)\n\t"
+	    "prefetcht0 128(%0)\n\t"
+	    "prefetcht0 192(%0)"
+	    : "=&r"(sp)
+	    : "r"(c));
+}
+
 static WF_ALWAYS_INLINE struct m *
 wf_self(void)
 {
