@@ -6,36 +6,49 @@
 #include <weft/sync.h>
 
 #include "base/assert.h"
+#include "os/os.h"
 #include "sched/go.h"
 #include "sched/panic.h"
 #include "sync/waitlist.h"
 
-#define WAITERS 1	/* bit of waitgroup.state: somebody waits, or is just being released */
-#define ONE 2		/* of the counter */
-#define COUNTER_MAX (INT32_MAX / ONE)
+/* Bits of waitgroup.state, never both: who waits, or is just being released. */
+#define WAITERS 1	/* those in the list */
+#define ALONE 2		/* one that can't give up: what head is, or is about to be */
+#define ONE 4		/* of the counter */
+#define COUNTER_MAX (UINT32_MAX / ONE)
 
 /*
  * Life: the user's, all zero at first. Who may free it when: README.md, "The rule of the last
  * touch".
  *
  *   l  under lock
- *   x  atomic; G1-G5
+ *   x  atomic; G1-G8
  */
 struct waitgroup {
-	_Atomic int32_t state;		/* x  counter * ONE + WAITERS */
+	_Atomic uint32_t state;		/* x  counter * ONE + WAITERS or ALONE */
 	struct wf_lock lock;
-	struct waitlist waiters;	/* l */
+	union {
+		struct waitlist waiters;	/* l  while not ALONE */
+		_Atomic(struct waiter *) alone;	/* x  while ALONE */
+	};
 };
 
 _Static_assert(sizeof(struct waitgroup) <= sizeof(weft_waitgroup), "weft_priv is too small");
 _Static_assert(sizeof(weft_waitgroup) <= 16, "promised by the contract");
-_Static_assert(offsetof(struct waitgroup, state) == 0 && WAITERS == 1 && ONE == 2
+_Static_assert(offsetof(struct waitgroup, state) == 0
     && offsetof(struct waitgroup, lock.word) == 4, "weft/sync.h looks at them");
 
 static inline struct waitgroup *
 waitgroup_of(weft_waitgroup *wg)
 {
 	return (struct waitgroup *)(void *)wg;
+}
+
+/* Of a state, which wraps: that a sum is below 0 or too large is seen before it is formed. */
+static inline int64_t
+counter_of(uint32_t state)
+{
+	return state / ONE;
 }
 
 /* ---- Add, done ---- */
@@ -54,7 +67,7 @@ release_all(struct waitgroup *wg)
 {
 	struct gqueue ready = {0};
 	struct waiter *w;
-	int32_t state;
+	uint32_t state;
 
 	WF_POINT("waitgroup.zero");
 	wf_lock(&wg->lock);
@@ -74,45 +87,80 @@ release_all(struct waitgroup *wg)
 		panic_of_add(wg);
 }
 
+/* Who is ALONE: it has announced itself, and may be about to leave its stack. */
+static inline struct waiter *
+await_alone(struct waitgroup *wg)
+{
+	struct waiter *w;
+
+	for (int i = 0; (w = wf_load_acquire(&wg->alone)) == NULL; i++) {	/* D4 */
+		if (i < 1000)
+			wf_cpu_relax();
+		else
+			wf_os_thread_yield();	/* its thread was preempted in between */
+	}
+	return w;
+}
+
+/* G8. We are the one that took the counter to 0 while one waited alone: nobody else changes it. */
+static WF_NOINLINE void
+release_alone(struct waitgroup *wg)
+{
+	struct waiter *w;
+	uint32_t state;
+
+	WF_POINT("waitgroup.zero");
+	state = wf_load_acquire(&wg->state);				/* D1, D5 */
+	w = await_alone(wg);
+	wf_store_relaxed(&wg->alone, NULL);				/* ordered by D3 */
+	(void)wf_claim(w, 0);		/* there is no other claimer */
+	wf_store_release(&wg->state, state & ~ALONE);	/* D3. The last touch. */
+	wf_ready(w->g);							/* D2 */
+	if (state != ALONE)
+		panic_of_add(wg);
+}
+
 /* The part of G1 that is not 0 or that is wrong. old is the state before delta. */
 static WF_NOINLINE void
-add_slow(struct waitgroup *wg, int32_t old, int delta)
+add_slow(struct waitgroup *wg, uint32_t old, int delta)
 {
-	int64_t counter = (int64_t)(old >> 1) + delta;
+	int64_t counter = counter_of(old) + delta;
 
 	if (counter < 0 || counter > COUNTER_MAX)
 		/* Go's word for overflow, too. */
 		wf_panic_help("sync: negative WaitGroup counter",
 		    "waitgroup %p: %d was added to %d; add before the work begins, and let it "
-		    "be done once for each", (void *)wg, delta, old >> 1);
+		    "be done once for each", (void *)wg, delta, (int)counter_of(old));
 	if (delta == 0)
 		return;		/* between another's G1 and G2 */
-	if (old == WAITERS && delta > 0)
+	if (old < ONE && delta > 0)
 		panic_of_add(wg);
-	release_all(wg);
+	if (old & ALONE)
+		release_alone(wg);
+	else
+		release_all(wg);
 }
 
 /* G1. False: it came to 0 and somebody waits, or it is wrong; *ret_old goes to add_slow(). */
 static inline bool
-try_add(struct waitgroup *wg, int delta, int32_t *ret_old)
+try_add(struct waitgroup *wg, int delta, uint32_t *ret_old)
 {
-	/* In unsigned arithmetic, where a delta that is too large is no undefined behaviour. */
-	int32_t step = (int32_t)((uint32_t)delta * ONE), old;
+	uint32_t old;
 	int64_t counter;
 
 	if (delta < 0)
 		wf_race_release(wg);
-	old = wf_add_release(&wg->state, step);				/* G1; D1 */
-	counter = (int64_t)(old >> 1) + delta;
+	old = wf_add_release(&wg->state, (uint32_t)delta * ONE);		/* G1; D1 */
+	counter = counter_of(old) + delta;
 	*ret_old = old;
-	return (counter > 0 && counter <= COUNTER_MAX && old != WAITERS)
-	    || (counter == 0 && (old & WAITERS) == 0);
+	return (counter > 0 && counter <= COUNTER_MAX && (old >= ONE || old == 0))
+	    || (counter == 0 && (old & (WAITERS | ALONE)) == 0);
 }
 
 static inline void
 add(struct waitgroup *wg, int delta)
 {
-	int32_t old;
+	uint32_t old;
 
 	if (wf_likely(try_add(wg, delta, &old)))
 		return;
@@ -142,31 +190,93 @@ leave_queue(struct waitgroup *wg, struct waiter *w)
 	WF_POINT("waitgroup.gave_up");
 	wf_lock(&wg->lock);
 	if (waitlist_remove(&wg->waiters, w) && wg->waiters.head == NULL) {
-		int32_t old = wf_load_relaxed(&wg->state);	/* a first guess for the CAS */
+		uint32_t old = wf_load_relaxed(&wg->state);	/* a first guess for the CAS */
 
-		/* Relaxed: nothing is passed on. At 0 the bit belongs to release_all(). */
-		while (old >= ONE && !wf_cas_relaxed(&wg->state, &old, old & ~WAITERS))
+		/* At 0 the bit belongs to release_all(). */
+		while (old >= ONE && !wf_cas_release(&wg->state, &old, old & ~WAITERS))	/* D5 */
 			continue;
 	}
 	wf_unlock(&wg->lock);
+}
+
+/* The commit of a wait that is alone: whoever sees it may claim it. */
+static void
+publish_alone(void *p)
+{
+	struct waiter *w = p;
+	struct waitgroup *wg = w->elem;
+
+	wf_store_release(&wg->alone, w);				/* D4 */
+}
+
+/*
+ * G6: w, which can't give up, waits for a counter above 0, and is the first. A lock that is taken
+ * is that of a done which is not over yet. False: it is not so.
+ */
+static bool
+wait_alone(struct waitgroup *wg, struct waiter *w)
+{
+	uint32_t old = wf_load_acquire(&wg->state);			/* D3 */
+
+	if (wf_load_acquire(&wg->lock.word) != 0)			/* L1 */
+		return false;
+	do {
+		if (old < ONE || (old & (WAITERS | ALONE)) != 0)
+			return false;
+	} while (!wf_cas_acquire(&wg->state, &old, old | ALONE));	/* D5 */
+	WF_POINT("waitgroup.alone");
+	w->elem = wg;
+	waitlist_put(&(struct waitlist){ NULL }, w);	/* a list of one, once it is not alone */
+	(void)wf_park(publish_alone, w, WAIT_WAITGROUP, WEFT_FOREVER, /* cancellable */ true);
+	return true;
+}
+
+/*
+ * G7, under lock, where old is ALONE. Lets go of it for a moment if the other is between two steps:
+ * about to publish, or being released.
+ */
+static bool
+may_join_locked(struct waitgroup *wg, uint32_t old)
+{
+	if (old >= ONE && wf_load_acquire(&wg->alone) != NULL)		/* D4 */
+		return true;
+	wf_unlock(&wg->lock);
+	wf_os_thread_yield();
+	wf_lock(&wg->lock);
+	return false;
 }
 
 /* G4, under lock. 0: there is nothing to wait for. 1: announced. Or why it can't wait. */
 static int
 announce_locked(struct waitgroup *wg, int64_t deadline)
 {
-	int may_wait = wf_park_check(deadline, /* cancellable */ true);
-	int32_t old = wf_load_acquire(&wg->state);			/* D1 */
-
 	for (;;) {
+		uint32_t old = wf_load_acquire(&wg->state);		/* D1 */
+		int may_wait;
+
 		if (old == 0)
 			return 0;
+		may_wait = wf_park_check(deadline, /* cancellable */ true);
 		if (may_wait < 0)
 			return may_wait;
-		/* Relaxed: the waiter is under lock. Acquire for the case that it fails. */
-		if ((old & WAITERS) != 0 || wf_cas_acquire(&wg->state, &old, old | WAITERS))
-			return 1;					/* D1 */
+		if (old & WAITERS)
+			return 1;
+		if ((old & ALONE) && !may_join_locked(wg, old))		/* G7 */
+			continue;
+		/* Relaxed: the waiter is under lock, and the look at the counter is above. */
+		if (wf_cas_relaxed(&wg->state, &old, (old & ~ALONE) | WAITERS))
+			return 1;
 	}
+}
+
+/* It was released: by the rules the counter was 0 then, and nobody has added since. */
+static void
+expect_zero(struct waitgroup *wg)
+{
+	if (wf_load_relaxed(&wg->state) != 0)	/* D2 has ordered it, unless there is misuse */
+		wf_panic_help("sync: WaitGroup is reused before previous Wait has returned",
+		    "waitgroup %p: add to it again when all its waits have returned, or have one "
+		    "for each round", (void *)wg);
 }
 
 static int
@@ -175,23 +285,24 @@ wait_slow(struct waitgroup *wg, int64_t deadline)
 	struct waiter w;
 	int r;
 
+	wf_waiter_init(&w, deadline, /* cancellable */ true);
+	if (w.solo && wait_alone(wg, &w)) {
+		expect_zero(wg);
+		return 0;
+	}
 	wf_lock(&wg->lock);
 	r = announce_locked(wg, deadline);
 	if (r <= 0) {
 		wf_unlock(&wg->lock);
 		return r;
 	}
-	wf_waiter_init(&w, deadline, /* cancellable */ true);
 	waitlist_put(&wg->waiters, &w);
 	r = wf_park_unlock(&wg->lock, WAIT_WAITGROUP, deadline, /* cancellable */ true);
 	if (r < 0) {
 		leave_queue(wg, &w);
 		return r;
 	}
-	if (wf_load_relaxed(&wg->state) != 0)	/* D2 has ordered it, unless there is misuse */
-		wf_panic_help("sync: WaitGroup is reused before previous Wait has returned",
-		    "waitgroup %p: add to it again when all its waits have returned, or have one "
-		    "for each round", (void *)wg);
+	expect_zero(wg);
 	return 0;
 }
 
@@ -222,7 +333,7 @@ static void
 job_ended(void *p)
 {
 	struct waitgroup *wg = p;
-	int32_t old;
+	uint32_t old;
 
 	if (!try_add(wg, -1, &old))
 		add_slow(wg, old, -1);

@@ -383,7 +383,7 @@ wait_wg(void *p)
 	end(s, weft_waitgroup_wait(&s->wg, s->deadline));
 }
 
-/* Its state, the first word: counter * 2, and 1 when somebody waits. */
+/* Its state, the first word: counter * 4, and 1 or 2 when somebody waits. */
 static int
 wg_state(struct stage *s)
 {
@@ -393,8 +393,52 @@ wg_state(struct stage *s)
 static void
 await_wg_waiter(struct stage *s)
 {
-	while ((wg_state(s) & 1) == 0)
+	while ((wg_state(s) & 3) == 0)
 		weft_yield();
+}
+
+/* One waits alone: announced (G6), and still on its stack. */
+static void
+hold_alone(struct stage *s)
+{
+	set_stage(s);
+	weft_waitgroup_add(&s->wg, 1);
+	start_and_hold("waitgroup.alone", wait_wg, s);
+	EXPECT_EQ(wg_state(s), 4 + 2);
+}
+
+/* The last done() comes just then (G8): it waits until the other has left, and wakes it. */
+TEST(waitgroup_done_awaits_who_is_about_to_wait)
+{
+	struct stage s;
+
+	hold_alone(&s);
+	start(done_wg, &s);
+	while (wg_state(&s) != 2)
+		weft_yield();
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
+	EXPECT_EQ(s.ended, 0);
+	hold_release("waitgroup.alone");
+	await_ended(&s, 2);
+	EXPECT_EQ(wg_state(&s), 0);
+}
+
+/* A second one comes just then (G7): one that can't wait leaves, the other waits beside it. */
+TEST(waitgroup_two_wait_and_one_was_alone)
+{
+	struct stage s;
+
+	hold_alone(&s);
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
+	EXPECT_EQ(weft_waitgroup_wait(&s.wg, weft_in(1 * MS)), -ETIMEDOUT);
+	start(wait_wg, &s);
+	EXPECT_EQ(wg_state(&s), 4 + 2);
+	hold_release("waitgroup.alone");
+	while (wg_state(&s) != 4 + 1)
+		weft_yield();
+	weft_waitgroup_done(&s.wg);
+	await_ended(&s, 2);
+	EXPECT_EQ(wg_state(&s), 0);
 }
 
 /*
@@ -485,7 +529,7 @@ TEST(waitgroup_an_emptied_queue_leaves_no_bit)
 	await_wg_waiter(&s);
 	end_scope(&s);
 	await_ended(&s, 1);
-	EXPECT_EQ(wg_state(&s), 2);
+	EXPECT_EQ(wg_state(&s), 4);
 	weft_waitgroup_done(&s.wg);
 	EXPECT_EQ(wg_state(&s), 0);
 	weft_scope_free(s.scope);

@@ -564,8 +564,7 @@ class MutexPrinter:
 
 class WaitgroupPrinter:
     def __init__(self, value):
-        state = int(value["weft_priv"][0]) & 0xffffffff
-        self.counter = (state - (1 << 32) if state >> 31 else state) >> 1
+        self.counter = (int(value["weft_priv"][0]) & 0xffffffff) >> 2
 
     def to_string(self):
         return f"weft_waitgroup({self.counter})"

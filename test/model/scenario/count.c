@@ -1,5 +1,5 @@
 /*
- * Semaphore, waitgroup and once (src/sync/README.md, S1-S6, G1-G5, O1-O4): nobody waits for what is
+ * Semaphore, waitgroup and once (src/sync/README.md, S1-S6, G1-G8, O1-O4): nobody waits for what is
  * there, nothing is counted twice, and whoever knows that nobody needs one any more may free it.
  *
  * model: src/sync/sem.c src/sync/waitgroup.c src/sync/once.c
@@ -293,6 +293,12 @@ wait_for_one_until(void)
 }
 
 static void
+wait_for_two_until(void)
+{
+	wait_for(2, DEADLINE);
+}
+
+static void
 wait_for_one_and_free(void)
 {
 	wait_for_one();
@@ -360,6 +366,8 @@ is_zero(void)
 SCENARIO(one_is_waited_for, .threads = { finish, wait_for_one_and_free }, .setup = one_counted)
 SCENARIO(two_are_waited_for, .threads = { finish, finish, wait_for_two_and_free },
     .setup = two_counted)
+SCENARIO(two_are_waited_for_until, .threads = { finish, finish, wait_for_two_until },
+    .setup = two_counted, .check = is_zero, .early = 1)
 SCENARIO(two_wait, .threads = { finish, wait_for_one, wait_for_one }, .setup = one_counted,
     .check = is_zero)
 SCENARIO(one_of_two_waits_gives_up, .threads = { finish, wait_for_one_until, wait_for_one },
