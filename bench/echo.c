@@ -1,7 +1,8 @@
 /*
  * A TCP echo server on one CPU, asked by a client on another: 64 bytes there and back, over many
  * connections at once. The server is weft's, a goroutine a connection; or a bare epoll loop, the
- * least that such a server can do; or a bare io_uring loop; or a thread a connection.
+ * least that such a server can do; or a bare io_uring loop; or a thread a connection. Again with
+ * weft on io_uring, beside the bare io_uring loop only.
  */
 #define _GNU_SOURCE
 #include <weft.h>
@@ -205,6 +206,14 @@ with_uring(long n)
 {
 	bench_serve("echo", n, start_uring);
 }
+
+/* weft's sockets by io_uring, too. It reads this when it starts. */
+static void
+with_weft_on_uring(long n)
+{
+	setenv("WEFT_POLLER", "uring", 1);
+	bench_serve("echo", n, start_weft);
+}
 #endif
 
 static void
@@ -237,6 +246,10 @@ static const struct bench_case cases[] = {
 #ifdef HAVE_LIBURING
     {.name = "echo_100", .by = "io_uring", .run = with_uring, .arg = 100, .procs = 1},
     {.name = "echo_1000", .by = "io_uring", .run = with_uring, .arg = 1000, .procs = 1},
+    {.name = "echo_uring_100", .run = with_weft_on_uring, .arg = 100, .procs = 1},
+    {.name = "echo_uring_100", .by = "io_uring", .run = with_uring, .arg = 100, .procs = 1},
+    {.name = "echo_uring_1000", .run = with_weft_on_uring, .arg = 1000, .procs = 1},
+    {.name = "echo_uring_1000", .by = "io_uring", .run = with_uring, .arg = 1000, .procs = 1},
 #endif
 };
 

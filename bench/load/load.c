@@ -1,7 +1,8 @@
 /*
  * Loads a server on 127.0.0.1, closed loop: on every connection a request, its answer, at once the
  * next. One thread and one epoll descriptor, so that it costs as little as it can. The same for
- * every server that is compared. Where it has a CPU to itself it does not sleep: README.md, "Method".
+ * every server that is compared. It does not sleep where it has a CPU to itself: README.md,
+ * "Method".
  *
  *   load echo|http PORT CONNECTIONS
  *
