@@ -29,6 +29,15 @@ wf_os_guard_install(void *p, size_t bytes)
 }
 
 int
+wf_os_make_ready(void *const guards[], size_t guard_bytes, void *const pages[], size_t page_bytes,
+    unsigned n)
+{
+	if (wf_sim_refuses())
+		return -ENOMEM;
+	return wf_real_make_ready(guards, guard_bytes, pages, page_bytes, n);
+}
+
+int
 wf_os_protect_none(void *p, size_t bytes)
 {
 	return wf_sim_refuses() ? -ENOMEM : wf_real_protect_none(p, bytes);

@@ -36,6 +36,7 @@ REAL(sigaltstack_new)
 /* machine.c */
 REAL(map)
 REAL(guard_install)
+REAL(make_ready)
 REAL(protect_none)
 REAL(affinity_count)
 REAL(read_file)

@@ -8,10 +8,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102	/* Linux 6.13; not in glibc 2.36's headers */
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
+#endif
+#ifndef PIDFD_SELF
+#define PIDFD_SELF (-10000)	/* Linux 6.15 */
 #endif
 
 void *
@@ -42,6 +50,32 @@ int
 wf_os_guard_install(void *p, size_t bytes)
 {
 	return madvise(p, bytes, MADV_GUARD_INSTALL) == 0 ? 0 : -errno;
+}
+
+/* Gives the same advice about n places of our own memory. 0 or -errno: then some may be done. */
+static int
+advise_all(void *const at[], size_t bytes, unsigned n, int advice)
+{
+	struct iovec v[WF_OS_READY_MAX];
+	long r;
+
+	if (wf_on_valgrind())
+		return -ENOSYS;		/* it would say so on stderr */
+	for (unsigned i = 0; i < n; i++)
+		v[i] = (struct iovec){ at[i], bytes };
+	r = syscall(SYS_process_madvise, PIDFD_SELF, v, (unsigned long)n, advice, 0u);
+	if (r < 0)
+		return -errno;
+	return (size_t)r == n * bytes ? 0 : -EAGAIN;
+}
+
+int
+wf_os_make_ready(void *const guards[], size_t guard_bytes, void *const pages[], size_t page_bytes,
+    unsigned n)
+{
+	int r = advise_all(guards, guard_bytes, n, MADV_GUARD_INSTALL);
+
+	return r < 0 ? r : advise_all(pages, page_bytes, n, MADV_POPULATE_WRITE);
 }
 
 int

@@ -118,6 +118,14 @@ int wf_os_map_again(void *p, size_t bytes);
 /* Any access to [p, p+bytes) faults from now on: cheap guards, or by mprotect. 0 or -errno. */
 int wf_os_guard_install(void *p, size_t bytes);
 int wf_os_protect_none(void *p, size_t bytes);
+/*
+ * Guards of guard_bytes at each of n places, and pages of page_bytes at as many others, which are
+ * there afterwards as if they had been written: two calls of the kernel (Linux 6.15) for all.
+ * n <= WF_OS_READY_MAX. 0, or -errno: then some of it may be done.
+ */
+#define WF_OS_READY_MAX 8u
+int wf_os_make_ready(void *const guards[], size_t guard_bytes, void *const pages[],
+    size_t page_bytes, unsigned n);
 /* Gives the pages back; they read as zero afterwards. Guards stay. */
 int wf_os_dontneed(void *p, size_t bytes);
 /*

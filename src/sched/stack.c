@@ -21,6 +21,8 @@
 
 struct stack_class wf_stack_classes[STACK_CLASSES];
 static enum wf_guard_mode guard_mode;
+/* The kernel has refused wf_os_make_ready(). Relaxed: a hint, and never set back but by init. */
+static _Atomic bool is_ready_refused;
 /* How many guards may still be made by mprotect: two mappings each, of those a process may have. */
 static _Atomic long mprotect_budget;
 
@@ -78,6 +80,7 @@ wf_stack_init(const char *forced_mode, size_t default_bytes, bool may_pack)
 		guard_mode = probe_guard() ? GUARD_MADVISE : GUARD_MPROTECT;
 
 	wf_store_relaxed(&mprotect_budget, count_budget());
+	wf_store_relaxed(&is_ready_refused, false);
 
 	if (may_pack)
 		class_init(&c[CLASS_SMALL], WEFT_STACK_SMALL, 0);
@@ -245,11 +248,86 @@ class_for(size_t bytes)
 	return &wf_stack_classes[i];
 }
 
+/*
+ * How many clean stacks to make ready at once: one for each sixteen in use, so that memory that
+ * nobody comes to need is a sixteenth at most.
+ */
+static uint32_t
+batch_size(const struct stack_class *c)
+{
+	uint64_t n = (c->n_slots - c->n_clean - c->n_dirty) / 16;
+
+	if (guard_mode != GUARD_MADVISE || c->guard == 0 || wf_load_relaxed(&is_ready_refused))
+		return 1;
+	return (uint32_t)wf_max(wf_min(n, (uint64_t)WF_OS_READY_MAX), (uint64_t)1);
+}
+
+/* Takes up to n off the list of clean ones, which is not empty. Returns how many. */
+static uint32_t
+take_clean_locked(struct stack_class *c, struct wf_stack *got[], uint32_t n)
+{
+	uint32_t i = 0;
+
+	while (i < n && c->clean != NULL) {
+		got[i] = c->clean;
+		wf_stack_clean_remove_locked(c, got[i++]);
+	}
+	return i;
+}
+
+/* Guards n stacks that were clean, and has their first pages there, by as few calls as can be. */
+static void
+make_ready(struct wf_stack *const got[], uint32_t n)
+{
+	void *guards[WF_OS_READY_MAX], *pages[WF_OS_READY_MAX];
+	size_t page = wf_os_page_size();
+
+	for (uint32_t i = 0; i < n; i++) {
+		guards[i] = (void *)(got[i]->lo - WF_GUARD_BYTES);
+		pages[i] = (void *)(got[i]->hi - page);
+	}
+	if (wf_os_make_ready(guards, WF_GUARD_BYTES, pages, page, n) < 0) {
+		wf_store_relaxed(&is_ready_refused, true);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (!got[i]->is_guarded)
+			got[i]->valgrind_id = wf_os_stack_announce(got[i]->lo, got[i]->hi);
+		got[i]->is_guarded = true;
+	}
+}
+
+static void
+put_dirty_locked(struct stack_class *c, struct wf_stack *s)
+{
+	s->prev = NULL;
+	s->next = c->dirty_head;
+	if (c->dirty_head != NULL)
+		c->dirty_head->prev = s;
+	else
+		c->dirty_tail = s;
+	c->dirty_head = s;
+	c->n_dirty++;
+}
+
+/* Puts those that were made ready beside the one that was asked for where the next is taken. */
+static void
+put_ready(struct stack_class *c, struct wf_stack *const got[], uint32_t n)
+{
+	wf_lock(&c->lock);
+	for (uint32_t i = n; i-- > 0;) {
+		got[i]->freed_at = wf_load_relaxed(&wf_sched.now_coarse);
+		put_dirty_locked(c, got[i]);
+	}
+	wf_unlock(&c->lock);
+}
+
 struct wf_stack *
 wf_stack_get(size_t bytes)
 {
 	struct stack_class *c = class_for(bytes);
-	struct wf_stack *s;
+	struct wf_stack *s, *got[WF_OS_READY_MAX];
+	uint32_t n = 1;
 
 	wf_lock(&c->lock);
 	if ((s = c->dirty_head) != NULL) {
@@ -264,12 +342,16 @@ wf_stack_get(size_t bytes)
 			wf_unlock(&c->lock);
 			return NULL;
 		}
-		s = c->clean;
-		wf_stack_clean_remove_locked(c, s);
+		n = take_clean_locked(c, got, batch_size(c));
+		s = got[0];
 	}
 	wf_unlock(&c->lock);
 
 	s->next = s->prev = NULL;
+	if (n > 1) {
+		make_ready(got, n);
+		put_ready(c, got + 1, n - 1);
+	}
 	if (!s->is_guarded)
 		guard(s);
 	if (s->has_canary)
@@ -295,14 +377,7 @@ wf_stack_put(struct wf_stack *s)
 
 	s->freed_at = wf_load_relaxed(&wf_sched.now_coarse);
 	wf_lock(&c->lock);
-	s->prev = NULL;
-	s->next = c->dirty_head;
-	if (c->dirty_head != NULL)
-		c->dirty_head->prev = s;
-	else
-		c->dirty_tail = s;
-	c->dirty_head = s;
-	c->n_dirty++;
+	put_dirty_locked(c, s);
 	wf_unlock(&c->lock);
 }
 

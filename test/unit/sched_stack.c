@@ -107,6 +107,54 @@ TEST(the_newest_free_stack_is_used_first)
 	EXPECT(wf_stack_get(0) == a);
 }
 
+/* Can this kernel make several ready in one call? */
+static bool
+can_make_ready(void)
+{
+	size_t page = wf_os_page_size();
+	char *p = wf_os_map(4 * page);
+	void *guards[] = { p, p + 2 * page }, *pages[] = { p + page, p + 3 * page };
+	bool can;
+
+	EXPECT(p != NULL);
+	can = wf_os_make_ready(guards, page, pages, page, 2) == 0;
+	for (size_t at = 0; can && at < 4; at += 2) {
+		EXPECT(wf_os_faults(p + at * page));
+		EXPECT_EQ(wf_os_untouched(p + (at + 1) * page, page), 0);
+	}
+	wf_os_unmap(p, 4 * page);
+	return can;
+}
+
+/*
+ * While few are in use each is made when it is needed, and then some more along with it: guarded
+ * like the others, and their first page is there. Where the kernel can't, as before.
+ */
+TEST(many_are_made_ready_together)
+{
+	enum { FEW = 30, MANY = 300 };
+	struct wf_stack *all[MANY];
+	size_t page = wf_os_page_size();
+	int n_there = 0;
+
+	wf_stack_init(NULL, 0, true);
+	for (int i = 0; i < MANY; i++) {
+		all[i] = wf_stack_get(0);
+		EXPECT(all[i] != NULL && all[i]->is_guarded);
+		if (wf_stack_guard_mode() == GUARD_MADVISE)
+			EXPECT(wf_os_faults((char *)all[i]->lo - 1));
+		n_there += wf_os_untouched((char *)all[i]->hi - page, page) == 0;
+		if (i < FEW)
+			EXPECT_EQ(n_there, 0);
+	}
+	if (wf_stack_guard_mode() == GUARD_MADVISE && can_make_ready())
+		EXPECT(n_there > MANY / 2);
+	else
+		EXPECT_EQ(n_there, 0);
+	for (int i = 0; i < MANY; i++)
+		wf_stack_put(all[i]);
+}
+
 TEST(sizes_are_at_least_what_was_asked)
 {
 	static const size_t sizes[] = { 1, 16 << 10, (16 << 10) + 1, 100000, 1 << 20,
