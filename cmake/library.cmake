@@ -20,6 +20,11 @@ add_library(weft_objects OBJECT ${sources})
 target_link_libraries(weft_objects PUBLIC weft_internal)
 # LTO would let the compiler look through functions that park, whatever the builder's flags say.
 target_compile_options(weft_objects PRIVATE -fvisibility=hidden -fno-lto)
+# clang: who holds which lock (src/base/guard.h).
+check_c_compiler_flag(-Wthread-safety HAVE_THREAD_SAFETY)
+if(HAVE_THREAD_SAFETY)
+	target_compile_options(weft_objects PRIVATE $<$<COMPILE_LANGUAGE:C>:-Wthread-safety>)
+endif()
 
 add_library(weft SHARED $<TARGET_OBJECTS:weft_objects>)
 add_library(weft::weft ALIAS weft)

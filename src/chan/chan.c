@@ -157,6 +157,7 @@ recvq_leave(struct weft_chan *c, struct waiter *w)
 /* Out of line: what does not wait needs none of its frame. */
 static WF_PARKS int
 send_wait(struct weft_chan *c, const void *elem, int64_t deadline)
+    WF_GIVES_BACK(c->lock)
 {
 	struct waiter w;
 	int r = chan_may_wait(deadline);
@@ -179,6 +180,7 @@ send_wait(struct weft_chan *c, const void *elem, int64_t deadline)
 
 static WF_PARKS int
 recv_wait(struct weft_chan *c, void *elem, int64_t deadline)
+    WF_GIVES_BACK(c->lock)
 {
 	struct waiter w;
 	int r = chan_may_wait(deadline);

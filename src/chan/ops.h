@@ -190,6 +190,7 @@ recvq_taken(struct weft_chan *c)
  */
 static inline bool
 chan_remove_locked(struct weft_chan *c, struct waitq *q, struct waiter *w)
+    WF_HOLDS(c->lock)
 {
 	if (w->queued && wf_load_relaxed(&c->closed))	/* we hold the lock */
 		return true;
@@ -236,6 +237,7 @@ claim_receiver(struct weft_chan *c)
 /* R1-R4: 0, -EPIPE or CHAN_BLOCKS. Whoever is to be readied after the unlock goes to *ret_wake. */
 static WF_ALWAYS_INLINE int
 chan_send_locked(struct weft_chan *c, const void *elem, struct g **ret_wake)
+    WF_HOLDS(c->lock)
 {
 	size_t count = wf_load_relaxed(&c->count);	/* we hold the lock */
 	struct waiter *w;
@@ -263,6 +265,7 @@ chan_send_locked(struct weft_chan *c, const void *elem, struct g **ret_wake)
 /* R5: takes the oldest of the ring, which is not empty, and lets a sender in. */
 static WF_ALWAYS_INLINE void
 ring_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
+    WF_HOLDS(c->lock)
 {
 	struct waiter *w;
 
@@ -283,6 +286,7 @@ ring_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
 /* R5-R8: 1, 0 or CHAN_BLOCKS; *ret_wake as above. */
 static WF_ALWAYS_INLINE int
 chan_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
+    WF_HOLDS(c->lock)
 {
 	struct waiter *w;
 

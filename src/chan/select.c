@@ -71,6 +71,7 @@ case_at(const struct select *s, uint32_t k)
 /* Its result, or CHAN_BLOCKS. */
 static inline int
 case_try_locked(weft_case *wc, struct g **ret_wake)
+    WF_HANDS_OVER("lock_of() is the lock, by another name")
 {
 	if (wc->op == WEFT_OP_SEND)
 		return chan_send_locked(wc->chan, wc->elem, ret_wake);
@@ -128,6 +129,7 @@ try_unlocked(struct select *s)
 /* S4. The same under all locks; whom to ready afterwards goes to *ret_wake. */
 static int
 try_locked(struct select *s, struct g **ret_wake)
+    WF_HOLDS_UNNAMED("of all cases")
 {
 	for (uint32_t k = 0; k < s->n; k++) {
 		weft_case *wc = &s->cases[s->poll[k]];
@@ -146,6 +148,7 @@ try_locked(struct select *s, struct g **ret_wake)
 /* S3. */
 static void
 lock_all(struct select *s)
+    WF_HANDS_OVER("locks of all cases")
 {
 	struct wf_lock *last = NULL;
 
@@ -164,6 +167,7 @@ lock_all(struct select *s)
  */
 static void
 unlock_all(void *arg)
+    WF_HANDS_OVER("those that lock_all() took")
 {
 	const struct select *s = arg;
 	uint32_t k = s->n - 1;

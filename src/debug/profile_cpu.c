@@ -140,6 +140,7 @@ take_samples(bool takes)
 
 static int
 start_locked(int hz)
+    WF_HOLDS(cpu.calls)
 {
 	int r;
 

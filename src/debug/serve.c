@@ -279,6 +279,7 @@ tell(const struct addr *a)
 
 static int
 serve_locked(const char *address)
+    WF_HOLDS(server.lock)
 {
 	bool is_unix = strncmp(address, "unix:", 5) == 0;
 	struct addr_spec spec;

@@ -399,6 +399,7 @@ tracer_main(void *arg)
 /* Under tracer.lock. */
 static int
 start_thread_locked(void)
+    WF_HOLDS(tracer.lock)
 {
 	int r;
 

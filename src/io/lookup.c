@@ -55,9 +55,9 @@ struct lookup {
 };
 
 static struct wf_lock lock;
-static struct lookup *first, *last;	/* QUEUED ones; under lock */
-static struct lookup *buckets[BUCKETS];	/* QUEUED and RUNNING ones; under lock */
-static int nhelpers;			/* under lock */
+static struct lookup *first WF_GUARDED_BY(lock), *last WF_GUARDED_BY(lock);	/* QUEUED ones */
+static struct lookup *buckets[BUCKETS] WF_GUARDED_BY(lock);	/* QUEUED and RUNNING ones */
+static int nhelpers WF_GUARDED_BY(lock);
 
 static int
 to_errno(int eai, int system_error)
@@ -167,6 +167,7 @@ is_same(const struct lookup *a, const struct lookup *b)
 /* The same question, if it is under way. */
 static struct lookup *
 find_locked(const struct lookup *l)
+    WF_HOLDS(lock)
 {
 	struct lookup *other = buckets[l->hash % BUCKETS];
 
@@ -177,6 +178,7 @@ find_locked(const struct lookup *l)
 
 static void
 put_locked(struct lookup *l)
+    WF_HOLDS(lock)
 {
 	l->bucket_next = buckets[l->hash % BUCKETS];
 	buckets[l->hash % BUCKETS] = l;
@@ -191,6 +193,7 @@ put_locked(struct lookup *l)
 /* Nobody else shall join it. */
 static void
 unlist_locked(struct lookup *l)
+    WF_HOLDS(lock)
 {
 	struct lookup **at = &buckets[l->hash % BUCKETS];
 
@@ -201,6 +204,7 @@ unlist_locked(struct lookup *l)
 
 static void
 remove_locked(struct lookup *l)
+    WF_HOLDS(lock)
 {
 	struct lookup *before = NULL;
 
@@ -226,6 +230,7 @@ lookup_free(struct lookup *l)
 /* The answer is there, or there will be none. Under the lock. */
 static void
 finish_locked(struct lookup *l, struct gqueue *ready)
+    WF_HOLDS(lock)
 {
 	struct waiter *w;
 
@@ -239,6 +244,7 @@ finish_locked(struct lookup *l, struct gqueue *ready)
 /* Answers one question, under the lock, also when it returns. */
 WF_PARKS static void
 answer_locked(struct lookup *l)
+    WF_HOLDS(lock)
 {
 	struct gqueue ready = {0};
 	bool unwanted;
@@ -273,6 +279,7 @@ help(void *unused)
 /* Sees to it that somebody comes for l, which is in line. Under the lock, also afterwards. */
 static int
 get_helper_locked(struct lookup *l)
+    WF_HOLDS(lock)
 {
 	const struct wf_go_args args = {
 	    .fn = help,
@@ -297,6 +304,7 @@ get_helper_locked(struct lookup *l)
 /* An asker leaves, with the answer or without. Under the lock, which it releases. */
 static void
 leave_locked(struct lookup *l)
+    WF_GIVES_BACK(lock)
 {
 	bool is_mine = --l->askers == 0 && l->state != RUNNING;
 

@@ -28,6 +28,7 @@ wf_pd_claim_all(struct waitq *q, int result, struct gqueue *ready)
  * one; returns how many of them wf_poll_done() must count down. */
 static uint32_t
 forget_locked(struct pd *pd, struct gqueue *ready)
+    WF_HOLDS(pd->lock)
 {
 	const struct poll_backend *b = wf_poll_backend();
 	uint32_t n = 0;
@@ -50,6 +51,7 @@ forget_locked(struct pd *pd, struct gqueue *ready)
 /* K2, K3: others are inside. Under the lock, also when it returns. */
 WF_PARKS static void
 send_away_locked(struct pd *pd)
+    WF_HOLDS(pd->lock)
 {
 	struct gqueue ready = {0};
 	struct waiter w;

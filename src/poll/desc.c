@@ -72,6 +72,7 @@ wf_pd_get(int fd, struct pd **ret_pd)
 /* Leaves under the lock, which it releases (O7). */
 static void
 leave_locked(struct pd *pd, enum pd_use use, bool is_owner)
+    WF_GIVES_BACK(pd->lock)
 {
 	struct waiter *next = NULL, *closer = NULL;
 	uint64_t left, refs;
@@ -141,6 +142,7 @@ wf_pd_settle(int fd)
 /* O3 to O5. The operation is counted; the lock is held and will be released. */
 WF_PARKS static int
 take_turn(struct pd *pd, enum pd_use use, int64_t deadline)
+    WF_GIVES_BACK(pd->lock)
 {
 	struct waiter w;
 	int64_t until;

@@ -160,7 +160,7 @@ WF_PARKS int wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline);
 int wf_pd_until_set(struct pd *pd, enum pd_use dir, int64_t at);
 /* The earlier of that and deadline. Exact under pd->lock. */
 int64_t wf_pd_until(const struct pd *pd, enum pd_use dir, int64_t deadline);
-void wf_pd_until_clear_locked(const struct pd *pd);
+void wf_pd_until_clear_locked(const struct pd *pd) WF_HOLDS(pd->lock);
 
 /* poll(2) for events, between wf_pd_enter(PD_OTHER) and leave: revents, or as wf_pd_wait(). */
 WF_PARKS int wf_pd_poll(struct pd *pd, short events, int64_t deadline);
@@ -185,7 +185,7 @@ WF_PARKS void wf_pd_settle(int fd);
 /* Takes every waiter off q, claimed with result, and puts those that could be claimed on ready. */
 uint32_t wf_pd_claim_all(struct waitq *q, int result, struct gqueue *ready);
 /* Under pd->lock, before a wait in pd->wait: counts it. wf_poll_done(1) takes it back. */
-void wf_poll_count_locked(struct pd *pd);
+void wf_poll_count_locked(struct pd *pd) WF_HOLDS(pd->lock);
 /* Events of epoll(7) for a record, if its generation is still gen: wakes who waits for them. */
 void wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready);
 /*

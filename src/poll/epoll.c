@@ -51,6 +51,7 @@ data_of(const struct pd *pd)
 
 static int
 add_locked(struct pd *pd)
+    WF_HOLDS(pd->lock)
 {
 	int r = wf_os_epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pd_number(pd), EVENTS, data_of(pd));
 
@@ -63,6 +64,7 @@ add_locked(struct pd *pd)
 /* All events of the descriptor, for all who wait, until it is closed: arm has nothing to keep. */
 static int
 arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, enum pd_use dir, uint32_t events)
+    WF_HOLDS(pd->lock)
 {
 	(void)arm;
 	(void)w;
@@ -73,6 +75,7 @@ arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, enum pd_use dir,
 
 static int
 renew_locked(struct pd *pd)
+    WF_HOLDS(pd->lock)
 {
 	int r = wf_os_epoll_ctl(epoll_fd, EPOLL_CTL_MOD, pd_number(pd), EVENTS, data_of(pd));
 
@@ -84,6 +87,7 @@ renew_locked(struct pd *pd)
 
 static void
 forget_locked(struct pd *pd)
+    WF_HOLDS(pd->lock)
 {
 	if (!pd->is_registered)
 		return;

@@ -31,7 +31,7 @@ static _Atomic int nwaiters;			/* W2 */
 
 static _Atomic(struct pd *) look_list;		/* W4 */
 static struct wf_lock woken_lock;
-static struct gqueue woken;			/* under woken_lock: by wf_poll_revalidate() */
+static struct gqueue woken WF_GUARDED_BY(woken_lock);	/* by wf_poll_revalidate() */
 static _Atomic uint32_t nwoken;			/* a hint: woken.n. Written under woken_lock */
 
 const struct poll_backend *

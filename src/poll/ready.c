@@ -35,6 +35,7 @@ struct wait {
  */
 WF_PARKS static int
 park_locked(struct pd *pd, struct wait *wt, int64_t deadline, bool naps)
+    WF_GIVES_BACK(pd->lock)
 {
 	const struct poll_backend *b = wf_poll_backend();
 	enum pd_use first = wt->wants[PD_READ] ? PD_READ : PD_WRITE;
@@ -72,6 +73,7 @@ park_locked(struct pd *pd, struct wait *wt, int64_t deadline, bool naps)
 /* Parks until it is time to ask again. Under the lock, which it releases. As wf_pd_wait(). */
 WF_PARKS static int
 wait_locked(struct pd *pd, struct wait *wt, int64_t deadline)
+    WF_GIVES_BACK(pd->lock)
 {
 	int r = wf_poll_turn_on();
 
@@ -162,6 +164,7 @@ wf_pd_poll(struct pd *pd, short events, int64_t deadline)
 /* R5 for one direction. Returns whether the owner was among those woken. */
 static bool
 wake_locked(struct waitq *q, struct gqueue *ready)
+    WF_HOLDS_UNNAMED("of the descriptor whose queue it is")
 {
 	bool owner = false;
 	struct waiter *w;
@@ -209,6 +212,7 @@ wf_pd_event(struct pd *pd, uint32_t gen, uint32_t events, struct gqueue *ready)
 /* Is what we registered still what the number means? If not, registers that. */
 static void
 check_locked(struct pd *pd, struct gqueue *ready)
+    WF_HOLDS(pd->lock)
 {
 	uint64_t id;
 	int r = wf_os_socket_id(pd_number(pd), &id);
@@ -244,6 +248,7 @@ wf_pd_took_urgent(struct pd *pd)
  */
 static bool
 look_unasked_locked(struct pd *pd, struct gqueue *ready)
+    WF_HOLDS(pd->lock)
 {
 	bool first = pd->is_unasked && !pd->unasked_seen;
 

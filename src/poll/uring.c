@@ -48,6 +48,7 @@ open_uring(void)
 /* The request of a wait has ended: there are events, or it is to be asked again. */
 static void
 wake_leaver_locked(struct pd_arm *arm, struct gqueue *ready)
+    WF_HOLDS_UNNAMED("of arm->pd, which callers know by another name")
 {
 	struct waiter *leaver = arm->leaver;
 
@@ -92,6 +93,7 @@ removal_done(struct ring_op *op, int32_t res, struct gqueue *ready)
 
 static int
 arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, enum pd_use dir, uint32_t events)
+    WF_HOLDS(pd->lock)
 {
 	struct io_uring_sqe sqe = {.opcode = IORING_OP_POLL_ADD, .fd = pd_number(pd)};
 
@@ -121,7 +123,8 @@ ask_to_remove(struct pd_arm *arm)
 
 /* Until no removal is under way, and the request has ended or is to be removed again. */
 static void
-await_removal_locked(struct pd_arm *arm)
+await_removal_locked(struct pd *pd, struct pd_arm *arm)
+    WF_HOLDS(pd->lock)
 {
 	struct waiter w;
 
@@ -129,8 +132,8 @@ await_removal_locked(struct pd_arm *arm)
 		wf_poll_count();
 		wf_waiter_init(&w, WEFT_FOREVER, false);
 		arm->leaver = &w;
-		(void)wf_park_unlock(&arm->pd->lock, WAIT_IO, WEFT_FOREVER, false);
-		wf_lock(&arm->pd->lock);
+		(void)wf_park_unlock(&pd->lock, WAIT_IO, WEFT_FOREVER, false);
+		wf_lock(&pd->lock);
 	}
 }
 
@@ -155,7 +158,7 @@ disarm(struct pd_arm *arm)
 		WF_POINT("uring.disarm");
 		ask_to_remove(arm);
 		wf_lock(&pd->lock);
-		await_removal_locked(arm);
+		await_removal_locked(pd, arm);
 	}
 	wf_unlock(&pd->lock);
 	return arm->res < 0 || ((uint32_t)arm->res & arm->events);
@@ -164,6 +167,7 @@ disarm(struct pd_arm *arm)
 /* What a request polls is the open file of its beginning: the waiters shall begin new ones. */
 static int
 renew_locked(struct pd *pd)
+    WF_HOLDS(pd->lock)
 {
 	(void)pd;
 	return 1;
@@ -171,6 +175,7 @@ renew_locked(struct pd *pd)
 
 static void
 forget_locked(struct pd *pd)
+    WF_HOLDS(pd->lock)
 {
 	(void)pd;
 }

@@ -49,6 +49,7 @@ strangers_may_help(void)
  */
 static void
 doubt_locked(void)
+    WF_HOLDS(wf_sched.lock)
 {
 	/* Either the monitor sees this before it sleeps deeply, or we see that it does. */
 	wf_store_seqcst(&wf_sched.in_doubt, DOUBT_NEW);

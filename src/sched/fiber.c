@@ -15,8 +15,8 @@
 #ifdef WF_ASAN
 
 static struct wf_lock lock;
-static bool keeps_all;		/* under lock */
-static void *nowhere;		/* under lock: what nobody will come back to */
+static bool keeps_all WF_GUARDED_BY(lock);
+static void *nowhere WF_GUARDED_BY(lock);	/* what nobody will come back to */
 
 /* Its own frame must not lie where it frees. */
 void __attribute__((no_sanitize("address")))
@@ -32,10 +32,10 @@ wf_fiber_leave_for_good(void **fake, const void *bottom, size_t size)
 bool
 wf_fiber_keep_all(bool is_forked)
 {
-	if (is_forked && !wf_trylock(&lock))
-		return false;
 	if (!is_forked)
 		wf_lock(&lock);
+	else if (!wf_trylock(&lock))
+		return false;
 	keeps_all = true;
 	wf_unlock(&lock);
 	return true;

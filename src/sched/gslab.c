@@ -68,6 +68,7 @@ list_remove(struct wf_chunk *c)
 
 static bool
 grow_locked(void)
+    WF_HOLDS(slab.lock)
 {
 	struct wf_chunk *c;
 	uint32_t i;
@@ -109,6 +110,7 @@ chunk_is_empty(const struct wf_chunk *c)
 
 static struct g *
 take_locked(void)
+    WF_HOLDS(slab.lock)
 {
 	struct wf_chunk *c = slab.avail;
 	struct g *g;
@@ -133,6 +135,7 @@ take_locked(void)
 
 static void
 give_locked(struct g *g)
+    WF_HOLDS(slab.lock)
 {
 	struct wf_chunk *c = chunk_of(g);
 

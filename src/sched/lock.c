@@ -34,6 +34,7 @@ spin(struct wf_lock *l)
 
 WF_COLD void
 wf_lock_slow(struct wf_lock *l)
+    WF_HANDS_OVER("spin() takes it")
 {
 	int64_t nap = NAP_MIN_NS;
 

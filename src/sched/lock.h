@@ -19,21 +19,24 @@
 #define WEFT_SCHED_LOCK_H
 
 #include "base/atomic.h"
+#include "base/guard.h"
 
-struct wf_lock {
+struct WF_IS_A_LOCK wf_lock {
 	_Atomic uint32_t word;	/* 0 free, 1 held */
 };
 
-void wf_lock_slow(struct wf_lock *l);
+void wf_lock_slow(struct wf_lock *l) WF_TAKES(l);
 
 static inline bool
 wf_trylock(struct wf_lock *l)
+    WF_TAKES_IF_TRUE(l) WF_HANDS_OVER("this is the lock")
 {
 	return wf_xchg_acquire(&l->word, 1u) == 0;		/* L1 */
 }
 
 static inline void
 wf_lock(struct wf_lock *l)
+    WF_TAKES(l) WF_HANDS_OVER("this is the lock")
 {
 	if (wf_unlikely(!wf_trylock(l)))
 		wf_lock_slow(l);
@@ -42,6 +45,7 @@ wf_lock(struct wf_lock *l)
 /* The store is the last access: the lock's owner may free it as soon as it has the lock. */
 static inline void
 wf_unlock(struct wf_lock *l)
+    WF_GIVES_BACK(l) WF_HANDS_OVER("this is the lock")
 {
 	wf_store_release(&l->word, 0u);				/* L1 */
 }

@@ -98,6 +98,7 @@ wf_m_sleep(struct m *m)
 
 static void
 idle_put_locked(struct m *m)
+    WF_HOLDS(wf_sched.lock)
 {
 	m->is_idle = true;
 	m->idle_prev = NULL;
@@ -110,6 +111,7 @@ idle_put_locked(struct m *m)
 
 static void
 idle_remove_locked(struct m *m)
+    WF_HOLDS(wf_sched.lock)
 {
 	if (m->idle_prev != NULL)
 		m->idle_prev->idle_next = m->idle_next;

@@ -120,10 +120,7 @@ park_bound(struct m *m, struct g *g, const struct commit *c)
 	WF_EVENT(leave, m, g, EVENT_PARK);
 	wf_store_relaxed(&g->status, G_WAITING);
 	wf_store_seqcst(&g->wait, c->ticket);
-	if (c->unlock != NULL)
-		c->unlock(c->arg);
-	else if (c->arg != NULL)
-		wf_unlock(c->arg);
+	commit_unlock(c);
 	wf_want_poller();
 	if (forever) {
 		/* One that waits with a deadline wakes by itself: the program is not dead. */
@@ -308,6 +305,7 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 
 WF_PARKS int
 wf_park_for_lock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline)
+    WF_HANDS_OVER("as in wf_park_unlock()")
 {
 #ifndef WF_SMALL	/* a model that tries all interleavings need not count these */
 	int64_t began = wf_metrics_lock_wait();

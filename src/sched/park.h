@@ -185,12 +185,14 @@ WF_PARKS int wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reas
 /* wf_park() that releases a lock. */
 static inline int
 wf_park_unlock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline, bool cancellable)
+    WF_GIVES_BACK(l) WF_HANDS_OVER("the commit unlocks it, on the stack that comes next")
 {
 	return wf_park(NULL, l, reason, deadline, cancellable);
 }
 
 /* The same for what users know as a mutex: metrics count the wait. Not cancellable. */
-WF_PARKS int wf_park_for_lock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline);
+WF_PARKS int wf_park_for_lock(struct wf_lock *l, enum wf_wait_reason reason, int64_t deadline)
+    WF_GIVES_BACK(l);
 
 /* Makes a claimed goroutine runnable: next on this P, or through the global queue when the
  * caller has no P (W5). Holds no object's lock. */

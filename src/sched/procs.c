@@ -16,6 +16,7 @@ _Static_assert(WF_SLOTS_OF_PS == PROCS_MAX, "one for each");
 /* A new P, or NULL. Under sched.lock. */
 static struct p *
 new_p_locked(void)
+    WF_HOLDS(wf_sched.lock)
 {
 	uint32_t id = wf_load_relaxed(&wf_sched.n_p);
 	struct p *p = aligned_alloc(WF_CACHELINE, sizeof(*p));
@@ -176,6 +177,7 @@ take_surplus(void)
 /* Makes or revives Ps so that those below n exist. Returns how many there are. */
 static uint32_t
 add_ps_locked(uint32_t n)
+    WF_HOLDS(wf_sched.lock)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct p *p = i < wf_load_relaxed(&wf_sched.n_p) ?

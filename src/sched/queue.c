@@ -5,6 +5,7 @@
 
 static void
 global_changed_locked(void)
+    WF_HOLDS(wf_sched.lock)
 {
 	/* seq_cst: the publish of the idle protocol (A1) when work goes to the global queue. */
 	wf_store_seqcst(&wf_sched.runq_len, wf_sched.runq.n);

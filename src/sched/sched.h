@@ -339,17 +339,17 @@ wf_rest_end(struct m *m)
 void wf_boot(void);
 /* ---- procs.c: Ps ---- */
 void wf_procs_init(uint32_t n);
-struct p *wf_p_get_idle_locked(struct p *prefer);
-void wf_p_put_idle_locked(struct p *p);
+struct p *wf_p_get_idle_locked(struct p *prefer) WF_HOLDS(wf_sched.lock);
+void wf_p_put_idle_locked(struct p *p) WF_HOLDS(wf_sched.lock);
 void wf_p_acquire(struct m *m, struct p *p);
 void wf_p_take(struct m *m, struct p *p);
 struct p *wf_p_release(struct m *m);
-void wf_p_retire(struct p *p);
+void wf_p_retire(struct p *p) WF_MUST_NOT_HOLD(wf_sched.lock);
 /* ---- m.c: threads ---- */
-struct m *wf_m_new_locked(void);
+struct m *wf_m_new_locked(void) WF_HOLDS(wf_sched.lock);
 void wf_m_init_self(struct m *m);
 void wf_m_start(struct p *p, bool is_spinning);
-void wf_m_start_deferred(void);
+void wf_m_start_deferred(void) WF_MUST_NOT_HOLD(wf_sched.lock);
 /*
  * The system was short of something: waits a little, longer each time, 0.2 s in all. False: that is
  * over. *tries is 0 at first. The thread sleeps, so not under a lock.
@@ -357,10 +357,10 @@ void wf_m_start_deferred(void);
 bool wf_be_patient(int *tries);
 /* As wf_os_thread_start(), but patient with -EAGAIN and -ENOMEM. */
 int wf_thread_start(void (*fn)(void *), struct m *m, size_t stack_bytes, bool block_signals);
-void wf_m_stop(struct m *m);
+void wf_m_stop(struct m *m) WF_MUST_NOT_HOLD(wf_sched.lock);
 void wf_m_sleep(struct m *m);
 void wf_m_wake(struct m *m, struct p *p);
-WF_NORETURN void wf_m_exit(struct m *m);
+WF_NORETURN void wf_m_exit(struct m *m) WF_MUST_NOT_HOLD(wf_sched.lock);
 void wf_m_main(void *arg);
 void wf_note_wake(_Atomic uint32_t *note);
 /* ---- switch.c, life.c ---- */
@@ -373,34 +373,34 @@ void wf_g0_main(void *carry);
 struct g *wf_find_runnable(struct m *m);
 void wf_schedule(struct m *m);
 /* ---- queue.c: putting work ---- */
-void wf_global_put(struct g *g);
-void wf_global_put_all_locked(struct gqueue *q);
-struct g *wf_global_take_locked(struct p *p, uint32_t max);
+void wf_global_put(struct g *g) WF_MUST_NOT_HOLD(wf_sched.lock);
+void wf_global_put_all_locked(struct gqueue *q) WF_HOLDS(wf_sched.lock);
+struct g *wf_global_take_locked(struct p *p, uint32_t max) WF_HOLDS(wf_sched.lock);
 enum wf_inject_where {
 	INJECT_HERE,		/* on the own P's ring, if there is one and it has room */
 	INJECT_IN_TURN,		/* there too, but behind what waits on the global queue */
 };
-void wf_inject(struct gqueue *q, enum wf_inject_where where);
+void wf_inject(struct gqueue *q, enum wf_inject_where where) WF_MUST_NOT_HOLD(wf_sched.lock);
 /* ---- wake.c: the idle protocol ---- */
 void wf_wake_one(void);
 void wf_stop_spinning(struct m *m);
 bool wf_start_spinning(struct m *m, bool force);
-void wf_hand_off(struct p *p);
+void wf_hand_off(struct p *p) WF_MUST_NOT_HOLD(wf_sched.lock);
 bool wf_has_work(int64_t now);
 void wf_wake_poller(int64_t when);
 void wf_want_poller(void);
 /* ---- locked.c: goroutines locked to threads ---- */
-void wf_stop_locked(struct m *m);
-void wf_start_locked(struct m *m, struct g *g);
+void wf_stop_locked(struct m *m) WF_MUST_NOT_HOLD(wf_sched.lock);
+void wf_start_locked(struct m *m, struct g *g) WF_MUST_NOT_HOLD(wf_sched.lock);
 /* ---- starve.c: goroutines without a stack ---- */
-void wf_starve(struct g *g);
-void wf_starved_no_more(struct g *g);
-void wf_starved_feed(uint32_t max, bool is_monitor);
-void wf_starved_check_dead_locked(void);
+void wf_starve(struct g *g) WF_MUST_NOT_HOLD(wf_sched.lock);
+void wf_starved_no_more(struct g *g) WF_MUST_NOT_HOLD(wf_sched.lock);
+void wf_starved_feed(uint32_t max, bool is_monitor) WF_MUST_NOT_HOLD(wf_sched.lock);
+void wf_starved_check_dead_locked(void) WF_HOLDS(wf_sched.lock);
 /* ---- enter.c ---- */
 struct m *wf_adopt_foreign(void);
 /* ---- deadlock.c ---- */
-void wf_check_dead_locked(void);
+void wf_check_dead_locked(void) WF_HOLDS(wf_sched.lock);
 /* ---- gslab.c ---- */
 struct g *wf_g_alloc(void);
 void wf_g_free(struct g *g);
@@ -451,7 +451,7 @@ metrics_ready(struct p *p, struct g *g)
 /* ---- go.c ---- */
 int wf_numgoroutine(void);
 /* ---- boot.c, procs.c: the number of Ps ---- */
-void wf_procs_follow_limit(void);
+void wf_procs_follow_limit(void) WF_MUST_NOT_HOLD(wf_sched.lock);
 /* ---- numcpu.c ---- */
 int wf_numcpu(void);
 int wf_numcpu_from(const char *root, int affinity);

@@ -181,6 +181,7 @@ arena_new(struct stack_class *c, uint32_t n)
 /* Maps slots for c; smaller when memory is short. Under c->lock. */
 static bool
 grow_locked(struct stack_class *c)
+    WF_HOLDS(c->lock)
 {
 	uint32_t n = c->arena_slots, least = c->guard == 0 ? PACKED_LEAST : 1;
 	struct arena *a;
@@ -265,6 +266,7 @@ batch_size(const struct stack_class *c)
 /* Takes up to n off the list of clean ones, which is not empty. Returns how many. */
 static uint32_t
 take_clean_locked(struct stack_class *c, struct wf_stack *got[], uint32_t n)
+    WF_HOLDS(c->lock)
 {
 	uint32_t i = 0;
 
@@ -299,6 +301,7 @@ make_ready(struct wf_stack *const got[], uint32_t n)
 
 static void
 put_dirty_locked(struct stack_class *c, struct wf_stack *s)
+    WF_HOLDS(c->lock)
 {
 	s->prev = NULL;
 	s->next = c->dirty_head;

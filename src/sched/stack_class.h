@@ -44,8 +44,8 @@ enum {
 extern struct stack_class wf_stack_classes[STACK_CLASSES];
 
 /* Puts s on the list of clean ones, and takes it off. Under c->lock. */
-void wf_stack_clean_put_locked(struct stack_class *c, struct wf_stack *s);
-void wf_stack_clean_remove_locked(struct stack_class *c, struct wf_stack *s);
+void wf_stack_clean_put_locked(struct stack_class *c, struct wf_stack *s) WF_HOLDS(c->lock);
+void wf_stack_clean_remove_locked(struct stack_class *c, struct wf_stack *s) WF_HOLDS(c->lock);
 
 /* n guards that mprotect(2) had made are gone. */
 void wf_stack_unprotected(uint32_t n);

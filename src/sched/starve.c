@@ -12,6 +12,7 @@
 /* The caches of idle Ps are of no use to those who wait here. Under sched.lock. */
 static void
 drain_idle_locked(void)
+    WF_HOLDS(wf_sched.lock)
 {
 	for (struct p *p = wf_sched.idle_p; p != NULL; p = p->idle_next)
 		while (p->n_stacks > 0)

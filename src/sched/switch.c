@@ -19,10 +19,7 @@ wf_commit_complex(const struct commit *pending)
 
 	/* seq_cst: the other half is wf_cancel_wait, which marks and then reads (W6). */
 	wf_store_seqcst(&g->wait, c.ticket);
-	if (c.unlock != NULL)
-		c.unlock(c.arg);
-	else if (c.arg != NULL)
-		wf_unlock(c.arg);
+	commit_unlock(&c);
 	WF_POINT("park.published");
 	if (c.timer != NULL)
 		wf_timer_arm(c.timer, c.deadline);

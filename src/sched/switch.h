@@ -27,6 +27,17 @@ void wf_commit_global(struct g *g);
 void wf_commit_dead(struct m *m, struct g *g);
 
 /* Publishes the wait of a goroutine that has left its stack (README.md, "Waking", W3). */
+/* Gives back what the goroutine has parked with. */
+static WF_ALWAYS_INLINE void
+commit_unlock(const struct commit *c)
+    WF_HANDS_OVER("its lock, which wf_park_unlock() was given")
+{
+	if (c->unlock != NULL)
+		c->unlock(c->arg);
+	else if (c->arg != NULL)
+		wf_unlock(c->arg);
+}
+
 static WF_ALWAYS_INLINE void
 commit_park(const struct commit *c)
 {
@@ -40,10 +51,7 @@ commit_park(const struct commit *c)
 	}
 	/* A solo wait can't be cancelled, and its wakers come by way of the object's lock. */
 	wf_store_release(&g->wait, c->ticket);
-	if (c->unlock != NULL)
-		c->unlock(c->arg);
-	else if (c->arg != NULL)
-		wf_unlock(c->arg);
+	commit_unlock(c);
 	/* From here on g may be anywhere. */
 }
 

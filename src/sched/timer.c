@@ -131,6 +131,7 @@ wf_timers_check(void)
 /* With both locks held. False: there is no memory, and nothing has been moved. */
 static bool
 move_locked(struct timers *from, struct timers *to)
+    WF_HOLDS(from->lock, to->lock)
 {
 	if (!timer_heap_reserve(to, from->n))
 		return false;

@@ -103,6 +103,7 @@ may_have_timer(const struct weft_scope *s)
 /* Marked, has it nothing for a walk to do? Then the walk is over. */
 static bool
 is_done_with_locked(const struct weft_scope *s)
+    WF_HOLDS(s->lock)
 {
 	return s->goroutines == NULL && s->starters.head == NULL && s->done_taken.head == NULL
 	    && s->children == NULL;
@@ -111,6 +112,7 @@ is_done_with_locked(const struct weft_scope *s)
 /* K4, locked: ends at most n waits of s, which is marked. Returns how many may be ended yet. */
 static unsigned
 end_waits_locked(struct weft_scope *s, unsigned n, struct gqueue *ready)
+    WF_HOLDS(s->lock)
 {
 	struct waiter *w;
 	struct g *g;
@@ -163,6 +165,7 @@ ascend(struct walk *k)
  */
 static unsigned
 cancel_leaves_locked(struct weft_scope *s, unsigned n)
+    WF_HOLDS(s->lock)
 {
 	struct weft_scope *child;
 	bool is_leaf;

@@ -23,6 +23,7 @@ struct call {
 /* G5, under the lock: starters that wait go as far as the limit lets them. Each has its place. */
 static void
 admit_starters_locked(struct weft_scope *s, struct gqueue *ready)
+    WF_HOLDS(s->lock)
 {
 	struct waiter *w;
 
@@ -39,6 +40,7 @@ admit_starters_locked(struct weft_scope *s, struct gqueue *ready)
 /* G4. One goroutine less, under the lock. After the unlock that follows, s may be freed. */
 static void
 one_less_locked(struct weft_scope *s, struct gqueue *ready)
+    WF_HOLDS(s->lock)
 {
 	struct waiter *w;
 

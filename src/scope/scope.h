@@ -80,6 +80,7 @@ scope_unconst(const weft_scope *s)
 /* Under the lock: nobody is in the middle of cancelling. */
 static inline bool
 scope_is_live_locked(const struct weft_scope *s)
+    WF_HOLDS(s->lock)
 {
 	return wf_load_relaxed(&s->base.cancelled) == SCOPE_LIVE;	/* written under our lock */
 }
@@ -116,7 +117,7 @@ void wf_scope_link(struct weft_scope *s);
 void wf_scope_unlink(struct weft_scope *s);
 
 /* K1-K3 for s alone, unless it is cancelled already. Under the lock of s, and any others above. */
-void wf_scope_mark_locked(struct weft_scope *s, int err, int cause);
+void wf_scope_mark_locked(struct weft_scope *s, int err, int cause) WF_HOLDS(s->lock);
 
 /* K4-K9, for s, which is marked. When it returns all waits in s and below have been ended. No lock
  * may be held. */

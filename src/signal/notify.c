@@ -29,10 +29,11 @@ struct watcher {
 static weft_mutex ops;		/* one call of the interface at a time; may park */
 static bool is_served;		/* under ops: the goroutine exists */
 static struct wf_lock lock;	/* of the list, against the goroutine */
-static struct watcher *watchers;	/* under lock */
+static struct watcher *watchers WF_GUARDED_BY(lock);
 
 static uint64_t
 wanted_locked(void)
+    WF_HOLDS(lock)
 {
 	uint64_t all = 0;
 
@@ -44,6 +45,7 @@ wanted_locked(void)
 /* Sends what has come. Returns what nobody wants. */
 static uint64_t
 send_locked(struct gqueue *ready)
+    WF_HOLDS(lock)
 {
 	uint64_t came = wf_signal_take(), wanted = wanted_locked();
 
@@ -115,6 +117,7 @@ start(void)
 
 static struct watcher *
 find_locked(const weft_chan *c)
+    WF_HOLDS(lock)
 {
 	struct watcher *w = watchers;
 

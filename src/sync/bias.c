@@ -66,6 +66,7 @@ wf_bias_await(uint32_t slot)
  */
 static void
 drain_locked(void)
+    WF_HOLDS(wf_biases.lock)
 {
 	uint32_t n;
 
@@ -78,6 +79,7 @@ drain_locked(void)
 
 static int64_t
 sum_locked(uint32_t at)
+    WF_HOLDS(wf_biases.lock)
 {
 	uint32_t n = wf_slots_of_ps();
 	uint32_t sum = 0;
@@ -90,6 +92,7 @@ sum_locked(uint32_t at)
 /* After the drain: at can be given to the next. */
 static void
 forget_locked(uint32_t at)
+    WF_HOLDS(wf_biases.lock)
 {
 	uint32_t n = wf_slots_of_ps();
 
@@ -103,6 +106,7 @@ forget_locked(uint32_t at)
 /* U9. False: it has readers. Its owner may have been freed, and is not touched. */
 static bool
 evict_locked(uint32_t at)
+    WF_HOLDS(wf_biases.lock)
 {
 	uintptr_t owner = wf_load_relaxed(&wf_biases.owner[at]);	/* under lock */
 
@@ -120,6 +124,7 @@ evict_locked(uint32_t at)
 /* An entry without owner, or 0. */
 static uint32_t
 find_free_locked(void)
+    WF_HOLDS(wf_biases.lock)
 {
 	int64_t now;
 
@@ -140,6 +145,7 @@ find_free_locked(void)
 /* U5, U6. old is what word was, without users or entry. */
 static void
 claim_locked(_Atomic uint64_t *word, uint64_t old)
+    WF_HOLDS(wf_biases.lock)
 {
 	uint32_t at = find_free_locked();
 
@@ -188,6 +194,7 @@ wf_bias_settle(_Atomic uint64_t *word, int32_t by)
 /* U11, U12. The entry is word's. */
 static int64_t
 end_locked(_Atomic uint64_t *word, uint32_t at)
+    WF_HOLDS(wf_biases.lock)
 {
 	int64_t start = wf_os_now(), sum, cost;
 

@@ -55,6 +55,7 @@ check_not_copied(struct cond *c)
  */
 static inline void
 check_mutex_locked(struct cond *c, const struct mutex *m)
+    WF_HOLDS(c->lock)
 {
 	const struct waiter *first = c->waiters.head;
 	unsigned long long id;
@@ -71,6 +72,7 @@ check_mutex_locked(struct cond *c, const struct mutex *m)
 
 static void
 put_locked(struct cond *c, struct waiter *w)
+    WF_HOLDS(c->lock)
 {
 	waitlist_put(&c->waiters, w);
 	wf_store_relaxed(&c->n, wf_load_relaxed(&c->n) + 1);	/* README.md: the mutex orders it */
@@ -78,6 +80,7 @@ put_locked(struct cond *c, struct waiter *w)
 
 static void
 removed_locked(struct cond *c)
+    WF_HOLDS(c->lock)
 {
 	wf_store_relaxed(&c->n, wf_load_relaxed(&c->n) - 1);	/* a stale one costs a look */
 }
@@ -85,6 +88,7 @@ removed_locked(struct cond *c)
 /* C5. Spends one signal; false: nobody is there. A goroutine to be readied goes on ready. */
 static bool
 signal_locked(struct cond *c, struct gqueue *ready)
+    WF_HOLDS(c->lock)
 {
 	struct waiter *w;
 

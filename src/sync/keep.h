@@ -60,7 +60,7 @@ mutex_change_kept(struct mutex *m, uint32_t from, uint32_t to)
 void wf_mutex_keep(struct mutex *m);
 
 /* K6, K7: m is kept by nobody. Inside the runtime, under m's lock. */
-void wf_mutex_unkeep_locked(struct mutex *m);
+void wf_mutex_unkeep_locked(struct mutex *m) WF_HOLDS(m->lock);
 
 /* The same, without the lock. */
 void wf_mutex_unkeep(struct mutex *m);

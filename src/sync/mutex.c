@@ -80,6 +80,7 @@ take(struct mutex *m, struct contender *c, uint32_t *old)
  */
 static int
 announce_locked(struct mutex *m, struct contender *c, int64_t deadline)
+    WF_HOLDS(m->lock)
 {
 	uint32_t old;
 	int may_wait = wf_park_check(deadline, /* cancellable */ false);

@@ -65,6 +65,7 @@ admit(struct waiter *w, struct gqueue *ready)
 
 static void
 admit_readers_locked(struct rwmutex *rw, uint32_t n, struct gqueue *ready)
+    WF_HOLDS(rw->lock)
 {
 	for (; n > 0; n--) {
 		struct waiter *w = waitlist_take(&rw->readers);
@@ -78,6 +79,7 @@ admit_readers_locked(struct rwmutex *rw, uint32_t n, struct gqueue *ready)
 
 static void
 admit_writer_locked(struct rwmutex *rw, struct gqueue *ready)
+    WF_HOLDS(rw->lock)
 {
 	struct waiter *w = rw->writer;
 

@@ -73,6 +73,7 @@ try_take(struct sem *s, uint64_t n)
  */
 static void
 grant_locked(struct sem *s, uint64_t available, struct gqueue *ready)
+    WF_HOLDS(s->lock)
 {
 	struct waiter *w;
 
@@ -106,6 +107,7 @@ leave_queue(struct sem *s, struct waiter *w)
 /* S2, under lock. 0: taken after all. 1: announced. Or why it can't wait. */
 static int
 announce_locked(struct sem *s, uint64_t n, int64_t deadline)
+    WF_HOLDS(s->lock)
 {
 	int may_wait = wf_park_check(deadline, /* cancellable */ true);
 	uint64_t old = wf_load_relaxed(&s->state);	/* a first guess for the CAS */

@@ -237,6 +237,7 @@ wait_alone(struct waitgroup *wg, struct waiter *w)
  */
 static bool
 may_join_locked(struct waitgroup *wg, uint32_t old)
+    WF_HOLDS(wg->lock)
 {
 	if (old >= ONE && wf_load_acquire(&wg->alone) != NULL)		/* D4 */
 		return true;
@@ -249,6 +250,7 @@ may_join_locked(struct waitgroup *wg, uint32_t old)
 /* G4, under lock. 0: there is nothing to wait for. 1: announced. Or why it can't wait. */
 static int
 announce_locked(struct waitgroup *wg, int64_t deadline)
+    WF_HOLDS(wg->lock)
 {
 	for (;;) {
 		uint32_t old = wf_load_acquire(&wg->state);		/* D1 */

@@ -34,6 +34,33 @@ int f(int n)
 	return i;
 }
 EOC
+# A lock that one way out does not give back; one that is not held where it must be, and one that is
+# given back twice.
+for fault in 'if (n > 3) return 1; wf_unlock(&l);' 'wf_unlock(&l); count_locked();' \
+    'wf_unlock(&l); wf_unlock(&l);' 'wf_unlock(&l); count++;'; do
+	finds tidy 'clang-diagnostic-thread-safety-analysis' <<EOC
+#include "sched/lock.h"
+
+static struct wf_lock l;
+static int count WF_GUARDED_BY(l);
+
+static void
+count_locked(void)
+    WF_HOLDS(l)
+{
+	count++;
+}
+
+int f(int n);
+int f(int n)
+{
+	wf_lock(&l);
+	count_locked();
+	$fault
+	return 0;
+}
+EOC
+done
 finds gcc 'Wanalyzer-use-after-free' <<'EOC'
 #include <stdlib.h>
 

@@ -161,4 +161,28 @@ tree
 printf '#!/bin/sh\nexit 0\n' | file tools/a
 expect 'tools/a:1: S5: no comment at the head of the file'
 
+# S6: which lock; a name of the file's own where it is defined, others in a header.
+tree
+c_file src/chan/a.c <<<$'static void\nput_locked(struct q *q)\n{\n}'
+c_file src/chan/b.h <<<'void wf_put_locked(struct q *q, int n);'
+expect 'src/chan/a.c:3: S6: put_locked() does not say which lock
+src/chan/b.h:2: S6: wf_put_locked() does not say which lock'
+tree
+c_file src/chan/a.c <<'END'
+static void
+put_locked(struct q *q)
+    WF_HOLDS(q->lock)
+{
+	take_locked(q);
+}
+
+void
+wf_put_locked(struct q *q)
+{
+	put_locked(q);
+}
+END
+c_file src/chan/b.h <<<'void wf_put_locked(struct q *q) WF_GIVES_BACK(q->lock);'
+expect ''
+
 exit $failed
