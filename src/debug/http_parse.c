@@ -113,6 +113,8 @@ parse_header(struct wf_http_text line, struct wf_http_request *r)
 		return -413;
 	} else if (same_name(name, "authorization") && value.n > 7 &&
 	    memcmp(value.s, "Bearer ", 7) == 0) {
+		if (r->bearer.s != NULL)
+			return -400;
 		r->bearer = (struct wf_http_text){value.s + 7, value.n - 7};
 	}
 	return 0;

@@ -73,6 +73,7 @@ TEST(what_is_unusual_is_refused)
 	    {"\r\nGET / HTTP/1.1\r\n", -400},
 	    {"GET / HTTP/1.1\r\n\r\n", -400},
 	    {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n", -400},
+	    {"GET / HTTP/1.1\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n", -400},
 	    {"GET / HTTP/1.1\r\nHost : a\r\n", -400},
 	    {"GET / HTTP/1.1\r\n Host: a\r\n", -400},
 	    {"GET / HTTP/1.1\r\nHost: a\r\n b\r\n", -400},
