@@ -1,6 +1,6 @@
 /*
- * Lints: reports, once for each place, and those that a goroutine finds out about itself: a
- * pthread mutex that is held over a wait, a stack that is nearly full, too many processors. What
+ * Lints: reports, once for each place, and those that a goroutine finds out about itself: a lock of
+ * libc's that is held over a wait, a stack that is nearly full, too many processors. What
  * the monitor finds is in lint_watch.c. README.md, "Lints".
  */
 #include "debug/lint.h"
@@ -9,19 +9,23 @@
 #include "sched/sched.h"
 
 #define STDERR 2
+/* For who reads standard error in this process, on the processor that the writer keeps. */
+#define PATIENCE_MS 100
 #define PLACES 256u		/* more are not reported */
 #define PLACE_FRAMES 4u		/* what tells one place from another: the innermost calls */
 
 /*
- *   L1  lint.busy: whoever sets it from 0 has dump and places until it is 0 again; acquire ->
- *       release. A signal handler that finds it set goes away; goroutines wait for it, because
- *       who has it waits for nobody.
+ *   L1  lint.busy: whoever sets it from 0 has the rest until it is 0 again; acquire -> release. A
+ *       signal handler that finds it set goes away; goroutines wait for it, because who has it
+ *       waits for nobody for long: what nobody reads within PATIENCE_MS is lost, and counted.
  */
 static struct {
 	_Atomic uint32_t busy;		/* L1 */
 	struct dump dump;		/* L1 */
 	uint64_t places[PLACES];	/* L1 */
 	unsigned n_places;		/* L1 */
+	unsigned n_lost;		/* L1; since the last report that came through */
+	bool has_told;			/* L1; of these, in the one that is being written */
 } lint;
 
 struct dump *
@@ -30,6 +34,7 @@ wf_lint_begin(void)
 	if (wf_xchg_acquire(&lint.busy, 1u) != 0)			/* L1 */
 		return NULL;
 	wf_dump_init(&lint.dump, STDERR);
+	lint.dump.out.patience_ms = PATIENCE_MS;
 	return &lint.dump;
 }
 
@@ -37,6 +42,11 @@ void
 wf_lint_end_report(struct dump *d)
 {
 	wf_dump_fini(d);
+	if (d->out.is_broken)
+		lint.n_lost++;
+	else if (lint.has_told)
+		lint.n_lost = 0;
+	lint.has_told = false;
 	wf_store_release(&lint.busy, 0u);				/* L1 */
 }
 
@@ -75,6 +85,12 @@ wf_lint_is_new(const struct dump *d, enum lint_kind kind)
 void
 wf_lint_head(struct dump *d, const struct g *g)
 {
+	if (lint.n_lost > 0) {
+		wf_out_str(&d->out, "weft: lint: reports lost, because nobody read them: ");
+		wf_out_u64(&d->out, lint.n_lost);
+		wf_out_str(&d->out, "\n");
+		lint.has_told = true;
+	}
 	wf_out_str(&d->out, "weft: lint: ");
 	if (g == NULL)
 		return;
@@ -120,26 +136,30 @@ begin_here(const struct g *g)
 	return d;
 }
 
-/* Its thread runs others meanwhile: if they want the mutex, they block it. */
+/* Its thread runs others meanwhile: if they want the lock, they block it. */
 static void
-check_mutexes(const struct g *g, enum wf_wait_reason reason)
+check_locks(const struct g *g, enum wf_wait_reason reason)
 {
-	const void *mutex = wf_os_mutex_held(
-	    wf_load_relaxed(&g->stack_lo), wf_load_relaxed(&g->stack_hi));
+	const char *kind = NULL;
+	const void *lock = wf_os_lock_held(
+	    wf_load_relaxed(&g->stack_lo), wf_load_relaxed(&g->stack_hi), &kind);
 	struct dump *d;
 
-	if (mutex == NULL)
+	if (lock == NULL)
 		return;
 	d = begin_here(g);
-	if (wf_lint_is_new(d, LINT_HOLDS_MUTEX)) {
+	if (wf_lint_is_new(d, LINT_HOLDS_LOCK)) {
 		wf_lint_head(d, g);
 		wf_out_str(&d->out, "waits (");
 		wf_out_str(&d->out, wf_wait_reason_name(reason));
-		wf_out_str(&d->out, ") while it holds the pthread mutex ");
-		wf_out_hex(&d->out, (uintptr_t)mutex);
+		wf_out_str(&d->out, ") while it holds the ");
+		wf_out_str(&d->out, kind);
+		wf_out_str(&d->out, " ");
+		wf_out_hex(&d->out, (uintptr_t)lock);
 		wf_lint_body(d, g, wf_wait_reason_name(reason),
 		    "a goroutine that locks it meanwhile blocks its thread, and the unlock may "
-		    "come from another thread: unlock it before, or make it a weft_mutex");
+		    "come from another thread: unlock it before, or make it a weft_mutex "
+		    "or weft_rwmutex");
 	}
 	wf_lint_end_report(d);
 }
@@ -206,7 +226,7 @@ wf_lint_wait(enum wf_wait_reason reason)
 
 	if (wf_load_relaxed(&g->flags) & GF_BOUND)
 		return;		/* its thread waits with it */
-	check_mutexes(g, reason);
+	check_locks(g, reason);
 	check_stack(g, /* has_ended */ false);
 }
 

@@ -19,6 +19,7 @@ wf_out_init(struct wf_out *o, int fd)
 	o->n = 0;
 	o->is_broken = false;
 	o->copy_fd = -1;
+	o->patience_ms = -1;
 }
 
 int
@@ -42,9 +43,21 @@ wf_out_all(int fd, const void *data, size_t n)
 	return 0;
 }
 
+/*
+ * A pipe that takes anything takes a page, which is more than buf has: what is written then does
+ * not block, unless somebody else was faster.
+ */
+static bool
+is_read(const struct wf_out *o)
+{
+	return o->patience_ms < 0 || wf_os_poll_wait(o->fd, POLLOUT, o->patience_ms) > 0;
+}
+
 void
 wf_out_flush(struct wf_out *o)
 {
+	if (!o->is_broken && o->n > 0)
+		o->is_broken = !is_read(o);
 	if (!o->is_broken)
 		o->is_broken = wf_out_all(o->fd, o->buf, o->n) != 0;
 	if (o->copy_fd >= 0 && wf_out_all(o->copy_fd, o->buf, o->n) != 0)

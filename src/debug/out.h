@@ -11,6 +11,7 @@ struct wf_out {			/* owned by one thread at a time */
 	size_t n;		/* bytes in buf, not yet written */
 	bool is_broken;		/* a write failed: what follows is dropped */
 	int copy_fd;		/* gets all of it too; -1: none */
+	int patience_ms;	/* so long a write waits for a reader; -1: as write(2), or 5 s */
 	char buf[2048];
 };
 

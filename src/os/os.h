@@ -69,10 +69,10 @@ const char *wf_os_syscall_name(long number);
 /* Sends sig to thread tid of this process. */
 int wf_os_thread_kill(int tid, int sig);
 /*
- * A pthread mutex that was locked by code whose stack is [lo, hi), or NULL: libweft-lint knows, if
- * it was loaded before the program (tools/lint).
+ * A lock of libc's that code holds whose stack is [lo, hi), and what it is ("pthread mutex"); or
+ * NULL. libweft-lint knows, if it was loaded before the program (tools/lint).
  */
-const void *wf_os_mutex_held(uintptr_t lo, uintptr_t hi);
+const void *wf_os_lock_held(uintptr_t lo, uintptr_t hi, const char **ret_kind);
 /*
  * Changes the nice value of thread tid by delta. 0, -EACCES (raising the priority needs
  * privilege).

@@ -25,7 +25,8 @@
 extern struct wf_os_exceptions *__cxa_get_globals(void) __attribute__((weak));
 
 /* Of libweft-lint, if it was loaded before the program. */
-extern const void *weft_lint_mutex_held(uintptr_t lo, uintptr_t hi) __attribute__((weak));
+extern const void *weft_lint_lock_held(uintptr_t lo, uintptr_t hi, const char **ret_kind)
+    __attribute__((weak));
 
 struct start {
 	void (*fn)(void *);
@@ -179,9 +180,9 @@ wf_os_thread_kill(int tid, int sig)
 }
 
 const void *
-wf_os_mutex_held(uintptr_t lo, uintptr_t hi)
+wf_os_lock_held(uintptr_t lo, uintptr_t hi, const char **ret_kind)
 {
-	return weft_lint_mutex_held != NULL ? weft_lint_mutex_held(lo, hi) : NULL;
+	return weft_lint_lock_held != NULL ? weft_lint_lock_held(lo, hi, ret_kind) : NULL;
 }
 
 int

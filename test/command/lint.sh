@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# weft run --lint finds a pthread mutex that is held over a wait, whether the program has the
+# weft run --lint finds a lock of libc's that is held over a wait, whether the program has the
 # archive or the shared library, and says nothing of one that is not. If it fails, a program that
 # stands still now and then for no reason that anybody sees goes on doing so.
 set -eu
@@ -17,6 +17,7 @@ cat >program.c <<'C'
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <unistd.h>
 #include <weft.h>
 
@@ -32,11 +33,63 @@ wait_with_lock(void)
 	pthread_mutex_unlock(&over_wait);
 }
 
+static pthread_rwlock_t rw = PTHREAD_RWLOCK_INITIALIZER;
+static mtx_t mtx;
+
+__attribute__((noinline)) static void
+wait_as_reader(void)
+{
+	pthread_rwlock_rdlock(&rw);
+	weft_sleep(1000000);
+	pthread_rwlock_unlock(&rw);
+}
+
+/* A new one each time: one that is unlocked by another thread is broken. */
+__attribute__((noinline)) static void
+wait_as_writer(void)
+{
+	static pthread_rwlock_t of[3];
+	static int n;
+
+	pthread_rwlock_init(&of[n], NULL);
+	pthread_rwlock_wrlock(&of[n]);
+	weft_sleep(1000000);
+	pthread_rwlock_unlock(&of[n++]);
+}
+
+__attribute__((noinline)) static void
+wait_with_mtx(void)
+{
+	mtx_lock(&mtx);
+	weft_sleep(1000000);
+	mtx_unlock(&mtx);
+}
+
 static void
 wrong(void *arg)
 {
-	for (volatile int i = 0; i < 3; i++)
+	for (volatile int i = 0; i < 3; i++) {
 		wait_with_lock();
+		wait_as_reader();
+		wait_as_writer();
+		wait_with_mtx();
+	}
+	(void)arg;
+}
+
+/* Reads what others read: who unlocks has it no more, and nobody else has. */
+static void
+reads(void *arg)
+{
+	static pthread_rwlock_t shared = PTHREAD_RWLOCK_INITIALIZER;
+
+	for (int i = 0; i < 20; i++) {
+		while (pthread_rwlock_tryrdlock(&shared) != 0)
+			weft_yield();
+		weft_yield();		/* another one has it meanwhile, too */
+		pthread_rwlock_unlock(&shared);
+		weft_sleep(100000);
+	}
 	(void)arg;
 }
 
@@ -108,11 +161,15 @@ main(int argc, char **argv)
 {
 	weft_waitgroup all = { 0 };
 
+	if (mtx_init(&mtx, mtx_plain) != thrd_success)
+		return 1;
 	if (argc > 1 && strcmp(argv[1], "forks") == 0)
 		return forks();
 	if (argc > 1)
 		weft_waitgroup_go(&all, wrong, NULL);
 	weft_waitgroup_go(&all, yields, NULL);
+	weft_waitgroup_go(&all, reads, NULL);
+	weft_waitgroup_go(&all, reads, NULL);
 	weft_waitgroup_go(&all, right, NULL);
 	weft_waitgroup_go(&all, right, NULL);
 	weft_waitgroup_wait(&all, WEFT_FOREVER);
@@ -123,21 +180,25 @@ build="$CC -g -O1 -fno-omit-frame-pointer -I$WEFT_SRC/include program.c"
 $build -o archive "$WEFT_BUILD/libweft.a" -pthread
 $build -o shared -L"$WEFT_BUILD" -lweft -pthread -Wl,-rpath,"$WEFT_BUILD"
 
-check() # HOW MANY PROGRAM...: ends as ever, and so many mutexes are reported on standard error
+check() # HOW MANY PROGRAM...: ends as ever, and so many locks are reported on standard error
 {	# (On a machine that stands still now and then others are, too, for the time that took.)
 	local want=$1 status=0
 	shift
 	"$@" 2>err || status=$?
 	if [ "$status" -eq 7 ] &&
-	    [ "$(grep -c '^weft: lint: .* holds the pthread mutex ' err)" -eq "$want" ]; then
+	    [ "$(grep -c '^weft: lint: .* while it holds the ' err)" -eq "$want" ]; then
 		return
 	fi
 	echo "$*: status $status, not 7, or not $want reports: $(cat err)"
 	failed=1
 }
 for program in ./archive ./shared; do
-	check 1 "$weft" run --procs 2 --lint -- $program wrong
-	for text in 'waits (sleep) while it holds the pthread mutex 0x' '^\[.*weft_mutex' \
+	check 4 "$weft" run --procs 2 --lint -- $program wrong
+	[ "$(grep -c ' holds the pthread rwlock 0x' err)" -eq 2 ] ||
+	    { echo "$program: not two rwlocks: $(cat err)"; failed=1; }
+	for text in 'holds the mtx_t 0x' '^wait_as_reader(...)' '^wait_as_writer(...)' \
+	    '^wait_with_mtx(...)' 'waits (sleep) while it holds the pthread mutex 0x' \
+	    '^\[.*weft_mutex' \
 	    '^goroutine [0-9]* \[sleep\]:' '^weft_sleep(...)' '^wait_with_lock(...)' \
 	    '^wrong(...)'; do
 		grep -q "$text" err || { echo "$program: no '$text': $(cat err)"; failed=1; }

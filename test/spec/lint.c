@@ -326,6 +326,54 @@ TEST(a_stack_that_was_searched_is_not_told)
 	child_result_free(&r);
 }
 
+/* ---- nobody reads ---- */
+
+/*
+ * Standard error is a pipe that is full, and whoever reads it wants the only processor, which the
+ * first report keeps. It is given up; the second one comes, and tells of it.
+ */
+static void
+fill_and_wait(void *arg)
+{
+	static char buf[65536];
+	int fds[2];
+	ssize_t n;
+
+	(void)arg;
+	EXPECT_EQ(pipe(fds), 0);
+	EXPECT_EQ(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+	memset(buf, '.', sizeof(buf));
+	for (size_t part = sizeof(buf); part > 0; part = n > 0 ? part : part / 2)
+		n = write(fds[1], buf, part);
+	EXPECT_EQ(fcntl(fds[1], F_SETFL, 0), 0);
+	EXPECT_EQ(dup2(fds[1], 2), 2);
+	go_named("waits", deep_then_waits, NULL);
+	while (weft_numgoroutine() > 1)
+		(void)weft_sleep(MS);
+	EXPECT(read(fds[0], buf, sizeof(buf)) > 0);
+	go_named("ends", deep_then_ends, NULL);
+	while (weft_numgoroutine() > 1)
+		(void)weft_sleep(MS);
+	EXPECT_EQ(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	while ((n = read(fds[0], buf, sizeof(buf))) > 0)
+		EXPECT_EQ(fwrite(buf, 1, (size_t)n, stdout), n);
+	fflush(stdout);
+	leave();
+}
+
+TEST(a_report_that_nobody_reads_is_lost_and_stops_nobody)
+{
+	static const char *const one[] = { "WEFT_DEBUG=lint=1", "WEFT_MAXPROCS=1", NULL };
+	struct child_options o = { .env = one, .limit_ms = 120000 };
+	struct child_result r = child_run_with(&o, fill_and_wait, NULL);
+
+	EXPECT_EQ(r.status, 0);
+	EXPECT_CONTAINS(r.out, "weft: lint: reports lost, because nobody read them: 1\n" LINT);
+	EXPECT_CONTAINS(r.out, "\"ends\"]:\ndeep_then_ends(...)");
+	EXPECT(strstr(r.out, "deep_then_waits") == NULL);
+	child_result_free(&r);
+}
+
 /* ---- processors ---- */
 
 static void

@@ -1,9 +1,9 @@
 /*
- * libweft-lint: which pthread mutexes are held, and by whose stack. `weft run --lint` loads it
- * before a program (LD_PRELOAD), where its functions stand for libc's; the runtime in the program
- * then asks weft_lint_mutex_held() before a goroutine waits.
+ * libweft-lint: which mutexes and rwlocks of libc are held, and by whose stack. `weft run --lint`
+ * loads it before a program (LD_PRELOAD), where its functions stand for libc's; the runtime in the
+ * program then asks weft_lint_lock_held() before a goroutine waits.
  *
- * A mutex belongs to a thread, a goroutine to none. So what is kept of a lock is where its caller's
+ * A lock belongs to a thread, a goroutine to none. So what is kept of a lock is where its caller's
  * frame lies: that is in the stack of one goroutine, whatever thread it runs on.
  */
 #define _GNU_SOURCE
@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <threads.h>
 #include <time.h>
 
 #define HELD_MAX 4096	/* at a time, in the process; more are not known */
@@ -31,8 +32,9 @@
 static struct {
 	_Alignas(PAGE_MAX) _Atomic uint32_t lock;
 	size_t n;
-	struct {
-		const void *mutex;
+	struct entry {
+		const void *lock;
+		const char *kind;	/* as a report names it */
 		uintptr_t frame;
 	} of[HELD_MAX];
 } held;
@@ -51,51 +53,95 @@ give(void)
 }
 
 static void
-add(const void *mutex, const void *frame)
+add(const void *lock, const char *kind, const void *frame)
 {
 	take();
-	if (held.n < HELD_MAX) {
-		held.of[held.n].mutex = mutex;
-		held.of[held.n].frame = (uintptr_t)frame;
-		held.n++;
-	}
+	if (held.n < HELD_MAX)
+		held.of[held.n++] = (struct entry){lock, kind, (uintptr_t)frame};
 	give();
 }
 
-/* Of a recursive one the newest. */
+static uintptr_t
+apart(uintptr_t a, uintptr_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* Many may hold an rwlock: who unlocks it is the one whose frame is nearest. */
 static void
-drop(const void *mutex)
+drop(const void *lock, const void *frame)
 {
+	struct entry *found = NULL;
+
 	take();
-	for (size_t i = held.n; i-- > 0;) {
-		if (held.of[i].mutex != mutex)
-			continue;
-		held.of[i] = held.of[--held.n];
-		break;
+	for (size_t i = 0; i < held.n; i++) {
+		struct entry *e = &held.of[i];
+
+		if (e->lock == lock && (found == NULL || apart(e->frame, (uintptr_t)frame) <=
+		    apart(found->frame, (uintptr_t)frame)))
+			found = e;
 	}
+	if (found != NULL)
+		*found = held.of[--held.n];
 	give();
 }
 
-EXPORTED const void *weft_lint_mutex_held(uintptr_t lo, uintptr_t hi);
+EXPORTED const void *weft_lint_lock_held(uintptr_t lo, uintptr_t hi, const char **ret_kind);
 EXPORTED const void *
-weft_lint_mutex_held(uintptr_t lo, uintptr_t hi)
+weft_lint_lock_held(uintptr_t lo, uintptr_t hi, const char **ret_kind)
 {
 	const void *found = NULL;
 
 	take();
-	for (size_t i = 0; i < held.n && found == NULL; i++)
-		if (held.of[i].frame >= lo && held.of[i].frame < hi)
-			found = held.of[i].mutex;
+	for (size_t i = 0; i < held.n && found == NULL; i++) {
+		if (held.of[i].frame < lo || held.of[i].frame >= hi)
+			continue;
+		found = held.of[i].lock;
+		*ret_kind = held.of[i].kind;
+	}
 	give();
 	return found;
 }
 
 /* ---- in libc's place ---- */
 
-static int (*real_lock)(pthread_mutex_t *), (*real_trylock)(pthread_mutex_t *);
-static int (*real_timedlock)(pthread_mutex_t *, const struct timespec *);
-static int (*real_clocklock)(pthread_mutex_t *, clockid_t, const struct timespec *);
-static int (*real_unlock)(pthread_mutex_t *);
+#define MUTEX "pthread mutex"
+#define RWLOCK "pthread rwlock"
+#define MTX "mtx_t"
+
+/*
+ * X(name, kind, parameters, arguments), of which the lock is l. All say 0 if they have locked, or
+ * EOWNERDEAD. What libc calls by itself (mtx_lock() calls pthread_mutex_lock()) does not come here.
+ */
+#define LOCKS(X) \
+	X(pthread_mutex_lock, MUTEX, (pthread_mutex_t *l), (l)) \
+	X(pthread_mutex_trylock, MUTEX, (pthread_mutex_t *l), (l)) \
+	X(pthread_mutex_timedlock, MUTEX, (pthread_mutex_t *l, const struct timespec *t), (l, t)) \
+	X(pthread_mutex_clocklock, MUTEX, \
+	    (pthread_mutex_t *l, clockid_t c, const struct timespec *t), (l, c, t)) \
+	X(pthread_rwlock_rdlock, RWLOCK, (pthread_rwlock_t *l), (l)) \
+	X(pthread_rwlock_tryrdlock, RWLOCK, (pthread_rwlock_t *l), (l)) \
+	X(pthread_rwlock_timedrdlock, RWLOCK, \
+	    (pthread_rwlock_t *l, const struct timespec *t), (l, t)) \
+	X(pthread_rwlock_clockrdlock, RWLOCK, \
+	    (pthread_rwlock_t *l, clockid_t c, const struct timespec *t), (l, c, t)) \
+	X(pthread_rwlock_wrlock, RWLOCK, (pthread_rwlock_t *l), (l)) \
+	X(pthread_rwlock_trywrlock, RWLOCK, (pthread_rwlock_t *l), (l)) \
+	X(pthread_rwlock_timedwrlock, RWLOCK, \
+	    (pthread_rwlock_t *l, const struct timespec *t), (l, t)) \
+	X(pthread_rwlock_clockwrlock, RWLOCK, \
+	    (pthread_rwlock_t *l, clockid_t c, const struct timespec *t), (l, c, t)) \
+	X(mtx_lock, MTX, (mtx_t *l), (l)) \
+	X(mtx_trylock, MTX, (mtx_t *l), (l)) \
+	X(mtx_timedlock, MTX, (mtx_t *l, const struct timespec *t), (l, t))
+#define UNLOCKS(X) \
+	X(pthread_mutex_unlock, , (pthread_mutex_t *l), (l)) \
+	X(pthread_rwlock_unlock, , (pthread_rwlock_t *l), (l)) \
+	X(mtx_unlock, , (mtx_t *l), (l))
+
+#define REAL(name, kind, parameters, arguments) static int(*real_##name) parameters;
+LOCKS(REAL)
+UNLOCKS(REAL)
 
 /* Other libraries' constructors may lock, so ours may not be the first to need these. */
 static void
@@ -107,60 +153,34 @@ find(void *to, const char *name)
 __attribute__((constructor)) static void
 find_all(void)
 {
-	find(&real_lock, "pthread_mutex_lock");
-	find(&real_trylock, "pthread_mutex_trylock");
-	find(&real_timedlock, "pthread_mutex_timedlock");
-	find(&real_clocklock, "pthread_mutex_clocklock");
-	find(&real_unlock, "pthread_mutex_unlock");
+#define FIND(name, kind, parameters, arguments) find(&real_##name, #name);
+	LOCKS(FIND)
+	UNLOCKS(FIND)
 	(void)madvise(&held, sizeof(held), MADV_WIPEONFORK);
 }
 
-/* EOWNERDEAD is held as well. */
-static int
-locked(int r, const void *mutex, const void *frame)
-{
-	if (r == 0 || r == EOWNERDEAD)
-		add(mutex, frame);
-	return r;
-}
+_Static_assert(thrd_success == 0, "as the others");
 
-EXPORTED int
-pthread_mutex_lock(pthread_mutex_t *m)
-{
-	if (real_lock == NULL)
-		find_all();
-	return locked(real_lock(m), m, __builtin_frame_address(0));
-}
+#define LOCK(name, kind, parameters, arguments) \
+	EXPORTED int name parameters \
+	{ \
+		int r; \
+\
+		if (real_##name == NULL) \
+			find_all(); \
+		r = real_##name arguments; \
+		if (r == 0 || r == EOWNERDEAD) \
+			add(l, kind, __builtin_frame_address(0)); \
+		return r; \
+	}
+#define UNLOCK(name, kind, parameters, arguments) \
+	EXPORTED int name parameters \
+	{ \
+		if (real_##name == NULL) \
+			find_all(); \
+		drop(l, __builtin_frame_address(0)); \
+		return real_##name arguments; \
+	}
 
-EXPORTED int
-pthread_mutex_trylock(pthread_mutex_t *m)
-{
-	if (real_trylock == NULL)
-		find_all();
-	return locked(real_trylock(m), m, __builtin_frame_address(0));
-}
-
-EXPORTED int
-pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until)
-{
-	if (real_timedlock == NULL)
-		find_all();
-	return locked(real_timedlock(m, until), m, __builtin_frame_address(0));
-}
-
-EXPORTED int
-pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const struct timespec *until)
-{
-	if (real_clocklock == NULL)
-		find_all();
-	return locked(real_clocklock(m, clock, until), m, __builtin_frame_address(0));
-}
-
-EXPORTED int
-pthread_mutex_unlock(pthread_mutex_t *m)
-{
-	if (real_unlock == NULL)
-		find_all();
-	drop(m);
-	return real_unlock(m);
-}
+LOCKS(LOCK)
+UNLOCKS(UNLOCK)
