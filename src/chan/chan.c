@@ -32,6 +32,7 @@ wf_chan_new(size_t elem_size, size_t cap, unsigned flags)
 	c->flags = (uint8_t)flags;
 	c->cap = cap;
 	c->elem_size = elem_size;
+	c->patience = CHAN_PATIENCE;
 	return c;
 }
 
@@ -66,6 +67,20 @@ weft_chan_ref(weft_chan *c)
 	return c;
 }
 
+/*
+ * Who saw the close without the lock (N1) can be here before the closer has unlocked. The lock
+ * waits for it.
+ */
+static WF_NOINLINE void
+await_closer(weft_chan *c)
+{
+	if (wf_load_acquire(&c->lock.word) == 0)		/* L1 */
+		return;
+	wf_enter();
+	chan_unlock(c, chan_lock(c));
+	wf_leave();
+}
+
 WEFT_API void
 weft_chan_unref(weft_chan *c)
 {
@@ -84,13 +99,10 @@ weft_chan_unref(weft_chan *c)
 	}
 	if (old == 0)
 		die(c, "chan: unref of a freed channel");
-	/*
-	 * Who saw the close without the lock (N1) can be here before the closer has unlocked. The
-	 * lock waits for it; after that nobody who had a reference touches the channel (N3).
-	 */
-	wf_lock(&c->lock);
-	is_waited_on = c->recvq.head != NULL || c->sendq.head != NULL;
-	wf_unlock(&c->lock);
+	if (wf_load_relaxed(&c->closed))	/* N3 */
+		await_closer(c);
+	/* Relaxed: nobody who had a reference touches the channel any more (N3). */
+	is_waited_on = wf_load_relaxed(&c->has_receiver) || wf_load_relaxed(&c->has_sender);
 	if (is_waited_on)
 		die(c, "chan: last reference dropped while goroutines wait on the channel");
 	wf_race_acquire(&c->refs);
@@ -129,13 +141,14 @@ wf_chan_wait_nil(enum wf_wait_reason reason, int64_t deadline)
 static WF_COLD void
 sendq_leave(struct weft_chan *c, struct waiter *w)
 {
+	chan_hold at;
 	bool taken;
 
 	WF_POINT("chan.gave_up");
-	wf_lock(&c->lock);
+	at = chan_lock(c);
 	taken = chan_remove_locked(c, &c->sendq, w);
 	sendq_taken(c);
-	wf_unlock(&c->lock);
+	chan_unlock(c, at);
 	if (taken)
 		wf_taken_await_pass(w);
 }
@@ -143,33 +156,34 @@ sendq_leave(struct weft_chan *c, struct waiter *w)
 static WF_COLD void
 recvq_leave(struct weft_chan *c, struct waiter *w)
 {
+	chan_hold at;
 	bool taken;
 
 	WF_POINT("chan.gave_up");
-	wf_lock(&c->lock);
+	at = chan_lock(c);
 	taken = chan_remove_locked(c, &c->recvq, w);
 	recvq_taken(c);
-	wf_unlock(&c->lock);
+	chan_unlock(c, at);
 	if (taken)
 		wf_taken_await_pass(w);
 }
 
 /* Out of line: what does not wait needs none of its frame. */
 static WF_PARKS int
-send_wait(struct weft_chan *c, const void *elem, int64_t deadline)
+send_wait(struct weft_chan *c, const void *elem, int64_t deadline, chan_hold at)
     WF_GIVES_BACK(c->lock)
 {
 	struct waiter w;
 	int r = chan_may_wait(deadline);
 
 	if (r < 0) {
-		wf_unlock(&c->lock);
+		chan_unlock(c, at);
 		return r;
 	}
 	wf_waiter_init(&w, deadline, true);
 	w.elem = WF_UNCONST(elem);
 	sendq_put(c, &w);
-	r = wf_park_unlock(&c->lock, WAIT_CHAN_SEND, deadline, true);
+	r = chan_park(c, WAIT_CHAN_SEND, deadline);
 	if (r < 0) {
 		sendq_leave(c, &w);
 		return r;
@@ -179,20 +193,20 @@ send_wait(struct weft_chan *c, const void *elem, int64_t deadline)
 }
 
 static WF_PARKS int
-recv_wait(struct weft_chan *c, void *elem, int64_t deadline)
+recv_wait(struct weft_chan *c, void *elem, int64_t deadline, chan_hold at)
     WF_GIVES_BACK(c->lock)
 {
 	struct waiter w;
 	int r = chan_may_wait(deadline);
 
 	if (r < 0) {
-		wf_unlock(&c->lock);
+		chan_unlock(c, at);
 		return r;
 	}
 	wf_waiter_init(&w, deadline, true);
 	w.elem = elem;
 	recvq_put(c, &w);
-	r = wf_park_unlock(&c->lock, WAIT_CHAN_RECV, deadline, true);
+	r = chan_park(c, WAIT_CHAN_RECV, deadline);
 	if (r < 0) {
 		recvq_leave(c, &w);
 		return r;
@@ -205,14 +219,14 @@ recv_wait(struct weft_chan *c, void *elem, int64_t deadline)
 static WF_ALWAYS_INLINE int
 send(struct weft_chan *c, const void *elem, int64_t deadline)
 {
+	chan_hold at = chan_lock(c);
 	struct g *wake = NULL;
 	int r;
 
-	wf_lock(&c->lock);
 	r = chan_send_locked(c, elem, &wake);
 	if (r == CHAN_BLOCKS)
-		return send_wait(c, elem, deadline);
-	wf_unlock(&c->lock);
+		return send_wait(c, elem, deadline, at);
+	chan_unlock(c, at);
 	if (wake != NULL)
 		wf_ready(wake);
 	return r;
@@ -221,14 +235,14 @@ send(struct weft_chan *c, const void *elem, int64_t deadline)
 static WF_ALWAYS_INLINE int
 recv(struct weft_chan *c, void *elem, int64_t deadline)
 {
+	chan_hold at = chan_lock(c);
 	struct g *wake = NULL;
 	int r;
 
-	wf_lock(&c->lock);
 	r = chan_recv_locked(c, elem, &wake);
 	if (r == CHAN_BLOCKS)
-		return recv_wait(c, elem, deadline);
-	wf_unlock(&c->lock);
+		return recv_wait(c, elem, deadline, at);
+	chan_unlock(c, at);
 	if (wake != NULL)
 		wf_ready(wake);
 	return r;
@@ -336,10 +350,12 @@ weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
 bool
 wf_chan_close_take(struct weft_chan *c, struct waitq *receivers, struct waitq *senders)
 {
+	chan_hold at;
+
 	wf_race_release(&c->sendq);
-	wf_lock(&c->lock);
+	at = chan_lock(c);
 	if (wf_load_relaxed(&c->closed)) {		/* we hold the lock */
-		wf_unlock(&c->lock);
+		chan_unlock(c, at);
 		return false;
 	}
 	wf_store_release(&c->closed, true);		/* N1 */
@@ -347,7 +363,7 @@ wf_chan_close_take(struct weft_chan *c, struct waitq *receivers, struct waitq *s
 	recvq_taken(c);
 	waitq_append(senders, &c->sendq);
 	sendq_taken(c);
-	wf_unlock(&c->lock);		/* The last touch. */
+	chan_unlock(c, at);		/* The last touch. */
 	WF_POINT("chan.closed");
 	return true;
 }
@@ -383,12 +399,12 @@ weft_chan_close(weft_chan *c)
 int
 wf_chan_trysend_collect(struct weft_chan *c, const void *elem, struct gqueue *ready)
 {
+	chan_hold at = chan_lock(c);
 	struct g *wake = NULL;
 	int r;
 
-	wf_lock(&c->lock);
 	r = chan_send_locked(c, elem, &wake);
-	wf_unlock(&c->lock);
+	chan_unlock(c, at);
 	if (wake != NULL)
 		gqueue_put(ready, wake);
 	return r == CHAN_BLOCKS ? -ETIMEDOUT : r;
@@ -397,12 +413,12 @@ wf_chan_trysend_collect(struct weft_chan *c, const void *elem, struct gqueue *re
 size_t
 wf_chan_drain(struct weft_chan *c)
 {
+	chan_hold at = chan_lock(c);
 	size_t n;
 
-	wf_lock(&c->lock);
 	n = wf_load_relaxed(&c->count);		/* we hold the lock */
 	c->take_at = c->put_at = 0;
 	wf_store_release(&c->count, (size_t)0);	/* N2 */
-	wf_unlock(&c->lock);
+	chan_unlock(c, at);
 	return n;
 }

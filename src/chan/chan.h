@@ -9,6 +9,7 @@
 
 #include <weft/chan.h>
 #include "chan/taken.h"
+#include "sched/kept.h"
 
 /* Flags of wf_chan_new(). */
 #define WF_CHAN_TIMER	0x1u	/* a timer's: weft_chan_len() and weft_chan_cap() tell 0 */
@@ -30,6 +31,8 @@ struct weft_chan {
 	_Atomic bool has_sender;	/* n  sendq is not empty */
 	_Atomic bool has_receiver;	/* n  recvq is not empty */
 	uint8_t flags;			/* c  WF_CHAN_ */
+	uint16_t user;			/* l  number of the P that had the lock last; 0: none */
+	uint16_t left;			/* l  its locks until it keeps the channel, counted down */
 	_Atomic size_t count;		/* n  elements in the ring, <= cap */
 	size_t cap;			/* c */
 	size_t elem_size;		/* c */
@@ -37,6 +40,7 @@ struct weft_chan {
 	size_t put_at;			/* l  index of the next free slot */
 	struct waitq recvq;		/* l  oldest first */
 	struct waitq sendq;		/* l */
+	uint16_t patience;		/* l  where left begins */
 	_Alignas(16) unsigned char ring[];	/* l  cap elements */
 };
 
@@ -86,7 +90,7 @@ wf_chan_is_forgotten(const struct weft_chan *c)
 	    !wf_load_acquire(&c->has_receiver) &&			/* N2 */
 	    !wf_load_acquire(&c->has_sender) &&				/* N2 */
 	    !wf_load_acquire(&c->closed) &&				/* N1 */
-	    wf_load_acquire(&c->lock.word) == 0;			/* L1 */
+	    wf_kept_is_free(&c->lock);					/* L1 */
 }
 
 /* What wf_chan_drain() would return, without doing it. Needs no lock, may be stale. */

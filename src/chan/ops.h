@@ -132,6 +132,69 @@ chan_look_recv(struct weft_chan *c, void *elem, int64_t deadline)
 	return 0;
 }
 
+/* ---- The lock (sched/kept.h) ---- */
+
+/* Locks in a row by one P before it keeps the channel: each end of that makes four of one. */
+#ifndef CHAN_PATIENCE
+#define CHAN_PATIENCE 64u
+#endif
+#define CHAN_PATIENCE_MAX 4096u
+
+/* Where the P has noted that it holds the lock, which it keeps; NULL: it is held as any is. */
+typedef _Atomic(struct wf_lock *) *chan_hold;
+
+/* Another P kept c until now. */
+static inline void
+chan_was_kept(struct weft_chan *c)
+{
+	c->patience = (uint16_t)wf_min(4u * c->patience, CHAN_PATIENCE_MAX);
+}
+
+static WF_ALWAYS_INLINE chan_hold
+chan_lock(struct weft_chan *c)
+    WF_TAKES(c->lock) WF_HANDS_OVER("wf_kept_try() takes it")
+{
+	chan_hold at = wf_kept_try(&c->lock, 0);
+
+	if (wf_unlikely(at == NULL) && wf_unlikely(wf_kept_take(&c->lock)))
+		chan_was_kept(c);
+	return at;
+}
+
+/* Is it time that the caller's P keeps c? */
+static WF_ALWAYS_INLINE bool
+chan_is_due_to_keep(struct weft_chan *c)
+{
+	uint32_t number = wf_p_number();
+
+	if (wf_likely(c->user == number))
+		return --c->left == 0;
+	c->user = (uint16_t)number;
+	c->left = c->patience;
+	return false;
+}
+
+/* at is what chan_lock() has said. The last touch of c. */
+static WF_ALWAYS_INLINE void
+chan_unlock(struct weft_chan *c, chan_hold at)
+    WF_GIVES_BACK(c->lock) WF_HANDS_OVER("it stands at a place of the P")
+{
+	if (wf_likely(at != NULL))
+		wf_store_release(at, NULL);				/* Z6; J1 */
+	else if (wf_unlikely(chan_is_due_to_keep(c)))
+		wf_kept_begin(&c->lock);
+	else
+		wf_unlock(&c->lock);
+}
+
+/* wf_park() that releases c's lock. */
+static inline int
+chan_park(struct weft_chan *c, enum wf_wait_reason reason, int64_t deadline)
+    WF_GIVES_BACK(c->lock) WF_HANDS_OVER("the commit unlocks it, on the stack that comes next")
+{
+	return wf_park(wf_kept_give_back, &c->lock, reason, deadline, /* cancellable */ true);
+}
+
 /* ---- With the lock ---- */
 
 /* 0: yes. -ETIMEDOUT or -ECANCELED: no. Reads a clock for a deadline that is a time only. */

@@ -39,6 +39,17 @@ event_of(const weft_case *wc)
 	return (struct event *)(void *)wc->chan;
 }
 
+/* An event's is one that nobody keeps: wf_lock() elsewhere and this are the same for it. */
+static inline void
+case_lock(weft_case *wc, uint32_t place)
+    WF_TAKES(lock_of(wc)) WF_HANDS_OVER("lock_of() is the lock, by another name")
+{
+	if (wc->op == WEFT_OP_WAIT)
+		wf_lock(lock_of(wc));
+	else if (wf_kept_lock(lock_of(wc), place))
+		chan_was_kept(wc->chan);
+}
+
 /* S1. Fills poll, inside out, with the live ones of n cases. */
 static void
 shuffle_live(struct select *s, size_t n)
@@ -112,9 +123,9 @@ try_unlocked(struct select *s)
 		int r = case_look(wc, &hopeful);
 
 		if (hopeful && r == CHAN_BLOCKS) {
-			wf_lock(lock_of(wc));
+			case_lock(wc, 0);
 			r = case_try_locked(wc, &wake);
-			wf_unlock(lock_of(wc));
+			wf_kept_unlock(lock_of(wc), 0);
 		}
 		if (r != CHAN_BLOCKS) {
 			wc->res = r;
@@ -156,7 +167,7 @@ lock_all(struct select *s)
 		struct wf_lock *l = lock_of(case_at(s, k));
 
 		if (l != last)
-			wf_lock(l);
+			case_lock(case_at(s, k), k);
 		last = l;
 	}
 }
@@ -177,12 +188,12 @@ unlock_all(void *arg)
 		struct wf_lock *next = lock_of(case_at(s, k));
 
 		if (next != l) {
-			wf_unlock(l);
+			wf_kept_unlock(l, k + 1);
 			WF_POINT("select.unlocked_one");
 		}
 		l = next;
 	}
-	wf_unlock(l);
+	wf_kept_unlock(l, 0);
 }
 
 /* S5. */
@@ -212,8 +223,8 @@ leave_chan(struct select *s, uint32_t first, uint32_t last, int won)
 {
 	struct weft_chan *c = case_at(s, first)->chan;
 	bool taken = false;
+	chan_hold at = chan_lock(c);
 
-	wf_lock(&c->lock);
 	for (uint32_t k = first; k < last; k++) {
 		bool sends = case_at(s, k)->op == WEFT_OP_SEND;
 
@@ -223,7 +234,7 @@ leave_chan(struct select *s, uint32_t first, uint32_t last, int won)
 	}
 	sendq_taken(c);
 	recvq_taken(c);
-	wf_unlock(&c->lock);
+	chan_unlock(c, at);
 	for (uint32_t k = first; taken && k < last; k++)
 		if ((int)k != won && s->waiter[k].queued)
 			wf_taken_await_pass(&s->waiter[k]);

@@ -23,22 +23,25 @@
 #define NAP_MIN_NS 10000
 #define NAP_MAX_NS 500000
 
-/* Waits a moment for the lock to look free. Returns whether it was taken. */
-static bool
+/* Waits a moment for the lock to look free. What its word was: 1, it was not taken. */
+static uint32_t
 spin(struct wf_lock *l)
 {
 	for (int i = 0; i < SPIN_ROUNDS; i++)
 		wf_cpu_relax();
-	return wf_load_relaxed(&l->word) == 0 && wf_trylock(l);
+	if (wf_load_relaxed(&l->word) == 1)
+		return 1;
+	return wf_xchg_acquire(&l->word, 1u);				/* L1 */
 }
 
-WF_COLD void
+WF_COLD uint32_t
 wf_lock_slow(struct wf_lock *l)
     WF_HANDS_OVER("spin() takes it")
 {
 	int64_t nap = NAP_MIN_NS;
+	uint32_t old;
 
-	for (int i = 0; !spin(l); i++) {
+	for (int i = 0; (old = spin(l)) == 1; i++) {
 		if (i < YIELDS) {
 			wf_os_thread_yield();
 			continue;
@@ -47,4 +50,5 @@ wf_lock_slow(struct wf_lock *l)
 		(void)wf_os_futex_wait(&l->word, 1, wf_os_now() + nap);
 		nap = wf_min(2 * nap, (int64_t)NAP_MAX_NS);
 	}
+	return old;
 }

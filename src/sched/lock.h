@@ -22,10 +22,11 @@
 #include "base/guard.h"
 
 struct WF_IS_A_LOCK wf_lock {
-	_Atomic uint32_t word;	/* 0 free, 1 held */
+	_Atomic uint32_t word;	/* 0 free, 1 held; else free, and a P keeps it: kept.h */
 };
 
-void wf_lock_slow(struct wf_lock *l) WF_TAKES(l);
+/* Waits for it. Returns what the word was when it was taken. */
+uint32_t wf_lock_slow(struct wf_lock *l) WF_TAKES(l);
 
 static inline bool
 wf_trylock(struct wf_lock *l)
@@ -39,7 +40,7 @@ wf_lock(struct wf_lock *l)
     WF_TAKES(l) WF_HANDS_OVER("this is the lock")
 {
 	if (wf_unlikely(!wf_trylock(l)))
-		wf_lock_slow(l);
+		(void)wf_lock_slow(l);
 }
 
 /* The store is the last access: the lock's owner may free it as soon as it has the lock. */

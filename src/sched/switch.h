@@ -17,6 +17,7 @@
 
 #include "sched/exceptions.h"
 #include "sched/fiber.h"
+#include "sched/kept.h"
 #include "sched/pick.h"
 
 /* ---- Commits ---- */
@@ -32,7 +33,9 @@ static WF_ALWAYS_INLINE void
 commit_unlock(const struct commit *c)
     WF_HANDS_OVER("its lock, which wf_park_unlock() was given")
 {
-	if (c->unlock != NULL)
+	if (c->unlock == wf_kept_give_back)	/* so that it is no call */
+		wf_kept_unlock(c->arg, 0);
+	else if (c->unlock != NULL)
 		c->unlock(c->arg);
 	else if (c->arg != NULL)
 		wf_unlock(c->arg);

@@ -4,10 +4,7 @@
  */
 #include "sync/bias.h"
 
-#include "sched/panic.h"
-
-#include <errno.h>
-#include <string.h>
+#include "sched/kept.h"
 
 /* Added to the readers in word while their number is not known: more than there can be. */
 #define MANY ((uint64_t)1 << 30)
@@ -37,25 +34,10 @@ await_not_busy(struct bias_slot *s)
 			wf_os_thread_yield();
 }
 
-/* U7. */
-static void
-membarrier(void)
-{
-	int r;
-
-	/* Without an answer nothing is known. */
-	while ((r = wf_os_membarrier()) != 0) {					/* U7 */
-		if (r != -ENOMEM && r != -EAGAIN)
-			wf_fatal("membarrier worked when the program started and is refused now "
-			    "(%s); start it with WEFT_DEBUG=nomembarrier=1", strerror(-r));
-		wf_os_thread_yield();
-	}
-}
-
 void
 wf_bias_await(uint32_t slot)
 {
-	membarrier();							/* K6 */
+	wf_membarrier();						/* K6 */
 	WF_POINT("bias.fenced_one");
 	await_not_busy(&wf_biases.slots[slot]);				/* K6; V2 */
 }
@@ -70,7 +52,7 @@ drain_locked(void)
 {
 	uint32_t n;
 
-	membarrier();
+	wf_membarrier();						/* U7 */
 	n = wf_slots_of_ps();	/* now: a P made meanwhile may have counted by the old owner */
 	WF_POINT("bias.fenced");
 	for (uint32_t i = 0; i < WF_SLOTS; i = next_slot(i, n))

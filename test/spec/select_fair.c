@@ -159,10 +159,12 @@ sends_on_one_channel(void)
 	for (size_t i = 0; i < sizeof(ks) / sizeof(ks[0]); i++) {
 		for (size_t cap = 0; cap <= 100; cap += 100) {
 			int k = ks[i], count[MANY] = {0};
-			struct chooser x = {chan_int(cap), NULL, chan_signal(0), 100 * k, k};
+			struct chooser x = {.n = 100 * k, .k = k};
 
 			if (test_scale() > 1 && k > 9)
 				continue;
+			x.c = chan_int(cap);
+			x.done = chan_signal(0);
 			go(choose_to_send, &x);
 			for (int round = 0; round < x.n; round++)
 				count[recv_int(x.c)]++;

@@ -175,11 +175,11 @@ collects_all(void)
 		int n = 0;
 
 		wf_enter();
-		wf_lock(&c->lock);
+		(void)wf_kept_lock(&c->lock, 0);
 		for (struct waiter *w = c->recvq.head; w != NULL; w = w->next)
 			n++;
 		all = n == 3;
-		wf_unlock(&c->lock);
+		wf_kept_unlock(&c->lock, 0);
 		wf_leave();
 		weft_yield();
 	}

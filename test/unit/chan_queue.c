@@ -13,7 +13,7 @@ queue_len(struct weft_chan *c, struct waitq *q)
 	int n = 0;
 
 	wf_enter();
-	wf_lock(&c->lock);
+	(void)wf_kept_lock(&c->lock, 0);
 	for (struct waiter *w = q->head; w != NULL; w = w->next) {
 		EXPECT(w->queued);
 		EXPECT(w->next == NULL ? q->tail == w : w->next->prev == w);
@@ -22,7 +22,7 @@ queue_len(struct weft_chan *c, struct waitq *q)
 	EXPECT_EQ(q->head == NULL, q->tail == NULL);
 	EXPECT_EQ(wf_load_relaxed(&c->has_sender), c->sendq.head != NULL);
 	EXPECT_EQ(wf_load_relaxed(&c->has_receiver), c->recvq.head != NULL);
-	wf_unlock(&c->lock);
+	wf_kept_unlock(&c->lock, 0);
 	wf_leave();
 	return n;
 }

@@ -8,16 +8,10 @@
 #include "explore.h"
 
 #include "os/os.h"
-#include "sched/panic.h"
+#include "sched/kept.h"
 #include "sync/bias.h"
 
 #include <string.h>
-
-void
-wf_fatal(const char *fmt, ...)
-{
-	mc_fail(__FILE__, __LINE__, "fatal: %s", fmt);
-}
 
 const char *const mc_subjects[] = {"sync/bias", NULL};
 
@@ -74,11 +68,18 @@ wf_os_now(void)
 	return INT64_MAX / 2;
 }
 
-void
+uint32_t
 wf_lock_slow(struct wf_lock *l)
 {
 	while (!wf_trylock(l))
 		mc_relax();
+	return 0;
+}
+
+void
+wf_membarrier(void)
+{
+	mc_membarrier();
 }
 
 /* ---- ---- */

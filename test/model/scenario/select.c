@@ -7,7 +7,7 @@
  * model: src/sched/wake.c src/sched/find.c src/sched/queue.c src/sched/procs.c src/sched/m.c
  * model: src/sched/park.c src/sched/switch.c src/sched/timer.c src/sched/lock.c src/sched/self.c
  * model: src/sched/pick.c src/sched/life.c
- * model: src/sched/reason.c
+ * model: src/sched/reason.c src/sched/kept.c
  * model: src/sched/enter.c src/sched/detach.c src/sched/locked.c seam/os.c seam/world.c
  * model: -DWF_SMALL -DRUNQ_CAP=4u -DSTEP_BACK_PAUSES=1
  * model: -DSPIN_ROUNDS=1 -DYIELDS=1000 -DSTEAL_PASSES=1 -DRUNNEXT_PAUSES=1

@@ -1,0 +1,91 @@
+/*
+ * The slow side of kept.h: who keeps a lock, and how that ends. README.md, "Locks that a P keeps",
+ * whose steps are cited here.
+ */
+#include "sched/kept.h"
+
+#include "os/os.h"
+#include "sched/panic.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A holder is gone after some dozen instructions, unless the kernel has stopped it there. */
+#ifndef HELD_PAUSES		/* else a test has set it */
+#define HELD_PAUSES 1000
+#endif
+
+struct kept_slot wf_kept[WF_SLOTS_OF_PS + 1];
+
+void
+wf_membarrier(void)
+{
+	int r;
+
+	/* Without an answer nothing is known. */
+	while ((r = wf_os_membarrier()) != 0) {
+		if (r != -ENOMEM && r != -EAGAIN)
+			wf_fatal("membarrier worked when the program started and is refused now "
+			    "(%s); start it with WEFT_DEBUG=nomembarrier=1", strerror(-r));
+		wf_os_thread_yield();
+	}
+}
+
+static bool
+is_held(const struct kept_slot *s, const struct wf_lock *l)
+{
+	for (uint32_t i = 0; i < KEPT_PLACES; i++)
+		if (wf_load_acquire(&s->held[i]) == l)			/* J1 */
+			return true;
+	return false;
+}
+
+/* Z4, Z5. The word says so no more: it is ours. */
+static void
+await_keeper(const struct wf_lock *l, uint32_t number)
+{
+	WF_POINT("kept.taking");
+	wf_membarrier();						/* Z4 */
+	WF_POINT("kept.fenced");
+	for (int i = 0; is_held(&wf_kept[number], l); i++)		/* Z5 */
+		if (i < HELD_PAUSES)
+			wf_cpu_relax();
+		else
+			wf_os_thread_yield();
+}
+
+bool
+wf_kept_take(struct wf_lock *l)
+    WF_HANDS_OVER("this is the lock")
+{
+	uint32_t old = wf_xchg_acquire(&l->word, 1u);			/* Z3; L1 */
+
+	if (wf_likely(old == 0))
+		return false;
+	if (old == 1)
+		old = wf_lock_slow(l);
+	if (old == 0 || old == WF_KEPT + wf_p_number())
+		return false;
+	await_keeper(l, old - WF_KEPT);
+	return true;
+}
+
+void
+wf_kept_give_back(void *lock)
+    WF_HANDS_OVER("it has another name")
+{
+	wf_kept_unlock(lock, 0);
+}
+
+WF_COLD void
+wf_kept_begin(struct wf_lock *l)
+    WF_HANDS_OVER("this is the lock")
+{
+	uint32_t number = wf_p_number();
+
+	/* Tried: a program may have forbidden it since it started. */
+	if (number != 0 && wf_has_membarrier() && wf_os_membarrier() == 0)
+		wf_store_release(&l->word, WF_KEPT + number);		/* Z7; L1 */
+	else
+		wf_unlock(l);
+}
