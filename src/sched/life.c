@@ -130,7 +130,7 @@ side_left_for_good(struct m *m, struct g *g)
  * no switch at all, and the next call of its function is the loop in g_main. Else leaves for
  * good.
  */
-static WF_PARKS void
+static WF_ALWAYS_INLINE void
 end_or_reuse(struct m *m, struct g *g)
 {
 	struct g *next;
@@ -205,23 +205,16 @@ g_main(void *carry)
 		m = wf_enter();
 		if (WF_WAITS_ARE_HEARD() && wf_sched.debug.lint)
 			wf_lint_end(m->gate.g);
-		wf_g_end(m->gate.g);
+		leave_world(m->gate.g);
 		m = wf_self();
+		end_or_reuse(m, m->gate.g);
 	}
 }
 
 /*
- * Ends the goroutine that runs here, after its deferred calls. Returns only if this stack has a
- * new goroutine, and only to g_main.
+ * Ends the goroutine that runs here, from anywhere in it, after its deferred calls. Its stack is
+ * not used again by a successor.
  */
-WF_PARKS void
-wf_g_end(struct g *g)
-{
-	leave_world(g);
-	end_or_reuse(wf_self(), g);
-}
-
-/* As wf_g_end(), from anywhere in the goroutine: its stack is not used again by a successor. */
 void
 wf_g_exit(struct g *g)
 {

@@ -365,7 +365,6 @@ void wf_m_main(void *arg);
 void wf_note_wake(_Atomic uint32_t *note);
 /* ---- switch.c, life.c ---- */
 WF_PARKS void wf_switch_to_g0(struct m *m, struct g *from);
-void wf_g_end(struct g *g);
 WF_NORETURN void wf_g_exit(struct g *g);
 /* Where the scheduler of a thread begins, on that thread's own stack. */
 void wf_g0_main(void *carry);

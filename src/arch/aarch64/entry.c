@@ -14,10 +14,10 @@ __asm__(
     "	.cfi_startproc\n"
     "	.cfi_undefined x30\n"
     "	hint #36\n" /* bti j: entered by a jump */
-    "	ldp x1, x2, [sp], #16\n"
+    "	ldp x16, x2, [sp], #16\n"
     "	mov x29, #0\n"
-    "	mov x30, #0\n"
-    "	blr x1\n"
-    "	brk #1\n"
+    "	adr x30, 1f\n"
+    "	br x16\n" /* may land on "bti c" */
+    "1:	brk #1\n"
     "	.cfi_endproc\n"
     "	.size wf_ctx_entry, .-wf_ctx_entry\n");

@@ -4,9 +4,10 @@
 #include "arch/arch.h"
 
 /*
- * Entered by a jump with the carry in rdi and the function on the stack. The call pushes
- * a return address that is never used; the frame above is marked as the last one, for
- * unwinders (undefined rip) and for frame-pointer walks (rbp is 0).
+ * Entered by a jump with the carry in rdi and the function on the stack. A return address that is
+ * never used is pushed; the frame above is marked as the last one, for unwinders (undefined rip)
+ * and for frame-pointer walks (rbp is 0). No call: the processor counts calls to foretell
+ * returns, and this one never returns. sched/README.md, "Leaving a stack".
  */
 __asm__(
     ".text\n"
@@ -21,7 +22,9 @@ __asm__(
     "	popq %rax\n"
     "	popq %rcx\n"
     "	xorl %ebp, %ebp\n"
-    "	callq *%rax\n"
-    "	ud2\n"
+    "	leaq 1f(%rip), %rcx\n"
+    "	pushq %rcx\n"
+    "	jmpq *%rax\n"
+    "1:	ud2\n"
     "	.cfi_endproc\n"
     "	.size wf_ctx_entry, .-wf_ctx_entry\n");
