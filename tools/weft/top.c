@@ -7,6 +7,7 @@
 #include "target.h"
 
 #include <ncurses.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +29,14 @@ const char top_help[] =
 	"  weft top --once 4711 | head     as plain text, once\n"
 	"\n"
 	"      --delay SECONDS   between two looks, 1 to 3600; else 1\n"
-	"      --once            look once and print it; also if the output is no terminal\n"
+	"      --once            look once and print it; also if there is no terminal\n"
 	"  -h, --help            show this and exit\n"
 	"  -V, --version         show the version and exit\n"
 	"\n"
 	"The process is not stopped and not asked.\n"
 	"\n"
-	"Exit status: 0, 2 wrong usage, 3 the process can't be read or has ended, 4 built without\n"
-	"libdw or ncurses.\n";
+	"Exit status: 0, 2 wrong usage, 3 the process can't be read or has ended, 4 a terminal of\n"
+	"no known kind, or built without libdw or ncurses.\n";
 
 enum { OPT_DELAY = OPT_FIRST, OPT_ONCE };
 
@@ -58,13 +59,17 @@ static bool on_screen;
 static __attribute__((format(printf, 1, 2))) void
 put(const char *fmt, ...)
 {
+	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (on_screen)
-		vw_printw(stdscr, fmt, ap);
-	else
+	/* Not vw_printw(), which crashes on terminals of a few lines (ncurses 6.4). */
+	if (on_screen) {
+		vsnprintf(text, sizeof(text), fmt, ap);
+		(void)addstr(text);
+	} else {
 		vprintf(fmt, ap);
+	}
 	va_end(ap);
 }
 
@@ -199,27 +204,43 @@ put_all(const struct target *t, const char *pid)
 	free(g);
 }
 
+/* A key, KEY_RESIZE after a change of size, ERR after the delay, q if the terminal is gone. */
+static int
+next_key(int delay)
+{
+	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	if (poll(&in, 1, delay * 1000) > 0 && (in.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+		return 'q';
+	return getch();
+}
+
 /* Until q, or the end of the process. */
 static int
 watch(const struct target *t, const char *pid, int delay)
 {
+	SCREEN *screen = newterm(NULL, stdout, stdin);
 	int key = 0;
 	char magic;
 
-	if (initscr() == NULL)
+	if (screen == NULL) {
+		fprintf(stderr, "weft top: can't use this terminal (TERM is %s); see --once\n",
+		    getenv("TERM") != NULL ? getenv("TERM") : "not set");
 		return EXIT_UNSUPPORTED;
+	}
 	on_screen = true;
 	(void)cbreak();
 	(void)noecho();
 	(void)curs_set(0);
-	timeout(delay * 1000);
+	timeout(0);
 	while (key != 'q' && target_read(t, &magic, (uintptr_t)t->layout.sched, 1)) {
 		(void)erase();
 		put_all(t, pid);
 		(void)refresh();
-		key = getch();
+		key = next_key(delay);
 	}
 	(void)endwin();
+	delscreen(screen);
 	on_screen = false;
 	if (key == 'q')
 		return EXIT_OK;
@@ -230,7 +251,7 @@ watch(const struct target *t, const char *pid, int delay)
 int
 top_main(const struct command *self, int argc, char **argv)
 {
-	bool once = !isatty(STDOUT_FILENO);
+	bool once = !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO);
 	int delay = 1, status = EXIT_OK, opt;
 	struct target t;
 
