@@ -13,7 +13,9 @@
 #include <errno.h>
 
 /* What is done in one go, under a lock and inside the runtime: about 0.1 ms. */
-#define BATCH 1000
+#ifndef WALK_BATCH	/* the explorer's is small */
+#define WALK_BATCH 1000
+#endif
 
 /* ---- The tree ---- */
 
@@ -189,7 +191,7 @@ cancel_leaves_locked(struct weft_scope *s, unsigned n)
 static bool
 walk_some(struct walk *k, struct gqueue *ready)
 {
-	unsigned n = BATCH;
+	unsigned n = WALK_BATCH;
 
 	for (; n > 0; n--) {
 		struct weft_scope *s = k->at, *child = NULL;

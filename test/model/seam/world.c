@@ -295,7 +295,7 @@ wf_run_defers(struct g *g)
 	(void)g;
 }
 
-/* ---- scope/ ---- */
+/* ---- metrics ---- */
 
 void
 wf_metrics_ran(struct p *p, struct g *g)
@@ -309,6 +309,10 @@ wf_metrics_lock_waited(int64_t began)
 {
 	(void)began;
 }
+
+/* ---- scope/: there are none, unless the program has them ---- */
+
+#pragma weak wf_scope_leave
 
 void
 wf_scope_leave(struct g *g)
