@@ -18,6 +18,8 @@
 #define IDLE_ROUNDS 10			/* rounds without anybody running before it sleeps deeply */
 #define REST_NS 1000000000		/* who has slept for so long will soon sleep again: ... */
 #define REST_ROUNDS 1			/* ... then so few are enough */
+/* Looks without a nap, some 50 us: as long as a thread needs to start and block like the last. */
+#define EAGER_LOOKS 12
 #define POLL_STALE_NS 1000000		/* nobody asked the poller for so long: we do (Go: 10 ms) */
 #define REVALIDATE_NS 100000000
 #define SCAVENGE_NS 500000
@@ -37,6 +39,7 @@ static struct {
 	int64_t doubt_at;		/* when to look again whether the program is dead, ... */
 	int64_t doubt_ns;		/* ... and how long that was put off */
 	uint8_t doubt_seen;		/* sched.in_doubt when the nap was planned */
+	int eager;			/* so many looks follow each other at once */
 	bool may_scavenge;		/* now; else when it is older, if anything is */
 	bool has_young;			/* stacks that were freed lately, or nobody has looked */
 } mon;
@@ -147,18 +150,30 @@ is_blocked(struct p *p, struct m *m)
 	return state == 'S' || state == 'D' || state == 'T' || state == 't';
 }
 
+/* Is the thread in a marked call, and asleep there? Then one look is enough. */
+static bool
+is_asleep_as_marked(struct m *m)
+{
+	int state;
+
+	if (wf_load_relaxed(&m->gate.in_syscall) == 0 || wf_load_relaxed(&m->gate.in_runtime) != 0)
+		return false;
+	state = wf_os_thread_state(wf_load_relaxed(&m->tid));
+	return state == 'S' || state == 'D';
+}
+
 /* Looks at all running Ps. Returns how many it took. */
 static int
 retake(int64_t now)
 {
 	uint32_t n = wf_load_acquire(&wf_sched.n_p);
 	bool wanted = work_waits(now), due = global_is_due(now);
-	int taken = 0;
+	int taken = 0, n_marked = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
 		struct m *m = wf_load_acquire(&p->m);
-		bool again, stuck;
+		bool again, stuck, marked;
 
 		if (m == NULL)
 			continue;
@@ -168,19 +183,26 @@ retake(int64_t now)
 		/* X3: it has not noticed yet that it is not alone any more. */
 		if (!(wanted || wf_p_must_retire(p) || (n > 1 && !runq_may_steal(&p->runq))))
 			continue;
-		if (!again) {
+		marked = again ? stuck && wf_load_relaxed(&m->gate.in_syscall)
+			       : is_asleep_as_marked(m);
+		if (!again && !marked) {
 			/* New here: with its clock read now, the next look can tell. */
 			p->seen_cpu = wf_os_thread_cpu(wf_load_relaxed(&m->tid));
 			continue;
 		}
-		if (stuck && (wf_load_relaxed(&m->gate.in_syscall) || is_blocked(p, m)))
+		if (marked)
+			n_marked += wf_detach(p, true);
+		else if (stuck && is_blocked(p, m))
 			taken += wf_detach(p, true);
 		else if (now - p->seen_since >= SLICE_NS)	/* inside just now or not */
 			taken += wf_detach(p, false);
 		if (wanted)
 			wanted = work_waits(now);
 	}
-	return taken;
+	/* What runs next there is likely to make the same call. */
+	if (n_marked != 0 && wanted)
+		mon.eager = EAGER_LOOKS;
+	return taken + n_marked;
 }
 
 /*
@@ -310,6 +332,10 @@ next_nap(int64_t now, bool did_something)
 	else if (mon.quiet > QUIET_ROUNDS)
 		mon.slept = wf_min(mon.slept * 2, (int64_t)ROUND_MAX_NS);
 	ns = mon.slept;
+	if (mon.eager > 0) {
+		mon.eager--;
+		return 0;
+	}
 	if (mon.idle == 0 && ns > ROUND_WANTED_NS && work_waits(now))
 		ns = ROUND_WANTED_NS;
 	if (mon.may_scavenge || wf_poll_wants_look())	/* else a wait that just began is missed */

@@ -6,6 +6,7 @@
  * ctest: nomembarrier
  */
 #include <weft.h>
+#include "os/os.h"
 #include "sched/sched.h"
 
 #include "hold.h"
@@ -202,4 +203,68 @@ TEST(a_mark_does_not_outlast_a_park)
 		while (atomic_load(&ran) <= i)
 			weft_yield();
 	}
+}
+
+static int empty_pipe[2];
+static _Atomic(struct m *) marked;
+static long looks;
+
+static void
+block_as_marked(void *arg)
+{
+	struct m *m = wf_enter();
+	char byte;
+
+	(void)arg;
+	wf_leave();
+	weft_syscall_enter();
+	atomic_store(&marked, m);
+	EXPECT_EQ(read(empty_pipe[0], &byte, 1), 1);
+	weft_syscall_exit();
+	atomic_fetch_add(&ran, 1);
+}
+
+/* The monitor stands at the beginning of a round. Lets it go when the call is one that sleeps. */
+static void *
+let_it_look(void *arg)
+{
+	struct m *m;
+
+	while ((m = atomic_load(&marked)) == NULL || wf_os_thread_state(m->tid) != 'S')
+		pause_ms(1);
+	hold_at("detach.taken");
+	hold_release("monitor.round");
+	hold_await("detach.taken");
+	looks = hold_count("monitor.round");
+	hold_release("detach.taken");
+	EXPECT_EQ(write(empty_pipe[1], "", 1), 1);
+	return arg;
+}
+
+/*
+ * A thread that is asleep in a marked call is known to be blocked: a thousand such calls took 0.2 s
+ * while each was looked at twice. A process that is stopped and goes on is not asleep for a moment,
+ * so: in one round of many.
+ */
+TEST(one_look_is_enough_for_a_marked_call_that_sleeps)
+{
+	int64_t limit = weft_in(60 * (int64_t)1000000000);
+
+	weft_gomaxprocs(1);
+	EXPECT_EQ(pipe(empty_pipe), 0);
+	while (looks != 1 && weft_now() < limit) {
+		pthread_t t;
+
+		atomic_store(&ran, 0);
+		atomic_store(&marked, NULL);
+		hold_at("monitor.round");
+		hold_await("monitor.round");
+		pthread_create(&t, NULL, let_it_look, NULL);
+		EXPECT_EQ(weft_go(block_as_marked, NULL), 0);
+		EXPECT_EQ(weft_go(count_one, &ran), 0);
+		while (atomic_load(&ran) < 2)
+			weft_sleep(100000);
+		pthread_join(t, NULL);
+	}
+	EXPECT_EQ(looks, 1);
 }
