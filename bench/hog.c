@@ -212,9 +212,9 @@ pthread_tick(long arg)
 
 static const struct bench_case cases[] = {
     {.name = "hog_4_sleep_1ms", .run = tick, .procs = 2},
-    {.name = "hog_4_ticker_1ms", .run = ticker, .procs = 2},
-    {.name = "hog_4_echo", .run = echo, .arg = 1, .procs = 2},
-    {.name = "hog_0_echo", .run = echo, .arg = 0, .procs = 2},
+    {.name = "hog_4_ticker_1ms", .run = ticker, .procs = 2, .max_reps = 3},
+    {.name = "hog_4_echo", .run = echo, .arg = 1, .procs = 2, .max_reps = 3},
+    {.name = "hog_0_echo", .run = echo, .arg = 0, .procs = 2, .max_reps = 3},
     {.name = "hog_4_sleep_1ms", .by = "pthread", .run = pthread_tick, .procs = 2},
 };
 

@@ -17,20 +17,26 @@ wait_at_gate(void *arg)
 	weft_chan_recv(gate, NULL, WEFT_FOREVER);
 }
 
-static long
-switches(void)
+static struct rusage
+usage(void)
 {
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return u.ru_nvcsw + u.ru_nivcsw;
+	return u;
+}
+
+static long
+switches(const struct rusage *u)
+{
+	return u->ru_nvcsw + u->ru_nivcsw;
 }
 
 static void
 idle(long n)
 {
 	int64_t span = (bench_quick() ? 1 : 10) * (int64_t)1000000000, cpu;
-	long before;
+	struct rusage before, after;
 
 	gate = weft_chan_new(0, 0);
 	for (long i = 0; i < n; i++)
@@ -38,10 +44,14 @@ idle(long n)
 	/* Past the time after which idle threads end and memory is given back. */
 	weft_sleep((bench_quick() ? 1 : 6) * (int64_t)1000000000);
 	cpu = bench_cpu();
-	before = switches();
+	before = usage();
 	weft_sleep(span);
+	after = usage();
 	bench_value("cpu_per_10s", "ms", (double)(bench_cpu() - cpu) / 1e6 * 1e10 / (double)span);
-	bench_value("switches_per_10s", "", (double)(switches() - before) * 1e10 / (double)span);
+	bench_value("switches_per_10s", "",
+	    (double)(switches(&after) - switches(&before)) * 1e10 / (double)span);
+	bench_value("faults_per_10s", "",
+	    (double)(after.ru_minflt - before.ru_minflt) * 1e10 / (double)span);
 	bench_value("threads", "", (double)bench_status("Threads"));
 }
 

@@ -53,7 +53,7 @@ mappings(void)
 static int64_t
 until_flat(void)
 {
-	int64_t flat = (bench_quick() ? 500 : 3000) * MS;
+	int64_t flat = (bench_quick() ? 500 : 2000) * MS;
 	int64_t shrank = bench_now();
 	long low = memory();
 
@@ -122,11 +122,9 @@ parked_small(long n)
 
 static const struct bench_case cases[] = {
     {.name = "parked_100k", .run = parked, .arg = 100000, .procs = 2},
-    {.name = "parked_1M", .run = parked, .arg = 1000000, .procs = 2, .max_reps = 3,
-        .limit_s = 300},
+    {.name = "parked_1M", .run = parked, .arg = 1000000, .procs = 2, .limit_s = 300},
     {.name = "parked_small_100k", .run = parked_small, .arg = 100000, .procs = 2},
-    {.name = "parked_small_1M", .run = parked_small, .arg = 1000000, .procs = 2, .max_reps = 3,
-        .limit_s = 300},
+    {.name = "parked_small_1M", .run = parked_small, .arg = 1000000, .procs = 2, .limit_s = 300},
 };
 
 int

@@ -78,6 +78,7 @@ void
 bench_serve(const char *kind, long connections, pid_t (*start)(int listener))
 {
 	struct rlimit files = {20000, 20000};
+	struct rusage before, after;
 	int listener, status;
 	pid_t load, server;
 	int64_t cpu;
@@ -91,10 +92,17 @@ bench_serve(const char *kind, long connections, pid_t (*start)(int listener))
 	load = start_load(kind, bench_port(listener), connections);
 	server = start(listener);
 	cpu = bench_cpu();
+	getrusage(RUSAGE_SELF, &before);
 	/* In a goroutine this blocks its thread, which costs the others nothing. */
 	BENCH_CHECK(waitpid(load, &status, 0) == load && status == 0);
 	cpu = server == 0 ? bench_cpu() - cpu : end_server(server);
 	bench_value("server_cpu", "s", (double)cpu / 1e9);
+	if (server != 0)
+		return;
+	getrusage(RUSAGE_SELF, &after);
+	bench_value("server_faults", "", (double)(after.ru_minflt - before.ru_minflt));
+	bench_value("server_switches", "", (double)(after.ru_nvcsw + after.ru_nivcsw -
+	    before.ru_nvcsw - before.ru_nivcsw));
 }
 
 static struct { void (*server)(int); int listener; } job;

@@ -73,6 +73,7 @@ static const struct protocol protocols[] = {
 };
 
 static bool may_spin;
+static long n_calls;		/* of the system, for each connection and answer */
 
 /* Away from the server's CPU, if the harness has named another. That one is ours then. */
 static void
@@ -97,6 +98,7 @@ connect_to(int port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	BENCH_CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+	n_calls += 2;
 	return fd;
 }
 
@@ -107,6 +109,7 @@ ask(const struct protocol *p, struct connection *c)
 	c->asked = bench_now();
 	BENCH_CHECK(send(c->fd, p->request, p->request_bytes, MSG_NOSIGNAL) ==
 	    (ssize_t)p->request_bytes);
+	n_calls++;
 }
 
 /* Reads what is there. Returns true when the answer is complete, and right. */
@@ -116,6 +119,7 @@ take_answer(const struct protocol *p, struct connection *c)
 	ssize_t n = read(c->fd, c->answer + c->got, sizeof(c->answer) - c->got);
 	size_t wanted;
 
+	n_calls++;
 	BENCH_CHECK(n > 0);
 	c->got += (size_t)n;
 	wanted = p->answer_bytes(c->answer, c->got);
@@ -141,9 +145,11 @@ wait_events(int ep, struct epoll_event e[EVENTS])
 	while (may_spin && bench_now() < end) {
 		int n = epoll_wait(ep, e, EVENTS, 0);
 
+		n_calls++;
 		if (n != 0)
 			return n;
 	}
+	n_calls++;
 	return epoll_wait(ep, e, EVENTS, may_spin ? 0 : PATIENCE_MS);
 }
 
@@ -189,6 +195,7 @@ load(const struct protocol *p, struct connection *all, long n)
 		struct epoll_event in = {.events = EPOLLIN, .data = {.ptr = &all[i]}};
 
 		BENCH_CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, all[i].fd, &in) == 0);
+		n_calls++;
 		ask(p, &all[i]);
 	}
 	/* Until all are accepted, and a quarter more to warm up. */
@@ -202,6 +209,7 @@ load(const struct protocol *p, struct connection *all, long n)
 	getrusage(RUSAGE_SELF, &u);
 	bench_value("answers", "", (double)n_answers);
 	bench_value("client_batch", "", (double)n_answers / (double)n_waits);
+	bench_value("client_calls", "", (double)n_calls);
 	bench_value("client_sleeps", "", (double)u.ru_nvcsw);
 	bench_lat_report(&rtt, "rtt");
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """
 What one operation of a benchmark costs, counted: instructions and locked instructions (callgrind,
-per instruction, matched with objdump), system calls (strace -c), page faults and switches
-(perf stat). Counts, not times: they do not depend on what else the machine does.
+per instruction, matched with objdump), system calls (strace -c; of servers and idle processes perf
+stat), page faults and switches (perf stat; of these what they say themselves). Counts, not times:
+they do not depend on what else the machine does, but for switches, which do a little.
 
     bench/report/costs.py BENCH_DIR [--functions] [CASE...]
 
@@ -11,6 +12,7 @@ runs one at a time; the atomics of the program and of weft, not those of libc.
 --functions also lists where they are.
 """
 import collections
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -37,16 +39,23 @@ CASES = {
     "mutex_uncontended_1p": ("mutex", 1_600_000),
     "mutex_8_2p": ("mutex", 1_600_000),
     "timer_create_stop_1p": ("timer", 100_000),
+    "timer_create_stop_100k_1p": ("timer", 100_000),
     "timer_1M_sleepers_1p": ("timer", 100_000),
     "timer_1M_sleepers_small_1p": ("timer", 100_000),
     "parked_100k": ("parked", 10_000),
     "parked_small_100k": ("parked", 10_000),
+    "parked_1M": ("parked", 100_000),
+    "parked_small_1M": ("parked", 100_000),
     "echo_100": ("echo", "answers"),
     "echo_1000": ("echo", "answers"),
+    "echo_uring_100": ("echo", "answers"),
+    "echo_uring_1000": ("echo", "answers"),
     "http_100": ("http", "answers"),
     "hog_4_sleep_1ms": ("hog", "ticks"),
     "blocking_1000_raw": ("blocking", 100),
     "blocking_1000_marked": ("blocking", 100),
+    "idle_10k_parked": ("idle", 1),
+    "timer_sleep_1ms_2p": ("timer", 90),
     "skynet_1p": ("skynet", 111_111),
     "skynet_2p": ("skynet", 111_111),
     "fib_1p": ("fib", 75_024),
@@ -63,10 +72,16 @@ CASES = {
 ONLY_SYSTEM = {"spawn_100k_parked_1p", "spawn_100k_parked_small_1p", "timer_1M_sleepers_1p",
                "timer_1M_sleepers_small_1p", "parked_100k", "parked_small_100k",
                "blocking_1000_raw", "blocking_1000_marked", "skynet_1p", "skynet_2p",
-               "hog_4_sleep_1ms"}
-# A server that strace slows down has other batches, and perf counts the client, too. Nor are there
-# enough answers in a tenth of the time, beside what it costs to start.
-SERVERS = {"echo_100", "echo_1000", "http_100"}
+               "hog_4_sleep_1ms", "timer_create_stop_100k_1p", "parked_1M", "parked_small_1M",
+               "idle_10k_parked", "timer_sleep_1ms_2p"}
+# Under valgrind a thread that waits for its turn does not see that a request of io_uring ended.
+URING_SERVERS = {"echo_uring_100", "echo_uring_1000"}
+# A server that strace slows down has other batches, and perf stat counts the client, too. Nor are
+# there enough answers in a tenth of the time, beside what it costs to start.
+SERVERS = {"echo_100", "echo_1000", "http_100"} | URING_SERVERS
+# What it does in its last 10 s, of which its start is no part.
+IDLE = {"idle_10k_parked"}
+IDLE_SECONDS = 10
 RESULT_FD = 3
 
 
@@ -74,20 +89,22 @@ def run(command, **more):
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, **more)
 
 
-def run_case(command, program, case):
-    """Runs the case under the command. Its operations: what CASES says, or what it tells."""
+def run_case(command, program, case, **more):
+    """Runs the case under the command, with more in its environment. Returns its values."""
     os.ftruncate(RESULT_FD, 0)
     os.lseek(RESULT_FD, 0, os.SEEK_SET)
-    load = os.path.join(os.path.dirname(program), "load/load")
-    run([*command, program, "--case", case, "weft"], pass_fds=[RESULT_FD],
-        env=os.environ | {"QUICK": "0" if case in SERVERS else "1", "BENCH_LOAD": load,
-                          "WEFT_MAXPROCS": processors(case)})
-    n = CASES[case][1]
-    if isinstance(n, int):
-        return n
+    env = os.environ | {"QUICK": "0" if case in SERVERS | IDLE else "1",
+                        "BENCH_LOAD": os.path.join(os.path.dirname(program), "load/load"),
+                        "WEFT_MAXPROCS": processors(case)} | more
+    run([*command, program, "--case", case, "weft"], pass_fds=[RESULT_FD], env=env)
     os.lseek(RESULT_FD, 0, os.SEEK_SET)
-    values = dict(line.split("\t")[::2] for line in os.read(RESULT_FD, 65536).decode().splitlines())
-    return float(values[n])
+    return dict(line.split("\t")[::2] for line in os.read(RESULT_FD, 65536).decode().splitlines())
+
+
+def operations(case, values):
+    """What CASES says, or what the case tells."""
+    n = CASES[case][1]
+    return n if isinstance(n, int) else float(values[n])
 
 
 def locked_instructions(program):
@@ -154,9 +171,10 @@ def processors(case):
 def count_instructions(program, case):
     """Per function: [instructions, locked ones], an operation."""
     with tempfile.NamedTemporaryFile() as out:
-        n = run_case(["valgrind", "--tool=callgrind", "--dump-instr=yes",
-                      "--compress-strings=yes", f"--callgrind-out-file={out.name}"],
-                     program, case)
+        values = run_case(["valgrind", "--tool=callgrind", "--dump-instr=yes",
+                           "--compress-strings=yes", f"--callgrind-out-file={out.name}"],
+                          program, case)
+        n = operations(case, values)
         rows = list(read_callgrind(out.name, program))
     base = min(a for f, a, _ in rows if f == "main") - symbol_address(program, "main")
     locked = locked_instructions(program)
@@ -165,20 +183,22 @@ def count_instructions(program, case):
         counts[function][0] += times / n
         if address - base in locked:
             counts[function][1] += times / n
-    return counts
+    return dict(counts)
 
 
 def count_calls(program, case):
     with tempfile.NamedTemporaryFile(mode="r") as out:
-        n = run_case(["strace", "-fcqq", "--detach-on=execve", "-o", out.name], program, case)
+        values = run_case(["strace", "-fcqq", "--detach-on=execve", "-o", out.name], program, case)
         return sum(int(line.split()[3]) for line in out
-                   if re.match(r"\s*\d", line) and not line.rstrip().endswith("total")) / n
+                   if re.match(r"\s*\d", line) and not line.rstrip().endswith("total")
+                   ) / operations(case, values)
 
 
 def count_events(program, case):
     with tempfile.NamedTemporaryFile(mode="r") as out:
-        n = run_case(["perf", "stat", "-x,", "-o", out.name, "-e",
-                      "page-faults,context-switches"], program, case)
+        values = run_case(["perf", "stat", "-x,", "-o", out.name, "-e",
+                           "page-faults,context-switches"], program, case)
+        n = operations(case, values)
         found = {}
         for line in out:
             cells = line.split(",")
@@ -187,27 +207,72 @@ def count_events(program, case):
     return found["page-faults"] / n, found["context-switches"] / n
 
 
+def count_server(program, case):
+    """System calls without those of the client; page faults and switches as the server tells."""
+    first, second = (sorted(os.sched_getaffinity(0)) * 2)[:2]  # for each its own, as when timed
+    with tempfile.NamedTemporaryFile(mode="r") as out:
+        values = run_case(["perf", "stat", "-x,", "-o", out.name, "-e", "raw_syscalls:sys_enter",
+                           "taskset", "-c", str(first)],
+                          program, case, BENCH_CLIENT_CPU=str(second))
+        calls = next(int(line.split(",")[0]) for line in out if "sys_enter" in line)
+    n = operations(case, values)
+    return [v / n for v in (calls - float(values["client_calls"]), float(values["server_faults"]),
+                            float(values["server_switches"]))]
+
+
+def count_idle(program, case):
+    """Of its last seconds, without the one in which it ends."""
+    with tempfile.NamedTemporaryFile(mode="r") as out:
+        values = run_case(["perf", "stat", "-x,", "-I", "1000", "-o", out.name,
+                           "-e", "raw_syscalls:sys_enter"], program, case)
+        counts = [line.split(",")[1] for line in out if "sys_enter" in line]
+    calls = [int(c) if c.isdigit() else 0 for c in counts]  # "<not counted>": nothing ran
+    return (sum(calls[-IDLE_SECONDS - 1:-1]), float(values["faults_per_10s"]),
+            float(values["switches_per_10s"]))
+
+
+def count_system(program, case):
+    """System calls, page faults, switches of threads: an operation."""
+    if case in SERVERS:
+        return count_server(program, case)
+    if case in IDLE:
+        return count_idle(program, case)
+    return count_calls(program, case), *count_events(program, case)
+
+
+def open_values():
+    """Each process of ours has a file of its own for what the cases tell."""
+    values = os.memfd_create("values")
+    if values != RESULT_FD:
+        os.dup2(values, RESULT_FD)
+
+
+def count_all_instructions(programs):
+    """{case: its counts}. On all CPUs at once, but for servers, whose client needs one."""
+    cases = [case for case in programs if case not in ONLY_SYSTEM | SERVERS]
+    with concurrent.futures.ProcessPoolExecutor(initializer=open_values) as pool:
+        counts = dict(zip(cases, pool.map(count_instructions, map(programs.get, cases), cases)))
+    return counts | {case: count_instructions(programs[case], case)
+                     for case in programs if case in SERVERS - URING_SERVERS}
+
+
 def main():
     arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
     if not arguments:
         raise SystemExit(__doc__)
-    values = os.memfd_create("values")
-    if values != RESULT_FD:
-        os.dup2(values, RESULT_FD)
+    open_values()
+    folder = os.path.abspath(arguments[0])
+    programs = {case: os.path.join(folder, name) for case, (name, _) in CASES.items()
+                if not arguments[1:] or case in arguments[1:]}
+    all_counts = count_all_instructions(programs)
     print("| one operation of | instructions | atomics | system calls | page faults "
           "| thread switches |\n| --- | ---: | ---: | ---: | ---: | ---: |")
-    for case, (name, _) in CASES.items():
-        if arguments[1:] and case not in arguments[1:]:
-            continue
-        program = os.path.join(os.path.abspath(arguments[0]), name)
-        counts = {} if case in ONLY_SYSTEM else count_instructions(program, case)
+    for case, program in programs.items():
+        counts = all_counts.get(case, {})
         total = [sum(c[i] for c in counts.values()) for i in (0, 1)]
         counted = f"{total[0]:.0f} | {total[1]:.2f}" if counts else " | "
-        events = " |  | "
-        if case not in SERVERS:
-            calls, (faults, switches) = count_calls(program, case), count_events(program, case)
-            events = f"{calls:.4f} | {faults:.4f} | {switches:.5f}"
-        print(f"| {case} | {counted} | {events} |", flush=True)
+        calls, faults, switches = count_system(program, case)
+        print(f"| {case} | {counted} | {calls:.4f} | {faults:.4f} | {switches:.5f} |", flush=True)
         if "--functions" in sys.argv:
             for function, (instructions, atomics) in sorted(
                     counts.items(), key=lambda c: (-c[1][1], -c[1][0])):
