@@ -1,9 +1,7 @@
 /*
  * Select: waits for one of several channel operations. README.md, "Select", S1-S7.
  */
-#include "chan/chan.h"
-#include "chan/event.h"
-#include "chan/ops.h"
+#include "chan/case.h"
 #include "sched/panic.h"
 #include "sched/timer.h"
 
@@ -22,33 +20,6 @@ struct select {
 	uint32_t *order;	/* the same, channels by address */
 	struct waiter *waiter;	/* waiter[k] waits for case order[k] */
 };
-
-/* A case stands for a channel or an event by its address; both begin with their lock. */
-_Static_assert(offsetof(struct weft_chan, lock) == 0, "lock_of() casts");
-_Static_assert(offsetof(struct event, lock) == 0, "lock_of() casts");
-
-static inline struct wf_lock *
-lock_of(const weft_case *wc)
-{
-	return (struct wf_lock *)(void *)wc->chan;
-}
-
-static inline struct event *
-event_of(const weft_case *wc)
-{
-	return (struct event *)(void *)wc->chan;
-}
-
-/* An event's is one that nobody keeps: wf_lock() elsewhere and this are the same for it. */
-static inline void
-case_lock(weft_case *wc, uint32_t place)
-    WF_TAKES(lock_of(wc)) WF_HANDS_OVER("lock_of() is the lock, by another name")
-{
-	if (wc->op == WEFT_OP_WAIT)
-		wf_lock(lock_of(wc));
-	else if (wf_kept_lock(lock_of(wc), place))
-		chan_was_kept(wc->chan);
-}
 
 /* S1. Fills poll, inside out, with the live ones of n cases. */
 static void
@@ -79,61 +50,25 @@ case_at(const struct select *s, uint32_t k)
 	return &s->cases[s->order[k]];
 }
 
-/* Its result, or CHAN_BLOCKS. */
-static inline int
-case_try_locked(weft_case *wc, struct g **ret_wake)
-    WF_HANDS_OVER("lock_of() is the lock, by another name")
-{
-	if (wc->op == WEFT_OP_SEND)
-		return chan_send_locked(wc->chan, wc->elem, ret_wake);
-	if (wc->op == WEFT_OP_RECV)
-		return chan_recv_locked(wc->chan, wc->elem, ret_wake);
-	return event_has_happened(event_of(wc)) ? 0 : CHAN_BLOCKS;
-}
-
-/*
- * A look without the lock: the result of a closed channel or of an event, or CHAN_BLOCKS.
- * *ret_hopeful: it may be worth the lock.
- */
-static inline int
-case_look(weft_case *wc, bool *ret_hopeful)
-{
-	int r;
-
-	if (wc->op == WEFT_OP_WAIT) {
-		*ret_hopeful = event_has_happened(event_of(wc));
-		return event_look(event_of(wc)) ? 0 : CHAN_BLOCKS;
-	}
-	if (wc->op == WEFT_OP_SEND)
-		r = chan_look_send(wc->chan, WEFT_NOW);
-	else
-		r = chan_look_recv(wc->chan, wc->elem, WEFT_NOW);
-	*ret_hopeful = r == CHAN_BLOCKS;
-	return r == -ETIMEDOUT ? CHAN_BLOCKS : r;
-}
-
 /* S2. The case that went, or -1. */
 static int
 try_unlocked(struct select *s)
 {
-	for (uint32_t k = 0; k < s->n; k++) {
-		weft_case *wc = &s->cases[s->poll[k]];
-		struct g *wake = NULL;
-		bool hopeful;
-		int r = case_look(wc, &hopeful);
-
-		if (hopeful && r == CHAN_BLOCKS) {
-			case_lock(wc, 0);
-			r = case_try_locked(wc, &wake);
-			wf_kept_unlock(lock_of(wc), 0);
-		}
-		if (r != CHAN_BLOCKS) {
-			wc->res = r;
-			if (wake != NULL)
-				wf_ready(wake);
+	for (uint32_t k = 0; k < s->n; k++)
+		if (case_goes(&s->cases[s->poll[k]]))
 			return (int)s->poll[k];
-		}
-	}
+	return -1;
+}
+
+/* S1 and S2 for two cases, both live, without the arrays. */
+static int
+try_two(weft_case *cases)
+{
+	int first = (int)(wf_rand_fast() >> 31);
+
+	for (int i = 0; i < 2; i++)
+		if (case_goes(&cases[first ^ i]))
+			return first ^ i;
 	return -1;
 }
 
@@ -296,19 +231,30 @@ select_wait(struct select *s, int64_t deadline)
 	return (int)s->order[won];
 }
 
+/* The channels of poll's cases by address; two are one comparison. */
+static void
+sort(struct select *s)
+{
+	bool swap;
+
+	if (s->n != 2) {
+		memcpy(s->order, s->poll, s->n * sizeof(*s->order));
+		wf_select_sort(s->order, s->n, s->cases);
+		return;
+	}
+	swap = (uintptr_t)s->cases[s->poll[0]].chan > (uintptr_t)s->cases[s->poll[1]].chan;
+	s->order[0] = s->poll[swap];
+	s->order[1] = s->poll[!swap];
+}
+
+/* From S3 on. Nothing was ready a moment ago. */
 static WF_PARKS int
-select_run(struct select *s, size_t n, int64_t deadline)
+select_with_locks(struct select *s, int64_t deadline)
 {
 	struct g *wake = NULL;
 	int r;
 
-	shuffle_live(s, n);						/* S1 */
-	r = try_unlocked(s);						/* S2 */
-	if (r >= 0)
-		return r;
-
-	memcpy(s->order, s->poll, s->n * sizeof(*s->order));
-	wf_select_sort(s->order, s->n, s->cases);
+	sort(s);
 	lock_all(s);							/* S3 */
 	r = try_locked(s, &wake);					/* S4 */
 	if (r < 0) {
@@ -320,6 +266,28 @@ select_run(struct select *s, size_t n, int64_t deadline)
 	if (wake != NULL)
 		wf_ready(wake);
 	return r;
+}
+
+static WF_PARKS int
+select_run(struct select *s, size_t n, int64_t deadline)
+{
+	int r;
+
+	shuffle_live(s, n);						/* S1 */
+	r = try_unlocked(s);						/* S2 */
+	return r >= 0 ? r : select_with_locks(s, deadline);
+}
+
+/* Of two live ones that were looked at. Out of line: a ready one needs no such frame. */
+static WF_NOINLINE WF_PARKS int
+select_two(weft_case *cases, int64_t deadline)
+{
+	struct waiter waiter[2];
+	uint32_t index[4];
+	struct select s = { cases, 2, index, index + 2, waiter };
+
+	shuffle_live(&s, 2);						/* S1 */
+	return select_with_locks(&s, deadline);
 }
 
 static WF_PARKS int
@@ -408,6 +376,11 @@ select_live(weft_case *cases, size_t n, size_t live, size_t last, int64_t deadli
 		return -ENOMEM;
 	if (live == 1)
 		return select_one(cases, (uint32_t)last, deadline);
+	if (n == 2) {
+		int r = try_two(cases);
+
+		return r >= 0 ? r : select_two(cases, deadline);
+	}
 	if (wf_likely(live <= SELECT_SMALL))
 		return select_small(cases, n, (uint32_t)live, deadline);
 	if (live <= SELECT_LARGE)
