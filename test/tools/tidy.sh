@@ -185,4 +185,48 @@ END
 c_file src/chan/b.h <<<'void wf_put_locked(struct q *q) WF_GIVES_BACK(q->lock);'
 expect ''
 
+# M1: an edit that fits no more; one whose file is gone.
+edit() # NAME FILE EDGE OLD: an edit of FILE that takes OLD and EDGE away
+{
+	printf 'Wrong.\nprogram: p\nscenario: s\nedge: %s\nfile: %s\n-%s\n' "$3" "$2" "$4" |
+	    file "test/model/wrong/$1.wrong"
+}
+tree
+c_file src/sched/a.h <<<'int x; /* A1 */'
+edit fits src/sched/a.h A1 'int x; /* A1 */'
+edit changed src/sched/a.h A1 'int y; /* A1 */'
+edit gone src/sched/b.h sched/A1 'int x;'
+expect 'test/model/wrong/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:
+test/model/wrong/gone.wrong:1: M1: src/sched/b.h is not there'
+
+# M2: of five steps that are named one has an edit, one a reason, one an order that is weakened.
+tree
+file src/sched/README.md <<'END'
+# S
+
+    A1  put it
+    A2  fence    A3  look
+
+A4: named here
+END
+c_file src/sched/a.h <<'END'
+/*
+ *   Q1  an edge
+ */
+int x = wf_load_acquire(&y);	/* A4 */
+END
+c_file src/chan/b.h <<<'int x = wf_load_acquire(&y);	/* A4 */'
+c_file test/model/scenario/a.c <<<'const char *const mc_subjects[] = { "sched/a.h f", NULL };'
+edit taken src/sched/a.h A1 'int x = wf_load_acquire(&y);	/* A4 */'
+file test/model/wrong/unplanted.txt <<<'sched A2: as nothing follows it.'
+expect 'src/sched/README.md:4: M2: no edit takes A3 away
+src/sched/a.h:3: M2: no edit takes Q1 away'
+
+# M3: steps that there are not, and a reason for nothing.
+edit taken src/sched/a.h 'A1 A7' 'int x = wf_load_acquire(&y);	/* A4 */'
+printf 'sched A2 A3 Q1: why.\nsched A1 B1: why.\n' | file test/model/wrong/unplanted.txt
+expect 'test/model/wrong/taken.wrong:4: M3: src/sched names no A7
+test/model/wrong/unplanted.txt:2: M3: sched/A1 has an edit
+test/model/wrong/unplanted.txt:2: M3: src/sched names no B1'
+
 exit $failed
