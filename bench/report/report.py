@@ -228,7 +228,8 @@ MODELS = (
     ("models_connections.memory", "the same: memory"),
     ("models_connections.processes", "the same: processes"),
     ("models_connections.threads", "the same: threads, of all processes"),
-    ("models_connections.switches", "the same: switches between threads, until the end"),
+    ("models_connections.answers", "the same: answers until the end"),
+    ("models_connections.switches", "the same: switches between threads until then"),
 )
 
 
