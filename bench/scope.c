@@ -1,7 +1,7 @@
 /*
  * What ends and is waited for: scopes, made and cancelled alone and a thousand at once; events,
  * alone and with a thousand that wait; a flight that nobody joins; an element through a channel,
- * plain and typed.
+ * plain and typed; a channel that is full, and one that is closed; a scope's value.
  */
 #include <weft.h>
 
@@ -157,6 +157,64 @@ through(long typed)
 	longs_unref(c);
 }
 
+/* ns to find that a channel is full. */
+static void
+try_in_vain(long unused)
+{
+	weft_chan *c = weft_chan_new(sizeof(long), 1);
+	long n = bench_n(20000000), v = 1;
+	int64_t start;
+
+	BENCH_CHECK(weft_chan_send(c, &v, WEFT_NOW) == 0);
+	start = bench_now();
+	for (long i = 0; i < n; i++)
+		BENCH_CHECK(weft_chan_send(c, &v, WEFT_NOW) < 0);
+	bench_value(NULL, "ns", (double)(bench_now() - start) / (double)n);
+	weft_chan_unref(c);
+	(void)unused;
+}
+
+/* ns to make a channel, close and free it. */
+static void
+close_each(long unused)
+{
+	long n = bench_n(5000000), v;
+	int64_t start = bench_now();
+
+	for (long i = 0; i < n; i++) {
+		weft_chan *c = weft_chan_new(sizeof(long), 0);
+
+		weft_chan_close(c);
+		BENCH_CHECK(weft_chan_recv(c, &v, WEFT_FOREVER) == 0);
+		weft_chan_unref(c);
+	}
+	bench_value(NULL, "ns", (double)(bench_now() - start) / (double)n);
+	(void)unused;
+}
+
+/* ns to find a value that a scope `above` scopes up has. */
+static void
+find_value(long above)
+{
+	static const char key;
+	weft_scope *top = weft_scope_new(NULL, WEFT_FOREVER), *s = top;
+	long n = bench_n(10000000), value = 7, sum = 0;
+	weft_scope *all_scopes[16];
+	int64_t start;
+
+	BENCH_CHECK(above <= 16 && weft_scope_set(top, &key, &value) == 0);
+	for (long i = 0; i < above; i++)
+		s = all_scopes[i] = weft_scope_new(s, WEFT_FOREVER);
+	start = bench_now();
+	for (long i = 0; i < n; i++)
+		sum += *(long *)weft_scope_get(s, &key);
+	bench_value(NULL, "ns", (double)(bench_now() - start) / (double)n);
+	BENCH_CHECK(sum == 7 * n);
+	while (above > 0)
+		weft_scope_free(all_scopes[--above]);
+	weft_scope_free(top);
+}
+
 static const struct bench_case cases[] = {
     {.name = "scope_new_free_1p", .run = scopes, .arg = 0, .procs = 1},
     {.name = "scope_new_cancel_free_1p", .run = scopes, .arg = 1, .procs = 1},
@@ -166,6 +224,9 @@ static const struct bench_case cases[] = {
     {.name = "flight_alone_1p", .run = flights, .procs = 1},
     {.name = "chan_through_1p", .run = through, .arg = 0, .procs = 1},
     {.name = "chan_through_typed_1p", .run = through, .arg = 1, .procs = 1},
+    {.name = "chan_try_send_full_1p", .run = try_in_vain, .procs = 1},
+    {.name = "chan_new_close_recv_free_1p", .run = close_each, .procs = 1},
+    {.name = "scope_value_1p", .run = find_value, .arg = 5, .procs = 1},
 };
 
 int

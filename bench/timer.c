@@ -43,6 +43,23 @@ create_stop(long live)
 	bench_value(NULL, "ns", (double)(bench_now() - start) / (double)n);
 }
 
+/* ns to put off a timer that has not fired. */
+static void
+reset(long unused)
+{
+	long n = bench_n(2000000);
+	weft_timer *t = weft_timer_new(weft_in(10 * SECOND), 0, never, NULL);
+	int64_t start = bench_now();
+
+	BENCH_CHECK(t != NULL);
+	for (long i = 0; i < n; i++)
+		BENCH_CHECK(weft_timer_reset(t, weft_in(10 * SECOND + i % 1000 * MS), 0));
+	bench_value(NULL, "ns", (double)(bench_now() - start) / (double)n);
+	BENCH_CHECK(weft_timer_stop(t));
+	weft_timer_free(t);
+	(void)unused;
+}
+
 /* How late a sleep of ns nanoseconds ends when nothing else goes on. */
 static void
 lateness(long ns)
@@ -132,6 +149,7 @@ sleepers_small(long n)
 static const struct bench_case cases[] = {
     {.name = "timer_create_stop_1p", .run = create_stop, .arg = 0, .procs = 1},
     {.name = "timer_create_stop_100k_1p", .run = create_stop, .arg = 100000, .procs = 1},
+    {.name = "timer_reset_1p", .run = reset, .procs = 1},
     {.name = "timer_sleep_1ms_2p", .run = lateness, .arg = 1000000, .procs = 2},
     {.name = "timer_sleep_50us_2p", .run = lateness, .arg = 50000, .procs = 2},
     {.name = "timer_sleep_1ms_2p", .by = "pthread", .run = pthread_lateness, .arg = 1000000,

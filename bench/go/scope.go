@@ -19,7 +19,54 @@ func init() {
 		c := make(chan int, 1)
 		measure(10000000, func() { c <- 1; <-c })
 	})
+	register("chan_try_send_full_1p", func() {
+		c := make(chan int, 1)
+		c <- 1
+		measure(20000000, func() {
+			select {
+			case c <- 1:
+				fail("it was full")
+			default:
+			}
+		})
+	})
+	register("chan_new_close_recv_free_1p", func() {
+		measure(5000000, func() {
+			c := make(chan int)
+			close(c)
+			<-c
+		})
+	})
+	register("event_set_wait_reset_1p", func() {
+		measure(10000000, func() {
+			done := make(chan struct{})
+			close(done)
+			<-done
+		})
+	})
+	register("scope_value_1p", func() { findValue(5) })
 	register("sync_rwmutex_2_readers_2p", func() { readersAlone(2) })
+}
+
+type key struct{}
+
+// findValue: a value that a context so many above has.
+func findValue(above int) {
+	value := 7
+	c := context.WithValue(context.Background(), key{}, &value)
+	for range above {
+		var cancel context.CancelFunc
+		c, cancel = context.WithCancel(c)
+		defer cancel()
+	}
+	sum := 0
+	n := scaled(10000000)
+	start := time.Now()
+	for range n {
+		sum += *c.Value(key{}).(*int)
+	}
+	perItem("", start, n)
+	check(sum == 7*n, "findValue")
 }
 
 // children: a context with k below it is cancelled.

@@ -104,6 +104,15 @@ func init() {
 	})
 	register("timer_create_stop_1p", func() { createStop(0) })
 	register("timer_create_stop_100k_1p", func() { createStop(100000) })
+	register("timer_reset_1p", func() {
+		t := time.AfterFunc(10*time.Second, func() { fail("a timer fired that was put off") })
+		i := 0
+		measure(2000000, func() {
+			i++
+			check(t.Reset(10*time.Second+time.Duration(i%1000)*time.Millisecond), "reset")
+		})
+		check(t.Stop(), "stop")
+	})
 	register("timer_sleep_1ms_2p", func() { lateness(time.Millisecond) })
 	register("timer_sleep_50us_2p", func() { lateness(50 * time.Microsecond) })
 	register("timer_1M_sleepers_1p", sleepers)
