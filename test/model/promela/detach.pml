@@ -2,6 +2,10 @@
  * The detach handshake (src/sched/README.md, "Detach", D1-D6), with the store buffer of the M: its
  * stores to in_runtime may reach memory late. The monitor's membarrier makes it empty.
  *
+ * machine is wf_enter() and wf_leave() of self.h, with wf_enter_slow() of enter.c where hold is not
+ * NONE; monitor is wf_detach() of detach.c. What a P keeps (mutexes, locks of channels) goes with it:
+ * it is used inside only, by use().
+ *
  * Wrong variants: NO_MEMBARRIER, NO_D2 (the M does not look), NO_WAIT (a thread that finds
  * DETACHING goes on), NO_D5 (the monitor does not look), NO_UNDO.
  */

@@ -8,6 +8,12 @@
  * Claims: at rest no work lies there beside an idle P (watcher); and it never lies there for ever,
  * if whoever can go on does some time (left_alone).
  *
+ * giver is wf_ready() of park.c and wf_inject() of queue.c; wake_one() and start_spinner() are those
+ * of wake.c; thread is wf_schedule() of switch.c, with search for wf_find_runnable() and S1 to S5 for
+ * go_idle() of find.c, look() for wf_has_work() and have for wf_stop_spinning() of wake.c; visitor is
+ * wf_enter_slow() of enter.c, and then wf_hand_off(). A nap (K1-K5) is not here: who naps is one that
+ * spins, slowly. Nor is a P alone (X1-X3).
+ *
  * Wrong variants: NO_WAKE (A3), NO_HANDING_ON (R3), NO_SECOND_LOOK (S4), NO_VISITORS_LOOK (S4 of who
  * hands a P off), NO_ORDER (S2 before S1, S4 between), NO_LATE_LOOK (S4 before S1), NO_LOCK (a waker
  * that found no P takes n_spinning back outside the lock).
