@@ -1,0 +1,195 @@
+"""
+Runs the server of docs/observe.md under 30 clients, asks it all that the page asks, and compares: what
+a command must show stands here once, and both the page and the server have to show it. With the
+argument "print" it shows what was said, for the page.
+"""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+SRC, BUILD = os.environ["WEFT_SRC"], os.environ["WEFT_BUILD"]
+WEFT = BUILD + "/bin/weft"
+PATIENCE = 120
+PAGE = open(SRC + "/docs/observe.md").read()
+failed = False
+
+STACK = [r"goroutine \d+ \[sync\.Mutex\.Lock(, \d+ seconds)?, \"serve\"\]:", r"weft_mutex_lock\(\.\.\.\)",
+         r"\S*mutex\.c:\d+ \+0x[0-9a-f]+", r"write_log\(\.\.\.\)", r"\S*slow\.c:\d+ \+0x[0-9a-f]+",
+         r"serve\(\.\.\.\)", r"\S*slow\.c:\d+ \+0x[0-9a-f]+", r"created by main in goroutine 1"]
+# What a part of the page begins with, and lines that follow each other in it.
+SHOWN = {
+    "weft symbolize lints": [
+        r"weft: lint: goroutine \d+ has been blocked for 10 ms in clock_nanosleep\(\), and weft was not told",
+        r"\[use weft's own call for it, or weft_blocking\(\), or put weft_syscall_enter\(\) and .*\]",
+        r"", r"goroutine \d+ \[running, \"serve\"\]:"],
+    "weft run --procs 2 --schedtrace": [
+        r"SCHED \d+ms: gomaxprocs=2 idleprocs=\d threads=\d+ spinningthreads=\d needspinning=\d "
+        r"idlethreads=\d+ runqueue=\d+ \[\d+ \d+\]"],
+    "weft stacks": STACK,
+    "curl -s --unix-socket /run/slow.sock http://localhost/debug/weft": [
+        r'{"function":"serve","state":"sync.Mutex.Lock","count":[23]\d,"oldest":\d+,"oldest_ns":\d+}'],
+    "curl -s --unix-socket /run/slow.sock http://localhost/metrics": [
+        r"go_sched_goroutines_goroutines 3\d"],
+    "weft symbolize --go crash.txt": [
+        r"[23]\d: sync\.Mutex\.Lock \[Created by \.main in goroutine 1 @ slow\.c:\d+\]",
+        r"mutex\.c:\d+ +weft_mutex_lock\(\.\.\.\)", r"slow\.c:\d+ +write_log\(\.\.\.\)",
+        r"slow\.c:\d+ +serve\(\.\.\.\)"],
+    "gdb": [r"(\* )?goroutine \d+ \"serve\" \[sync\.Mutex\.Lock(, \d+ seconds)?\] write_log at \S*slow\.c:\d+"],
+}
+
+
+def has(text, lines):
+    """Are there lines that match, one after the other?"""
+    all_lines = [line.strip() for line in text.split("\n")]
+    for at in range(len(all_lines) - len(lines) + 1):
+        if all(re.fullmatch(want, got) for want, got in zip(lines, all_lines[at:])):
+            return True
+    return False
+
+
+def page_part(command):
+    """What the page says below that command, as far as it is indented."""
+    start = PAGE.index("    (gdb) info goroutines" if command == "gdb" else "$ " + command)
+    return re.split(r"\n\n(?!    )", PAGE[start:])[0]
+
+
+def compare(command, look):
+    """look() asks: again, if all clients stood still just then."""
+    global failed
+    said, end = look(), time.monotonic() + PATIENCE
+    while not has(said, SHOWN[command]) and time.monotonic() < end:
+        said = look()
+    if "print" in sys.argv:
+        print(f"$ {command}\n{said}\n")
+    for what, text in (("docs/observe.md", page_part(command)), ("the server", said)):
+        if not has(text, SHOWN[command]):
+            failed = True
+            print(f"{what}: {command} does not show", *SHOWN[command], "but", text[:3000], sep="\n")
+
+
+def run(*command, stdin=None):
+    done = subprocess.run(command, input=stdin, capture_output=True, timeout=PATIENCE, check=False)
+    return done.stdout.decode(errors="replace")
+
+
+def build():
+    code = re.findall(r"^```c\n(.*?)^```", PAGE, re.M | re.S)[-1]
+    with open("slow.c", "w") as f:
+        f.write(code)
+    subprocess.run([os.environ["CC"], "-g", "-O1", "-fno-omit-frame-pointer", f"-I{SRC}/include",
+                    "-o", "slow", "slow.c", BUILD + "/libweft.a", "-pthread"], check=True)
+
+
+class Server:
+    """Under 30 clients, one of whom it answers at a time."""
+
+    all = []
+
+    def __init__(self, *options):
+        self.all.append(self)
+        self.err = open("said", "w+b")
+        while True:     # until nobody else has taken the port
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", 0))
+                self.port = s.getsockname()[1]
+            self.proc = subprocess.Popen([WEFT, "run", "--procs", "2", *options, "--", "./slow",
+                                          f"127.0.0.1:{self.port}"], stderr=self.err)
+            while self.proc.poll() is None:
+                try:
+                    socket.create_connection(("127.0.0.1", self.port)).close()
+                    break
+                except OSError:
+                    time.sleep(0.02)
+            if self.proc.poll() is None:
+                break
+        for _ in range(30):
+            threading.Thread(target=self.client, daemon=True).start()
+
+    def client(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port)) as s:
+                while True:
+                    s.sendall(b"x\n")
+                    if not s.recv(64):
+                        return
+        except OSError:
+            pass        # it has ended
+
+    def said(self):
+        with open("said", "rb") as f:
+            return f.read().decode(errors="replace")
+
+    def until(self, holds, what):
+        end = time.monotonic() + PATIENCE
+        while not holds():
+            if time.monotonic() > end:
+                raise AssertionError(f"never came: {what}; said: {self.said()[-3000:]}")
+            time.sleep(0.05)
+
+    def end(self, sig):
+        self.proc.send_signal(sig)
+        self.proc.wait(PATIENCE)
+        self.err.close()
+
+
+def ask(path):
+    return run("curl", "-s", "--max-time", "100", "--unix-socket", "slow.sock", "http://localhost" + path)
+
+
+def busy():
+    """Have all 30 come to the lock, but for the one who has it?"""
+    try:
+        groups = json.loads(ask("/debug/weft"))["groups"]
+    except ValueError:
+        return False
+    return any(g["function"] == "serve" and g["state"] == "sync.Mutex.Lock" and g["count"] >= 28
+               for g in groups)
+
+
+def groups():
+    said = json.loads(ask("/debug/weft"))["groups"]
+    return "\n".join(json.dumps(g, separators=(",", ":")) for g in said)
+
+
+def parsed_crash():
+    s = Server("--http", os.getcwd() + "/slow.sock")
+    s.until(busy, "30 clients at the lock")
+    s.end(signal.SIGQUIT)
+    return run("panicparse", "-parse=false", "-rebase=false",
+               stdin=run(WEFT, "symbolize", "--go", "said").encode())
+
+
+def main():
+    build()
+    s = Server("--http", os.getcwd() + "/slow.sock", "--schedtrace", "100")
+    pid = str(s.proc.pid)
+    s.until(busy, "30 clients at the lock")
+    compare("curl -s --unix-socket /run/slow.sock http://localhost/debug/weft", groups)
+    compare("curl -s --unix-socket /run/slow.sock http://localhost/metrics", lambda: ask("/metrics"))
+    compare("weft stacks", lambda: run(WEFT, "stacks", pid))
+    compare("weft run --procs 2 --schedtrace", s.said)
+    gdb = ("gdb", "-nx", "-q", "-batch", "-ex", "set auto-load off", "-ex",
+           f"source {SRC}/tools/gdb/weft-gdb.py", "-ex", "info goroutines", "-ex", "info ps",
+           "-ex", "print log_lock", "-p", pid)
+    if "goroutine" in run(*gdb):        # else the system forbids it
+        compare("gdb", lambda: run(*gdb))
+    s.end(signal.SIGKILL)
+    compare("weft symbolize --go crash.txt", parsed_crash)
+    s = Server("--lint")
+    s.until(lambda: "in clock_nanosleep()" in s.said() and "created by main" in s.said(), "a lint")
+    s.end(signal.SIGKILL)
+    compare("weft symbolize lints", lambda: run(WEFT, "symbolize", "said"))
+
+
+try:
+    main()
+finally:
+    for server in Server.all:
+        server.proc.kill()
+sys.exit(failed)
