@@ -9,9 +9,10 @@
  *
  * Told are the edges that a user may count on, where the public function begins or ends, by
  * addresses in the object: to be released, before it lets others go on; acquired, when it has
- * waited for them. Not told are the runtime's own locks: an edge through them orders what is not
- * ordered for the user, and hides a race. So what the runtime allocates in one goroutine and frees
- * in another is hidden instead, because the sanitizer sees the calls of malloc and memcpy.
+ * waited for them. Of channels, where the element moves (chan/told.h). Not told are the runtime's
+ * own locks: an edge through them orders what is not ordered for the user, and hides a race. So
+ * what the runtime allocates in one goroutine and frees in another is hidden instead, because the
+ * sanitizer sees the calls of malloc and memcpy.
  */
 #ifndef WEFT_BASE_RACE_H
 #define WEFT_BASE_RACE_H

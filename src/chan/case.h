@@ -41,9 +41,9 @@ case_try_locked(weft_case *wc, struct g **ret_wake)
     WF_HANDS_OVER("lock_of() is the lock, by another name")
 {
 	if (wc->op == WEFT_OP_SEND)
-		return chan_send_locked(wc->chan, wc->elem, ret_wake);
+		return chan_send_locked(wc->chan, wc->elem, ret_wake, wf_race_told());
 	if (wc->op == WEFT_OP_RECV)
-		return chan_recv_locked(wc->chan, wc->elem, ret_wake);
+		return chan_recv_locked(wc->chan, wc->elem, ret_wake, wf_race_told());
 	return event_has_happened(event_of(wc)) ? 0 : CHAN_BLOCKS;
 }
 

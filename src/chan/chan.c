@@ -21,9 +21,10 @@ wf_chan_new(size_t elem_size, size_t cap, unsigned flags)
 	struct weft_chan *c;
 	size_t bytes;
 
-	if (__builtin_mul_overflow(elem_size, cap, &bytes) || bytes > PTRDIFF_MAX - sizeof(*c))
+	if (__builtin_mul_overflow(elem_size, cap, &bytes) ||
+	    bytes > PTRDIFF_MAX - sizeof(*c) - TOLD_SLOTS)
 		return NULL;
-	c = malloc(sizeof(*c) + bytes);
+	c = malloc(sizeof(*c) + bytes + told_bytes(elem_size, cap));
 	if (c == NULL)
 		return NULL;
 
@@ -217,13 +218,13 @@ recv_wait(struct weft_chan *c, void *elem, int64_t deadline, chan_hold at)
 /* ---- Send and receive ---- */
 
 static WF_ALWAYS_INLINE int
-send(struct weft_chan *c, const void *elem, int64_t deadline)
+send(struct weft_chan *c, const void *elem, int64_t deadline, bool told)
 {
 	chan_hold at = chan_lock(c);
 	struct g *wake = NULL;
 	int r;
 
-	r = chan_send_locked(c, elem, &wake);
+	r = chan_send_locked(c, elem, &wake, told);
 	if (r == CHAN_BLOCKS)
 		return send_wait(c, elem, deadline, at);
 	chan_unlock(c, at);
@@ -233,13 +234,13 @@ send(struct weft_chan *c, const void *elem, int64_t deadline)
 }
 
 static WF_ALWAYS_INLINE int
-recv(struct weft_chan *c, void *elem, int64_t deadline)
+recv(struct weft_chan *c, void *elem, int64_t deadline, bool told)
 {
 	chan_hold at = chan_lock(c);
 	struct g *wake = NULL;
 	int r;
 
-	r = chan_recv_locked(c, elem, &wake);
+	r = chan_recv_locked(c, elem, &wake, told);
 	if (r == CHAN_BLOCKS)
 		return recv_wait(c, elem, deadline, at);
 	chan_unlock(c, at);
@@ -248,30 +249,49 @@ recv(struct weft_chan *c, void *elem, int64_t deadline)
 	return r;
 }
 
-WF_PARKS int
-wf_chan_send(struct weft_chan *c, const void *elem, int64_t deadline)
-{
-	return send(c, elem, deadline);
-}
-
-WF_PARKS int
-wf_chan_recv(struct weft_chan *c, void *elem, int64_t deadline)
-{
-	return recv(c, elem, deadline);
-}
-
-/* The same as the public call, for ThreadSanitizer. */
 static WF_COLD int
 send_told(struct weft_chan *c, const void *elem, int64_t deadline)
 {
 	int r;
 
-	chan_race_before(c, true, elem);
+	wf_told_begin();
+	r = send(c, elem, deadline, /* told */ true);
+	wf_told_end();
+	return r;
+}
+
+static WF_COLD int
+recv_told(struct weft_chan *c, void *elem, int64_t deadline)
+{
+	int r;
+
+	wf_told_begin();
+	r = recv(c, elem, deadline, /* told */ true);
+	wf_told_end();
+	return r;
+}
+
+WF_PARKS int
+wf_chan_send(struct weft_chan *c, const void *elem, int64_t deadline)
+{
+	return wf_race_told() ? send_told(c, elem, deadline) : send(c, elem, deadline, false);
+}
+
+WF_PARKS int
+wf_chan_recv(struct weft_chan *c, void *elem, int64_t deadline)
+{
+	return wf_race_told() ? recv_told(c, elem, deadline) : recv(c, elem, deadline, false);
+}
+
+/* The same as the public call, for ThreadSanitizer. */
+static WF_COLD int
+api_send_told(struct weft_chan *c, const void *elem, int64_t deadline)
+{
+	int r;
+
 	wf_enter();
-	r = wf_chan_send(c, elem, deadline);
+	r = send_told(c, elem, deadline);
 	wf_leave();
-	if (r == 0)
-		chan_race_after(c, true, NULL);
 	return r;
 }
 
@@ -281,14 +301,14 @@ weft_chan_send(weft_chan *c, const void *elem, int64_t deadline)
 	int r;
 
 	if (wf_race_told() && c != NULL)
-		return send_told(c, elem, deadline);
+		return api_send_told(c, elem, deadline);
 	if (wf_likely(c != NULL)) {
 		r = chan_look_send(c, deadline);
 		if (r != CHAN_BLOCKS)
 			return r;
 	}
 	wf_enter();
-	r = wf_likely(c != NULL) ? send(c, elem, deadline)
+	r = wf_likely(c != NULL) ? send(c, elem, deadline, false)
 	    : wf_chan_wait_nil(WAIT_CHAN_SEND_NIL, deadline);
 	wf_leave();
 	return r;
@@ -308,18 +328,17 @@ recv_due(struct weft_chan *c, void *elem)
 }
 
 static WF_COLD int
-recv_told(struct weft_chan *c, void *elem, int64_t deadline)
+api_recv_told(struct weft_chan *c, void *elem, int64_t deadline)
 {
 	int r;
 
-	chan_race_before(c, false, NULL);
 	wf_enter();
-	r = wf_chan_recv(c, elem, deadline);
+	r = recv_told(c, elem, deadline);
 	wf_leave();
 	if (r == -ETIMEDOUT && (c->flags & WF_CHAN_TIMER) != 0)
 		r = recv_due(c, elem);
 	if (r >= 0)
-		chan_race_after(c, false, elem);
+		chan_told_received(c, elem, r);
 	return r;
 }
 
@@ -329,12 +348,12 @@ weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
 	int r = CHAN_BLOCKS;
 
 	if (wf_race_told() && c != NULL)
-		return recv_told(c, elem, deadline);
+		return api_recv_told(c, elem, deadline);
 	if (wf_likely(c != NULL))
 		r = chan_look_recv(c, elem, deadline);
 	if (r == CHAN_BLOCKS) {
 		wf_enter();
-		r = wf_likely(c != NULL) ? recv(c, elem, deadline)
+		r = wf_likely(c != NULL) ? recv(c, elem, deadline, false)
 		    : wf_chan_wait_nil(WAIT_CHAN_RECV_NIL, deadline);
 		wf_leave();
 	}
@@ -352,7 +371,7 @@ wf_chan_close_take(struct weft_chan *c, struct waitq *receivers, struct waitq *s
 {
 	chan_hold at;
 
-	wf_race_release(&c->sendq);
+	wf_race_release(&c->closed);
 	at = chan_lock(c);
 	if (wf_load_relaxed(&c->closed)) {		/* we hold the lock */
 		chan_unlock(c, at);
@@ -403,7 +422,7 @@ wf_chan_trysend_collect(struct weft_chan *c, const void *elem, struct gqueue *re
 	struct g *wake = NULL;
 	int r;
 
-	r = chan_send_locked(c, elem, &wake);
+	r = chan_send_locked(c, elem, &wake, /* told */ false);
 	chan_unlock(c, at);
 	if (wake != NULL)
 		gqueue_put(ready, wake);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/assert.h"
 #include "chan/chan.h"
+#include "chan/told.h"
 
 /* Not now: the caller may wait. Never leaves this folder. */
 #define CHAN_BLOCKS (-EAGAIN)
@@ -58,34 +59,16 @@ elem_zero(void *dst, size_t size)
 	wf_race_show();
 }
 
-/* ---- What ThreadSanitizer is told (base/race.h) ---- */
+/* ---- What ThreadSanitizer is told (told.h), but for what is told when an element moves ---- */
 
-/*
- * What was done before a send or a close happens before what follows the receive; and, as a channel
- * may be used to count, what was done before a receive, before what follows the send that it made
- * room for. Go tells them apart by element; here it is one edge each way for the channel.
- */
+/* After a receive that returned r >= 0. */
 static inline void
-chan_race_before(const struct weft_chan *c, bool sends, const void *elem)
+chan_told_received(const struct weft_chan *c, void *elem, int r)
 {
-	if (sends) {
-		wf_race_reads(elem, c->elem_size);
-		wf_race_release(&c->sendq);
-	} else {
-		wf_race_release(&c->recvq);
-	}
-}
-
-static inline void
-chan_race_after(const struct weft_chan *c, bool sends, void *elem)
-{
-	if (sends) {
-		wf_race_acquire(&c->recvq);
-	} else {
-		wf_race_acquire(&c->sendq);
-		if (elem != NULL)
-			wf_race_writes(elem, c->elem_size);
-	}
+	if (r == 0)
+		wf_race_acquire(&c->closed);
+	if (elem != NULL)
+		wf_race_writes(elem, c->elem_size);
 }
 
 /* ---- Looking without the lock (README.md, L1-L3) ---- */
@@ -297,9 +280,26 @@ claim_receiver(struct weft_chan *c)
 	return w;
 }
 
-/* R1-R4: 0, -EPIPE or CHAN_BLOCKS. Whoever is to be readied after the unlock goes to *ret_wake. */
+/* R2, told. The ring is empty: it does not matter at which slot it begins. */
+static inline void
+chan_told_handed(struct weft_chan *c, const void *elem, const struct waiter *w)
+    WF_HOLDS(c->lock)
+{
+	if (c->cap == 0) {
+		wf_told_meet(c, w, elem);
+		return;
+	}
+	wf_told_slot(c, c->put_at, elem);
+	wf_told_slot_of(c, c->put_at, w, false);
+	c->take_at = c->put_at = ring_next(c, c->put_at);
+}
+
+/*
+ * R1-R4: 0, -EPIPE or CHAN_BLOCKS. Whoever is to be readied after the unlock goes to *ret_wake.
+ * told: base/race.h; where it is the constant false, none of it is there.
+ */
 static WF_ALWAYS_INLINE int
-chan_send_locked(struct weft_chan *c, const void *elem, struct g **ret_wake)
+chan_send_locked(struct weft_chan *c, const void *elem, struct g **ret_wake, bool told)
     WF_HOLDS(c->lock)
 {
 	size_t count = wf_load_relaxed(&c->count);	/* we hold the lock */
@@ -313,11 +313,15 @@ chan_send_locked(struct weft_chan *c, const void *elem, struct g **ret_wake)
 		elem_give(w->elem, elem, c->elem_size);
 		w->n = 1;
 		*ret_wake = w->g;
+		if (wf_race_told() && told)
+			chan_told_handed(c, elem, w);
 		return 0;
 	}
 
 	if (count < c->cap) {				/* R3 */
 		elem_copy(ring_slot(c, c->put_at), elem, c->elem_size);
+		if (wf_race_told() && told)
+			wf_told_slot(c, c->put_at, elem);
 		c->put_at = ring_next(c, c->put_at);
 		wf_store_release(&c->count, count + 1);	/* N2 */
 		return 0;
@@ -327,17 +331,21 @@ chan_send_locked(struct weft_chan *c, const void *elem, struct g **ret_wake)
 
 /* R5: takes the oldest of the ring, which is not empty, and lets a sender in. */
 static WF_ALWAYS_INLINE void
-ring_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
+ring_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake, bool told)
     WF_HOLDS(c->lock)
 {
 	struct waiter *w;
 
 	elem_give(elem, ring_slot(c, c->take_at), c->elem_size);
+	if (wf_race_told() && told)
+		wf_told_slot(c, c->take_at, NULL);
 	c->take_at = ring_next(c, c->take_at);
 
 	w = claim_sender(c);
 	if (w != NULL) {
 		elem_copy(ring_slot(c, c->put_at), w->elem, c->elem_size);
+		if (wf_race_told() && told)
+			wf_told_slot_of(c, c->put_at, w, true);
 		c->put_at = ring_next(c, c->put_at);
 		w->n = 1;
 		*ret_wake = w->g;
@@ -348,13 +356,13 @@ ring_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
 
 /* R5-R8: 1, 0 or CHAN_BLOCKS; *ret_wake as above. */
 static WF_ALWAYS_INLINE int
-chan_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
+chan_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake, bool told)
     WF_HOLDS(c->lock)
 {
 	struct waiter *w;
 
 	if (wf_load_relaxed(&c->count) > 0) {		/* we hold the lock */
-		ring_recv_locked(c, elem, ret_wake);	/* R5 */
+		ring_recv_locked(c, elem, ret_wake, told);	/* R5 */
 		return 1;
 	}
 
@@ -363,6 +371,8 @@ chan_recv_locked(struct weft_chan *c, void *elem, struct g **ret_wake)
 		elem_give(elem, w->elem, c->elem_size);
 		w->n = 1;
 		*ret_wake = w->g;
+		if (wf_race_told() && told)
+			wf_told_meet(c, w, NULL);
 		return 1;
 	}
 

@@ -406,41 +406,45 @@ run_select(weft_case *cases, size_t n, int64_t deadline)
 	size_t live;
 	int r;
 
-	wf_enter();
 	live = count_live(cases, n, &last);
 	r = select_live(cases, n, live, last, deadline);
 	if (wf_unlikely(r == -ETIMEDOUT) && has_timer(cases, n)) {
 		wf_timers_check();					/* T */
 		r = select_live(cases, n, live, last, WEFT_NOW);
 	}
-	wf_leave();
 	return r;
 }
 
 static WF_COLD int
 select_told(weft_case *cases, size_t n, int64_t deadline)
 {
-	weft_case *wc;
+	const weft_case *wc;
 	int won;
 
-	for (wc = cases; wc < cases + n; wc++)
-		if (wc->chan != NULL && wc->op != WEFT_OP_WAIT)
-			chan_race_before(wc->chan, wc->op == WEFT_OP_SEND, wc->elem);
+	wf_enter();
+	wf_told_begin();
 	won = run_select(cases, n, deadline);
+	wf_told_end();
+	wf_leave();
 	if (won < 0)
 		return won;
 	wc = &cases[won];
 	if (wc->op == WEFT_OP_WAIT)
 		wf_race_acquire(event_of(wc));
-	else
-		chan_race_after(wc->chan, wc->op == WEFT_OP_SEND, wc->elem);
+	else if (wc->op == WEFT_OP_RECV)
+		chan_told_received(wc->chan, wc->elem, wc->res);
 	return won;
 }
 
 WF_API_PARKS int
 weft_select(weft_case *cases, size_t n, int64_t deadline)
 {
+	int won;
+
 	if (wf_race_told())
 		return select_told(cases, n, deadline);
-	return run_select(cases, n, deadline);
+	wf_enter();
+	won = run_select(cases, n, deadline);
+	wf_leave();
+	return won;
 }

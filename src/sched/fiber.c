@@ -95,4 +95,39 @@ wf_fiber_switch_told(struct m *m)
 	__tsan_switch_to_fiber(fiber, 1);
 }
 
+void *
+wf_fiber_speak_for(struct g *g)
+{
+	void *here = __tsan_get_current_fiber();
+
+	if (wf_load_relaxed(&g->flags) & GF_BOUND) {	/* its thread's is in use */
+		wf_race_acquire(&g->flags);
+		return NULL;
+	}
+	__tsan_switch_to_fiber(g->stack != NULL ? g->stack->fiber : main_fiber, 1);
+	return here;
+}
+
+void
+wf_fiber_speak_again(struct g *g, void *here)
+{
+	if (here != NULL)
+		__tsan_switch_to_fiber(here, 1);
+	else
+		wf_race_release(&g->flags);
+}
+
+void
+wf_fiber_tell_bound(bool begins)
+{
+	struct g *g = wf_self()->gate.g;
+
+	if (!(wf_load_relaxed(&g->flags) & GF_BOUND))
+		return;
+	if (begins)
+		wf_race_release(&g->flags);
+	else
+		wf_race_acquire(&g->flags);
+}
+
 #endif

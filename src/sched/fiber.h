@@ -50,6 +50,16 @@ void wf_fiber_end_told(struct wf_stack *s);
 void wf_fiber_switch_told(struct m *m);
 void wf_fiber_thread_told(struct m *m);
 
+/*
+ * Until wf_fiber_speak_again(), with what the first returned, all that is told is told of g, which
+ * is parked and which nobody else may ready. If g lives on a foreign thread it is told of the
+ * caller, too, who has acquired what g released by wf_fiber_tell_bound(); and g will acquire it.
+ */
+void *wf_fiber_speak_for(struct g *g);
+void wf_fiber_speak_again(struct g *g, void *here);
+/* This goroutine, if it is such a one, begins to wait or has waited. */
+void wf_fiber_tell_bound(bool begins);
+
 /* m's thread has begun, on its own stack, where nothing of the user's is done. */
 static inline void
 wf_fiber_thread(struct m *m)

@@ -6,6 +6,8 @@
 #include <weft.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +140,118 @@ chan_slots_and_close(void)
 	weft_waitgroup_wait(&group, WEFT_FOREVER);
 	weft_chan_unref(slots);
 	weft_chan_unref(end);
+}
+
+/* What precedes a receive is seen by who has sent one more than the channel holds since. */
+#define NOTES 60
+
+struct notes {
+	weft_chan *c;
+	long note[NOTES];
+};
+
+static void
+note_and_receive(void *arg)
+{
+	struct notes *n = arg;
+
+	for (int i = 0; i < NOTES; i++) {
+		n->note[i] = i;
+		check(weft_chan_recv(n->c, NULL, WEFT_FOREVER) == 1, "recv");
+		if (i % 7 == 0)
+			weft_yield();
+	}
+}
+
+static void
+chan_counts(size_t size, size_t cap)
+{
+	struct notes n = { .c = weft_chan_new(size, cap) };
+	long elem = 1;
+
+	weft_waitgroup_go(&group, note_and_receive, &n);
+	for (int i = 0; i < NOTES; i++) {
+		weft_case cases[] = { WEFT_SEND(n.c, &elem), WEFT_RECV(NULL, NULL) };
+
+		if (i % 3 == 0)
+			check(weft_chan_send(n.c, &elem, WEFT_FOREVER) == 0, "send");
+		else
+			check(weft_select(cases, 2, WEFT_FOREVER) == 0, "select");
+		if (i >= (int)cap)
+			check(n.note[i - (int)cap] == i - (int)cap, "a note");
+		if (i % 5 == 0)
+			weft_yield();
+	}
+	weft_waitgroup_wait(&group, WEFT_FOREVER);
+	weft_chan_unref(n.c);
+}
+
+/* What a case that loses would have sent is not read. */
+static void
+change_elem(void *elem)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		*(int *)elem = i;
+		weft_yield();
+	}
+}
+
+static void
+losing_elem(void)
+{
+	static int elem;
+	weft_chan *full = weft_chan_new(sizeof(int), 1), *free_one = weft_chan_new(0, ROUNDS);
+	int one = 1;
+
+	check(weft_chan_send(full, &one, WEFT_FOREVER) == 0, "send");
+	weft_waitgroup_go(&group, change_elem, &elem);
+	for (int i = 0; i < ROUNDS; i++) {
+		weft_case cases[] = { WEFT_SEND(full, &elem), WEFT_SEND(free_one, NULL) };
+
+		check(weft_select(cases, 2, WEFT_FOREVER) == 1, "select");
+		weft_yield();
+	}
+	weft_waitgroup_wait(&group, WEFT_FOREVER);
+	weft_chan_unref(full);
+	weft_chan_unref(free_one);
+}
+
+/* A thread that weft did not start, at both ends. */
+static weft_chan *to_thread, *from_thread;
+
+static void *
+answer_all(void *unused)
+{
+	long *p;
+
+	while (weft_chan_recv(to_thread, &p, WEFT_FOREVER) == 1) {
+		*p += 1;
+		check(weft_chan_send(from_thread, &p, WEFT_FOREVER) == 0, "send");
+	}
+	return unused;
+}
+
+static void
+foreign_thread(size_t cap)
+{
+	pthread_t thread;
+	long *p;
+
+	to_thread = weft_chan_new(sizeof(p), cap);
+	from_thread = weft_chan_new(sizeof(p), cap);
+	check(pthread_create(&thread, NULL, answer_all, NULL) == 0, "thread");
+	for (int i = 0; i < ROUNDS; i++) {
+		p = malloc(sizeof(*p));
+		*p = i;
+		check(weft_chan_send(to_thread, &p, WEFT_FOREVER) == 0, "send");
+		check(weft_chan_recv(from_thread, &p, WEFT_FOREVER) == 1, "recv");
+		check(*p == i + 1, "the answer");
+		free(p);
+	}
+	weft_chan_close(to_thread);
+	check(pthread_join(thread, NULL) == 0, "join");
+	weft_chan_unref(to_thread);
+	weft_chan_unref(from_thread);
 }
 
 /* ---- Locks ---- */
@@ -435,8 +549,81 @@ read_elem(void *elem)
 	*(int *)elem += 1;
 }
 
+/*
+ * Who has received from another knows nothing of this one, although all use one channel: the first
+ * sends and is received from, then the second. The order is enforced by what orders nothing.
+ */
+static weft_chan *both;
+static _Atomic int step;
+
 static void
-races(void)
+await_step(int n)
+{
+	while (atomic_load_explicit(&step, memory_order_relaxed) != n)
+		weft_sleep(100000);
+}
+
+static void
+step_to(int n)
+{
+	atomic_store_explicit(&step, n, memory_order_relaxed);
+}
+
+static void
+send_first(void *unused)
+{
+	weft_chan *loser = is("loser") ? both : NULL, *c = is("loser") ? weft_chan_new(0, 1) : both;
+	weft_case cases[] = { WEFT_SEND(loser, NULL), WEFT_SEND(c, NULL) };
+
+	(void)unused;
+	shared++;
+	check(weft_select(cases, 2, WEFT_FOREVER) == 1, "select");
+	step_to(1);
+	if (is("loser"))
+		weft_chan_unref(c);
+}
+
+static void
+receive_first(void *unused)
+{
+	(void)unused;
+	if (!is("loser"))
+		check(weft_chan_recv(both, NULL, WEFT_FOREVER) == 1, "recv");
+	await_step(1);
+	step_to(2);
+}
+
+static void
+send_second(void *unused)
+{
+	(void)unused;
+	await_step(2);
+	check(weft_chan_send(both, NULL, WEFT_FOREVER) == 0, "send");
+}
+
+static void
+read_beside(void *unused)
+{
+	(void)unused;
+	await_step(2);
+	check(weft_chan_recv(both, NULL, WEFT_FOREVER) == 1, "recv");
+	shared++;
+}
+
+static void
+race_beside(size_t cap)
+{
+	both = weft_chan_new(0, cap);
+	weft_waitgroup_go(&group, send_first, NULL);
+	weft_waitgroup_go(&group, receive_first, NULL);
+	weft_waitgroup_go(&group, send_second, NULL);
+	weft_waitgroup_go(&group, read_beside, NULL);
+	weft_waitgroup_wait(&group, WEFT_FOREVER);
+	weft_chan_unref(both);
+}
+
+static void
+race_two(void)
 {
 	static int elem;
 	weft_chan *c = weft_chan_new(sizeof(int), 1);
@@ -458,6 +645,14 @@ races(void)
 	weft_chan_unref(c);
 }
 
+static void
+races(void)
+{
+	if (is("slot") || is("meeting") || is("loser"))
+		race_beside(is("slot") ? 4 : 0);
+	race_two();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -467,6 +662,12 @@ main(int argc, char **argv)
 	channels(0);
 	channels(7);
 	chan_slots_and_close();
+	chan_counts(0, 0);
+	chan_counts(0, 3);
+	chan_counts(sizeof(long), 3);
+	losing_elem();
+	foreign_thread(0);
+	foreign_thread(2);
 	locks();
 	goroutines();
 	scopes();

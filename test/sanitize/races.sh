@@ -40,6 +40,9 @@ found goroutines count_one
 found late count_one
 found element read_elem
 found channel send_pointers
+found slot read_beside
+found meeting read_beside
+found loser read_beside
 found mutex count_under_mutex
 found rwmutex count_under_rwmutex
 exit $failed
