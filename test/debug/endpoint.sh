@@ -93,10 +93,45 @@ for name in profile trace; do
 	done
 	[ "$(cat status)" = 200 ] || wrong "$name is not given back: $(cat status)"
 done
+# Events go on until the reader has enough: three of them.
+curl -sN "${here[@]}" 'http://localhost/debug/weft/events?interval=100' 2>/dev/null |
+    sed 10q >events || true
 get "${here[@]}" http://localhost/debug/weft >snapshot
-python3 - snapshot <<'PY' || failed=1
+python3 - snapshot events <<'PY' || failed=1
 import json, sys
+
+def is_form(value, form):	# as docs/observe.md has it
+    if isinstance(form, type):
+        return isinstance(value, form) and not isinstance(value, bool)
+    if isinstance(form, tuple):
+        return any(is_form(value, f) for f in form)
+    if isinstance(form, list):
+        return isinstance(value, list) and all(is_form(v, form[0]) for v in value)
+    needs = {k for k in form if not k.endswith("?")}
+    knows = {k.rstrip("?"): f for k, f in form.items()}
+    return needs <= set(value) <= set(knows) and all(is_form(v, knows[k]) for k, v in value.items())
+
+form = {
+    "version": int, "now_ns": int, "up_ns": int, "pid": int,
+    "procs": [{"id": int, "status": str, "queue": int, "picks": int, "steals": int,
+               "thread?": int, "goroutine?": int}],
+    "groups": [{"function": str, "state": str, "count": int, "oldest": int, "oldest_ns": int}],
+    "ungrouped": int, "metrics": dict,
+}
 s = json.load(open(sys.argv[1]))
+assert is_form(s, form), s
+assert all(is_form(v, (int, float)) for v in s["metrics"].values()), s
+assert {p["status"] for p in s["procs"]} <= {"idle", "running", "dead"}, s
+assert [p["id"] for p in s["procs"]] == list(range(len(s["procs"]))), s
+# Each event is two lines and an empty one; the first three, and the next one's name.
+lines = open(sys.argv[2]).read().split("\n")
+assert lines[0:9:3] == ["event: snapshot"] * 3 and lines[2:9:3] == [""] * 3, lines
+before = 0
+for line in lines[1:9:3]:
+    assert line.startswith("data: "), lines
+    event = json.loads(line[len("data: "):])
+    assert is_form(event, form) and event["now_ns"] > before and event["pid"] == s["pid"], event
+    before = event["now_ns"]
 groups = {g["function"]: g for g in s["groups"]}
 assert s["version"] == 1 and len(s["procs"]) >= 1, s
 assert groups["receiver"]["state"] == "chan receive" and groups["receiver"]["count"] == 1, s
@@ -105,11 +140,6 @@ assert s["metrics"]["/sched/goroutines:goroutines"] == 4, s
 cpu = {k.split("/")[3].split(":")[0]: v for k, v in s["metrics"].items() if "/cpu/" in k}
 assert 0 < cpu["total"] < 1e6 and abs(cpu["total"] - cpu["idle"] - cpu["user"]) < 1e-6, s
 PY
-# Events go on until the reader has enough: three of them.
-curl -sN "${here[@]}" 'http://localhost/debug/weft/events?interval=100' 2>/dev/null |
-    grep -m 3 '^data: {"version":1,' >events || true
-[ "$(wc -l <events)" -eq 3 ] || wrong "no three events"
-
 # Not what is no plain question from here.
 expect 404 "${here[@]}" http://localhost/nonesuch
 expect 403 "${here[@]}" http://evil.example/metrics
