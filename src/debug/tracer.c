@@ -421,6 +421,15 @@ at_exit(void)
 	(void)wf_tracer_call(&(struct tracer_call){ .want = TRACER_STOP });
 }
 
+/* Under tracer.lock. Nothing to stop or dump? What is the thread's own is ours without it. */
+static bool
+is_vain_locked(const struct tracer_call *call)
+    WF_HOLDS(tracer.lock)
+{
+	return call->want != TRACER_START && call->want != TRACER_FLIGHT_START &&
+	    !tracer.is_running && tracer.fd < 0 && !tracer.keeps;
+}
+
 int
 wf_tracer_call(const struct tracer_call *call)
 {
@@ -430,7 +439,7 @@ wf_tracer_call(const struct tracer_call *call)
 	wf_lock(&tracer.lock);
 	if (!tracer.has_exit_hook)
 		tracer.has_exit_hook = atexit(at_exit) == 0;
-	error = start_thread_locked();
+	error = is_vain_locked(call) ? -ESRCH : start_thread_locked();
 	if (error == 0) {
 		r.next = tracer.requests;
 		tracer.requests = &r;

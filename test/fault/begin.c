@@ -5,25 +5,17 @@
  * ctest: timeout=300
  */
 #define _GNU_SOURCE
-#include "child.h"
-#include "inject.h"
-#include "test.h"
+#include "children.h"
 #include "threads.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { CALLS_MAX = 100 };
+#include <pthread.h>
 
 static void
-begin_with(void *arg)
+begin(void *arg)
 {
-	uintptr_t n = (uintptr_t)arg;
-
-	inject_arm(inject_name((int)(n >> 16)), n >> 8 & 0xff, n & 0xff);
+	inject_in_child(arg);
 	threads();
-	printf("%d calls\n", inject_disarm());
+	child_is_done();
 }
 
 /*
@@ -33,55 +25,89 @@ begin_with(void *arg)
 static bool
 may_end(const char *function, const char *said)
 {
-	static const char *const needed[] = {"map", "malloc", "aligned_alloc", "calloc", "eventfd",
-	    "epoll_create", "epoll_ctl"};
-
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-		if (strcmp(function, needed[i]) == 0)
-			return strstr(said, "fatal error: ") != NULL;
-	return false;
-}
-
-/* How many calls there were, or -1: the program has ended, as it may. */
-static int
-begin_refused(int i, int way, int k)
-{
-	uintptr_t n = (uintptr_t)i << 16 | (uintptr_t)way << 8 | (uintptr_t)k;
-	struct child_result r = child_run(begin_with, (void *)n);
-	int calls = r.status == 0 ? atoi(r.out) : -1;
-
-	if (r.status != 0 && (r.status != 2 || !may_end(inject_name(i), r.err)))
-		FAIL("status %d, signal %d: %s", r.status, r.signal, r.err);
-	child_result_free(&r);
-	return calls;
-}
-
-/* The first call, the second, ... How many there were. */
-static int
-refuse_until_clean(int i, int way)
-{
-	int k = 0, calls;
-
-	do
-		calls = begin_refused(i, way, ++k);
-	while ((calls < 0 || calls >= k) && k < CALLS_MAX);
-	return k - 1;
+	return inject_is_one_of(function,
+	    "map malloc aligned_alloc calloc eventfd epoll_create epoll_ctl") &&
+	    strstr(said, "fatal error: ") != NULL;
 }
 
 TEST(a_program_begins_after_any_failure)
 {
-	int refused = 0;
+	struct child_faults f = {.fn = begin, .may_end = may_end};
 
-	for (int i = 0; inject_name(i) != NULL; i++) {
-		for (int way = 0; inject_has(i, way); way++) {
-			int n = refuse_until_clean(i, way);
+	EXPECT(refuse_in_children(&f) > 20);
+}
 
-			refused += n;
-			if (n == 0)
-				break;	/* nobody calls it here */
-			if (getenv("WEFT_FAULT_TELL") != NULL)
-				fprintf(stderr, "%s: %d\n", inject_name(i), n);
-		}
+/* io_uring, asked for and not to be had: epoll does as well. */
+TEST(a_program_that_asks_for_io_uring_begins_without)
+{
+	static const char *const env[] = {"WEFT_POLLER=uring", NULL};
+	struct child_faults f = {.fn = begin, .env = env, .functions = "uring_open uring_knows"};
+
+	EXPECT(refuse_in_children(&f) >= 4);
+}
+
+/* ---- A thread of the program's own that calls weft ---- */
+
+static weft_chan *given;
+
+static void *
+give(void *arg)
+{
+	int v = 3;
+
+	(void)arg;
+	EXPECT_EQ(weft_chan_send(given, &v, soon()), 0);
+	return NULL;
+}
+
+static void
+meet_stranger(void *arg)
+{
+	pthread_t thread;
+	int v = 0;
+
+	inject_in_child(arg);
+	given = weft_chan_new(sizeof(int), 0);
+	EXPECT(given != NULL);
+	EXPECT_EQ(pthread_create(&thread, NULL, give, NULL), 0);
+	EXPECT_EQ(weft_chan_recv(given, &v, soon()), 1);
+	EXPECT_EQ(v, 3);
+	EXPECT_EQ(pthread_join(thread, NULL), 0);
+	child_is_done();
+}
+
+static bool
+says_for_a_thread(const char *function, const char *said)
+{
+	return inject_is_one_of(function, "at_thread_exit") &&
+	    strstr(said, "out of memory for a thread that calls weft") != NULL;
+}
+
+TEST(a_thread_of_others_comes_in_after_any_failure)
+{
+	struct child_faults f = {.fn = meet_stranger, .may_end = says_for_a_thread,
+	    .functions = "at_thread_exit thread_stack sigaltstack_new"};
+
+	EXPECT(refuse_in_children(&f) >= 5);
+}
+
+/* ---- The detector, which asks how many threads there are ---- */
+
+static void
+wait_for_nobody(void *arg)
+{
+	inject_arm("thread_count", 0, (int)(uintptr_t)arg);
+	(void)weft_chan_recv(NULL, NULL, WEFT_FOREVER);
+}
+
+TEST(a_deadlock_is_found_after_any_failure)
+{
+	for (uintptr_t k = 1; k <= 3; k++) {
+		struct child_options o = {.limit_ms = 60000 * test_scale()};
+		struct child_result r = child_run_with(&o, wait_for_nobody, (void *)k);
+
+		EXPECT_EQ(r.status, 2);
+		EXPECT_CONTAINS(r.err, "all goroutines are asleep - deadlock!");
+		child_result_free(&r);
 	}
-	EXPECT(refused > 20);
 }

@@ -30,6 +30,7 @@ FAILS(int, membarrier, (void), (), EPERM)
 
 /* memory.c */
 LACKS(void *, map, (size_t bytes), (bytes), NULL)
+FAILS(int, map_again, (void *p, size_t bytes), (p, bytes), ENOMEM)
 FAILS(int, guard_install, (void *p, size_t bytes), (p, bytes), EINVAL, ENOMEM)
 FAILS(int, make_ready,
     (void *const guards[], size_t guard_bytes, void *const pages[], size_t page_bytes, unsigned n),

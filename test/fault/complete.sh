@@ -18,15 +18,19 @@ wrong_only="
 	is_nonblock set_nonblock poll_now file_type above_stdio
 	find_program wait_pidfd kill_pidfd kill_group thread_kill thread_place
 "
-# Called only in a program with ThreadSanitizer and a weft without; the stack is then as it was.
-elsewhere=map_again
 declared=$(grep -o 'wf_os_[a-z_]*(' src/os/os.h | sed 's/wf_os_//; s/(//' | sort -u)
 here=$(sed -nE 's/^(FAILS|HALVES|LATE|LACKS|NAMES)\([^,]*, ([a-z_]+),.*/\2/p
     s/^VECTOR\(([a-z_]+),.*/\1/p' test/fault/calls.h | sort -u)
-known=$(printf '%s\n' $cannot $wrong_only $elsewhere $here | sort -u)
+known=$(printf '%s\n' $cannot $wrong_only $here | sort -u)
 
 missing=$(comm -23 <(echo "$declared") <(echo "$known"))
 [ -z "$missing" ] || echo "neither in test/fault/calls.h nor in the lists of this file:" $missing
 gone=$(comm -13 <(echo "$declared") <(printf '%s\n' $here | sort -u))
 [ -z "$gone" ] || echo "not in src/os/os.h:" $gone
-[ -z "$missing$gone" ]
+# A scenario says which it must have refused, in a string: each is in one. What a program does at
+# its start is refused by begin.c, call by call.
+at_start="epoll_create eventfd membarrier_init guard_install protect_none read_file make_ready"
+named=$(grep -ho '"[a-z_ |]*"' test/fault/*.c | tr -d '"' | tr ' |' '\n\n' | sort -u)
+idle=$(comm -23 <(echo "$here") <(printf '%s\n' $named $at_start | sort -u))
+[ -z "$idle" ] || echo "no scenario of test/fault must refuse them:" $idle
+[ -z "$missing$gone$idle" ]

@@ -90,6 +90,17 @@ inject_has(int i, int w)
 	return (size_t)w < calls[i].n;
 }
 
+bool
+inject_is_one_of(const char *name, const char *names)
+{
+	size_t n = strlen(name);
+
+	for (const char *at = names; (at = strstr(at, name)) != NULL; at += n)
+		if ((at == names || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+			return true;
+	return false;
+}
+
 void
 inject_arm(const char *function, int w, int k)
 {
@@ -111,6 +122,12 @@ inject_disarm(void)
 	atomic_store(&armed, -1);
 	note[0] = '\0';
 	return atomic_load(&made);
+}
+
+int
+inject_made(const char *function)
+{
+	return atomic_load(&armed) == find(function) ? atomic_load(&made) : -1;
 }
 
 int
@@ -211,6 +228,7 @@ void __wrap_wf_os_exit(int status) __attribute__((noreturn));
 static void
 say_what_failed(int status)
 {
+	atomic_store(&armed, -1);
 	if (status != 0 && note[0] != '\0' && write(STDERR_FILENO, note, strlen(note)) < 0)
 		return;
 }
@@ -312,14 +330,17 @@ expect_reached(const int *refused, const char *reached)
 	}
 }
 
-void
-refuse_each(void (*scenario)(void), const char *reached)
+/* only: NULL: all. */
+static void
+refuse(void (*scenario)(void), const char *only, const char *reached)
 {
 	static int refused[IDS];
 
 	(void)mallopt(M_ARENA_MAX, 1);	/* whose bytes are counted */
 	scenario();
 	for (int i = 0; i < IDS; i++) {
+		if (only != NULL && !inject_is_one_of(calls[i].name, only))
+			continue;
 		for (int w = 0; (size_t)w < calls[i].n; w++) {
 			for (int k = 1; k <= CALLS_MAX && refuse_one(scenario, i, w, k) >= k; k++)
 				refused[i]++;
@@ -328,4 +349,16 @@ refuse_each(void (*scenario)(void), const char *reached)
 			fprintf(stderr, "%s: %d\n", calls[i].name, refused[i]);
 	}
 	expect_reached(refused, reached);
+}
+
+void
+refuse_each(void (*scenario)(void), const char *reached)
+{
+	refuse(scenario, NULL, reached);
+}
+
+void
+refuse_these(void (*scenario)(void), const char *functions)
+{
+	refuse(scenario, functions, functions);
 }

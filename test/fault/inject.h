@@ -21,6 +21,9 @@
  */
 void refuse_each(void (*scenario)(void), const char *reached);
 
+/* Only these, separated by spaces, for a scenario that takes its time; each has to be refused. */
+void refuse_these(void (*scenario)(void), const char *functions);
+
 /* For how long descriptors may still be open after a run. */
 extern int refuse_patience_ms;
 
@@ -28,6 +31,8 @@ extern int refuse_patience_ms;
 void inject_arm(const char *function, int way, int k);
 /* No more. Returns how many calls of it were made. */
 int inject_disarm(void);
+/* How many so far; -1: another function is the one, or none. */
+int inject_made(const char *function);
 
 /* The failure that is to come or has come: a negative errno; 0: of another kind. */
 int injected(void);
@@ -35,5 +40,7 @@ int injected(void);
 /* Functions and their kinds of failure by number, for loops over all. NULL: there are no more. */
 const char *inject_name(int i);
 bool inject_has(int i, int way);
+/* Is it one of names, which are separated by spaces? */
+bool inject_is_one_of(const char *name, const char *names);
 
 #endif /* WEFT_TEST_FAULT_INJECT_H */

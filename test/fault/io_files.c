@@ -137,5 +137,5 @@ TEST(what_was_written_is_there_after_any_failure)
 		out[i] = (char)(i * 7 + i / 251);
 	refuse_each(files,
 	    "open close fsync|uring_submit ftruncate fstat stat lstat rename unlink mkdir rmdir "
-	    "scandir preadv_nowait pwritev_nowait copy_file_range");
+	    "scandir preadv_nowait pwritev_nowait pwritev copy_file_range");
 }

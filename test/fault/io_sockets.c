@@ -17,6 +17,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,8 @@ TEST(every_byte_comes_back_after_any_failure)
 	for (int i = 0; i < BYTES; i++)
 		out[i] = (char)(i * 7 + i / 251);
 	refuse_each(tcp, "socket bind listen accept connect recv send setsockopt_int close "
-	    "epoll_ctl|uring_submit");
+	    "getsockopt_int getpeername getsockname epoll_ctl|uring_submit "
+	    "epoll_wait|uring_submit");
 }
 
 /* ---- Messages ---- */
@@ -133,6 +135,67 @@ TEST(messages_stay_whole_after_any_failure)
 	for (int i = 0; i < BYTES; i++)
 		out[i] = (char)(i * 7 + i / 251);
 	refuse_each(messages, "sendto recvfrom sendmsg recvmsg");
+}
+
+/* ---- Waiting for long: is the number still the same socket? (poll/README.md) ---- */
+
+static void
+read_one(void *fd)
+{
+	char c = 0;
+	ssize_t r;
+
+	INSIST(r, weft_read((int)(intptr_t)fd, &c, 1, soon()), r == 1);
+	EXPECT_EQ(c, 'x');
+}
+
+static void
+patience(void)
+{
+	weft_waitgroup all = {0};
+	int64_t until = soon();
+	int ends[2], r;
+
+	EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	INSIST(r, weft_waitgroup_go(&all, read_one, (void *)(intptr_t)ends[1]), r == 0);
+	while (inject_made("socket_id") == 0 && weft_now() < until)
+		INSIST(r, weft_sleep(1000000), r == 0);
+	EXPECT_EQ(write(ends[0], "x", 1), 1);
+	EXPECT_EQ(weft_waitgroup_wait(&all, soon()), 0);
+	close_it(ends[0]);
+	close_it(ends[1]);
+}
+
+TEST(who_waits_for_long_is_served_after_any_failure)
+{
+	refuse_each(patience, "socket_id|uring_submit");
+}
+
+/* ---- What can not be asked without waiting: a terminal ---- */
+
+static int ours, theirs;
+
+static void
+terminal(void)
+{
+	char line[] = "hello\n", buf[16];
+	size_t n = 0;
+	ssize_t r;
+
+	while (n < 6) {
+		INSIST(r, weft_write(ours, line + n, 6 - n, soon()), r > 0);
+		n += (size_t)r;
+	}
+	for (n = 0; n < 6; n += (size_t)r)
+		INSIST(r, weft_read(theirs, buf + n, sizeof(buf) - n, soon()), r > 0);
+	EXPECT_EQ(n, 6);
+	EXPECT(memcmp(buf, line, 6) == 0);
+}
+
+TEST(a_line_comes_through_a_terminal_after_any_failure)
+{
+	EXPECT_EQ(openpty(&ours, &theirs, NULL, NULL, NULL), 0);
+	refuse_each(terminal, "readv|uring_submit writev_quiet|uring_submit");
 }
 
 /* ---- From one descriptor to another ---- */

@@ -13,16 +13,65 @@
 #include "test.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- Goroutines that block their threads, and that wait ---- */
 
 TEST(goroutines_go_on_after_any_failure)
 {
-	refuse_each(threads, "futex_wait malloc");
+	(void)weft_gomaxprocs(2);	/* so that who blocks is in the way, and looked for */
+	refuse_each(threads, "futex_wait malloc thread_cpu thread_state membarrier|futex_wait");
+}
+
+/* ---- One that computes, beside one that could run if it did not ---- */
+
+static _Atomic bool is_over;
+
+static void
+end_it(void *arg)
+{
+	(void)arg;
+	atomic_store(&is_over, true);
+}
+
+/* Calls nothing of weft's meanwhile: its thread is detached, and slowed down. */
+static void
+compute(void *arg)
+{
+	struct timespec t;
+	time_t end;
+	int r;
+
+	INSIST(r, weft_waitgroup_go(arg, end_it, NULL), r == 0);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	for (end = t.tv_sec + 60; t.tv_sec < end; clock_gettime(CLOCK_MONOTONIC, &t))
+		if (atomic_load(&is_over) && inject_made("thread_nice") != 0)
+			return;
+}
+
+static void
+hogs(void)
+{
+	weft_waitgroup all = {0};
+	int r;
+
+	atomic_store(&is_over, false);
+	INSIST(r, weft_waitgroup_go(&all, compute, &all), r == 0);
+	EXPECT_EQ(weft_waitgroup_wait(&all, soon()), 0);
+	EXPECT(atomic_load(&is_over));
+}
+
+TEST(who_computes_keeps_nobody_out_after_any_failure)
+{
+	(void)weft_gomaxprocs(1);
+	weft_lock_thread();	/* the first thread is never slowed down: it is ours */
+	refuse_these(hogs, "thread_nice");
+	weft_unlock_thread();
 }
 
 /* ---- Memory of a call ---- */
@@ -106,5 +155,6 @@ processes(void)
 
 TEST(a_program_runs_after_any_failure)
 {
-	refuse_each(processes, "spawn pipe malloc");
+	refuse_each(processes, "spawn pipe malloc open_null readv_nowait writev_nowait "
+	    "epoll_ctl|uring_wait");
 }
