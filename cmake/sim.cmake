@@ -2,7 +2,7 @@
 # more, behind the atomics of sim/include, with assertions and hold points; the functions of src/os
 # that sim/ has bodies of its own for get other names. HAVE_SIM says whether it is built.
 set(HAVE_SIM FALSE)
-if(NOT WEFT_SIM OR WEFT_SANITIZE OR WEFT_COVERAGE OR CMAKE_CROSSCOMPILING)
+if(NOT WEFT_SIM OR WEFT_SANITIZE OR CMAKE_CROSSCOMPILING)
 	return()
 endif()
 set(HAVE_SIM TRUE)

@@ -5,19 +5,32 @@
 set(scale 1)
 # A test that hangs costs its limit, and once more when it runs alone: a stage of .ci/run must end.
 set(patience 1)
-if(WEFT_SANITIZE OR CMAKE_CROSSCOMPILING)
+if(WEFT_SANITIZE OR CMAKE_CROSSCOMPILING OR WEFT_COVERAGE)
 	set(scale 4)
 	set(patience 3)
+endif()
+# What scripts build theirs with. The archive asks for gcov's library where the tests are counted.
+set(test_cc ${CMAKE_C_COMPILER})
+set(test_cxx ${CMAKE_CXX_COMPILER})
+if(WEFT_COVERAGE)
+	foreach(compiler cc cxx)
+		set(file ${PROJECT_BINARY_DIR}/test/${compiler})
+		file(WRITE ${file} "#!/bin/sh\nexec '${test_${compiler}}' \"$@\" -lgcov\n")
+		file(CHMOD ${file} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+		set(test_${compiler} ${file})
+	endforeach()
+	# See test/lib/counted.c. Each run of the simulator writes its counts, too.
+	set(counted "WEFT_KILL=57" "WEFT_SIM_SEEDS=50")
 endif()
 string(CONCAT tsan "halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=0"
     ":suppressions=${PROJECT_SOURCE_DIR}/test/lib/tsan.supp")
 set(test_environment
     "WEFT_SRC=${PROJECT_SOURCE_DIR}" "WEFT_BUILD=${PROJECT_BINARY_DIR}" "WEFT_TEST_SCALE=${scale}"
-    "WEFT_SANITIZE=${WEFT_SANITIZE}" "CC=${CMAKE_C_COMPILER}" "CXX=${CMAKE_CXX_COMPILER}"
+    "WEFT_SANITIZE=${WEFT_SANITIZE}" "CC=${test_cc}" "CXX=${test_cxx}"
     # main() may return while goroutines are parked; what they hold is not a leak, but looks so.
     "ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1:strict_init_order=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=${tsan}")
+    "TSAN_OPTIONS=${tsan}" ${counted})
 if(CMAKE_CROSSCOMPILING)
 	list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
 	list(APPEND test_environment "WEFT_TEST_EMULATOR=${emulator}")
@@ -31,7 +44,7 @@ target_include_directories(weft_testlib PUBLIC ${PROJECT_SOURCE_DIR}/test/lib)
 # What looks at the sources, or at the same code again in a way that the sanitizers and the compiler
 # make no difference to, is done in one build only.
 set(everything FALSE)
-if(CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT WEFT_SANITIZE AND NOT WEFT_COVERAGE)
+if(CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT WEFT_SANITIZE)
 	set(everything TRUE)
 endif()
 
@@ -202,6 +215,10 @@ elseif(WEFT_SANITIZE OR WEFT_COVERAGE)
 	# These look at the products, which are other ones here.
 	list(FILTER scripts EXCLUDE REGEX "^(abi|install)/")
 endif()
+if(WEFT_COVERAGE)
+	# These look at the sources, at what compilers make of them, or run no source of ours.
+	list(FILTER scripts EXCLUDE REGEX "^((tools|model|gdb)/|sanitize/[fm])")
+endif()
 if(NOT everything)
 	list(FILTER scripts EXCLUDE REGEX "^(tools/|sanitize/memcheck|gdb/)")
 	list(FILTER scripts EXCLUDE REGEX "^(command/(stacks|crew|top)|trace/(convert|stress))")
@@ -236,6 +253,6 @@ foreach(script ${scripts})
 	endif()
 endforeach()
 
-if(HAVE_SIM AND everything)
+if(HAVE_SIM AND everything AND NOT WEFT_COVERAGE)
 	include(cmake/sim-tests.cmake)
 endif()

@@ -24,7 +24,7 @@ start() # ADDRESS: a program whose goroutines wait, and that serves there
 }
 stop()
 {
-	kill -9 "$pid"
+	kill "-${WEFT_KILL:-9}" "$pid"
 	wait "$pid" 2>/dev/null || true
 	pid=
 }
@@ -163,7 +163,7 @@ until [ -s ready2 ]; do
 	kill -0 "$second"
 	sleep 0.1
 done
-kill -9 "$second"
+kill "-${WEFT_KILL:-9}" "$second"
 { wait "$second" || true; } 2>/dev/null
 grep -q "can't serve at unix:$work/socket: errno 98" second || wrong "two at one socket"
 expect 200 "${here[@]}" http://localhost/metrics

@@ -9,6 +9,7 @@
 #include "test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -89,8 +90,11 @@ pass_through_all(void *arg)
 
 TEST(channels_locks_sleeps_and_sockets_work)
 {
-	struct child_result r = run(pass_through_all, NULL);
+	struct child_result r;
 
+	if (getenv("WEFT_KILL") != NULL)
+		SKIP("what counts (test/lib/counted.c) is not optimised, and needs more");
+	r = run(pass_through_all, NULL);
 	EXPECT_EQ(r.status, 0);
 	EXPECT_CONTAINS(r.err, "all passed");
 	child_result_free(&r);
