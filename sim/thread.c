@@ -18,6 +18,13 @@ wf_os_now(void)
 	return wf_sim.now;
 }
 
+/* The processor's counter is of real time. */
+bool
+wf_os_has_ticks(void)
+{
+	return false;
+}
+
 static struct sim_thread *
 by_tid(int tid)
 {

@@ -1,5 +1,5 @@
 /*
- * What depends on the processor: the stack switch and the thread-local read. One
+ * What depends on the processor: the stack switch, the thread-local read, the counter of time. One
  * header per processor implements the contract below; this picks it.
  *
  *   struct wf_ctx     where a stack was left: stack pointer, frame pointer, resume address.
@@ -15,6 +15,8 @@
  *   wf_self           the thread's struct m, read afresh at every call: compilers keep the
  *                     address of a thread-local across calls, and it would be another
  *                     thread's after a switch.
+ *   wf_ticks          the processor's counter of time, where wf_os_has_ticks() says that it is
+ *                     one. Not ordered with what stands before and after it.
  *
  * Not saved: floating-point control words and the signal mask; they belong to the thread.
  */

@@ -3,6 +3,7 @@
  */
 #include "debug/trace_gen.h"
 
+#include "debug/trace_clock.h"
 #include "debug/peek.h"
 #include "os/os.h"
 #include "sched/event_write.h"
@@ -81,7 +82,7 @@ static void
 put_status(struct trace_gen *t, uint64_t id, enum trace_event status, uint32_t state, int tid)
 {
 	uint8_t event[64], *start = event, *at;
-	int64_t now = wf_os_now();
+	int64_t now = trace_now();
 
 	if (tid == 0)
 		start = wf_trace_batch_room(&t->said, sizeof(event));
@@ -227,7 +228,10 @@ scan_all(struct trace_gen *t, bool is_first)
 static void
 begin(struct trace_gen *t, uint32_t gen)
 {
-	memset(&t->out, 0, sizeof(t->out));
+	t->out = (struct trace_out){ .data = t->spare.data, .cap = t->spare.cap };
+	memset(&t->spare, 0, sizeof(t->spare));
+	if (gen == 0)
+		wf_trace_out_free(&t->out);
 	t->gen = gen;
 	t->began = wf_os_now();
 	t->said.out = &t->out;
@@ -242,6 +246,7 @@ begin(struct trace_gen *t, uint32_t gen)
 void
 wf_trace_gen_open(struct trace_gen *t)
 {
+	wf_trace_clock_start();
 	begin(t, ++t->next);
 	wf_store_relaxed(&wf_trace.broken, 0);
 	wf_store_relaxed(&wf_trace.first, t->gen);
@@ -264,6 +269,7 @@ collect(struct trace_gen *t, uint32_t gen, struct trace_out *out)
 		} else {
 			wf_trace_block_free(s->events);
 		}
+		wf_trace_block_free(s->seen);
 		wf_trace_block_free(s->stacks.blocks);
 		wf_trace_block_free(s->strings.blocks);
 		memset(s, 0, sizeof(*s));
@@ -301,6 +307,16 @@ wf_trace_gen_end(struct trace_gen *t, bool last, int64_t give_up, struct trace_o
 		return true;
 	wf_trace_out_free(ret);
 	return false;
+}
+
+void
+wf_trace_gen_reuse(struct trace_gen *t, struct trace_out *bytes)
+{
+	wf_trace_out_free(&t->spare);
+	if (t->gen != 0)
+		t->spare = *bytes;
+	else
+		wf_trace_out_free(bytes);
 }
 
 void

@@ -13,6 +13,7 @@ struct trace_gen {
 	int64_t began;
 	struct trace_out out;		/* what is known of it already */
 	struct trace_batch said;	/* by the tracer, of those that nobody names */
+	struct trace_out spare;		/* memory for the next */
 	struct trace_names names;
 };
 
@@ -23,6 +24,8 @@ void wf_trace_gen_open(struct trace_gen *t);
  * False: they could not be had; give_up: threads that do not answer in that many ns (crash).
  */
 bool wf_trace_gen_end(struct trace_gen *t, bool last, int64_t give_up, struct trace_out *ret);
+/* The bytes of an earlier generation are no longer needed: their memory is for the present one. */
+void wf_trace_gen_reuse(struct trace_gen *t, struct trace_out *bytes);
 /* Stops listening and throws away what there is. */
 void wf_trace_gen_drop(struct trace_gen *t);
 

@@ -76,7 +76,7 @@ wf_trace_batch_room(struct trace_batch *b, size_t n)
 	if (b->n + n > sizeof(b->data))
 		wf_trace_batch_flush(b);
 	if (b->n == 0) {
-		b->time = b->last = wf_os_now();
+		b->time = b->last = trace_now();
 		if (b->first != 0)
 			b->data[b->n++] = b->first;
 	}
@@ -221,7 +221,7 @@ wf_trace_out_fixed(struct trace_out *out, struct trace_names *names, uint64_t ge
 
 	*at++ = EV_FREQUENCY;
 	at = trace_put_varint(at, TRACE_UNITS_PER_S);
-	wf_trace_out_batch(out, gen, TRACE_NO_THREAD, wf_os_now(), frequency,
+	wf_trace_out_batch(out, gen, TRACE_NO_THREAD, trace_now(), frequency,
 	    (size_t)(at - frequency));
 	begin(names, out, gen, EV_STRINGS);
 	for (uint32_t i = 0; i < TRACE_STRINGS_OWN; i++) {

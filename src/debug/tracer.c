@@ -133,7 +133,7 @@ advance(bool last, int64_t give_up)
 	if (tracer.keeps)
 		keep(&bytes);
 	else
-		wf_trace_out_free(&bytes);
+		wf_trace_gen_reuse(&tracer.gen, &bytes);
 	return true;
 }
 

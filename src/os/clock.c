@@ -4,6 +4,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t
@@ -19,6 +20,23 @@ wf_os_now(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
 	return to_ns(&ts);
+}
+
+/*
+ * On x86 the kernel knows: it takes the counter for its own clock only where it is steady, and
+ * leaves it if it turns out not to be. aarch64's is steady by its definition.
+ */
+bool
+wf_os_has_ticks(void)
+{
+#if defined(__x86_64__)
+	char name[16] = "";
+
+	return wf_os_read_file("/sys/devices/system/clocksource/clocksource0/current_clocksource",
+	    name, sizeof(name)) > 0 && strcmp(name, "tsc\n") == 0;
+#else
+	return true;
+#endif
 }
 
 int64_t

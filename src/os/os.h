@@ -29,6 +29,8 @@ struct stat;
 
 /* CLOCK_MONOTONIC in nanoseconds. 36 ns. */
 int64_t wf_os_now(void);
+/* Is the processor's counter (arch.h, wf_ticks()) a clock: steady, the same on all of them? */
+bool wf_os_has_ticks(void);
 /* The time of day, in nanoseconds since 1970. */
 int64_t wf_os_wall_clock(void);
 /* CPU time that thread tid of this process has used, in ns, or -errno. 0.3 us. */

@@ -1,14 +1,9 @@
 /*
- * The parts of writing an event that are rare, and stacks. See event_write.h.
+ * The parts of writing an event that are rare. See event_write.h.
  */
 #include "sched/event_write.h"
 
 #include <string.h>
-
-#define STACK_FRAMES 32u	/* a stack is cut at the bottom: what matters is near the event */
-
-/* Numbers of stacks and strings tell threads apart: they share no table. */
-#define ID_M_BITS TRACE_M_BITS
 
 WF_COLD void
 wf_event_break(void)
@@ -112,56 +107,14 @@ wf_event_say_context_slow(struct event_writer *w, struct m *m, bool ends)
 	}
 }
 
-/* ---- stacks and strings ---- */
-
-static uint64_t
-number(const struct event_writer *w, uint32_t n)
-{
-	return n == 0 ? 0 : (uint64_t)n << ID_M_BITS | (w->m->id & TRACE_M_MASK);
-}
+/* ---- numbers: they tell threads apart, which share no table ---- */
 
 uint64_t
 wf_event_stack_of(struct event_writer *w, uintptr_t pc)
 {
 	struct trace_side *side = &w->t->side[w->gen % 2];
 
-	return number(w, wf_trace_intern(&side->stacks, w->gen, &pc, sizeof(pc)));
-}
-
-WF_NOINLINE __attribute__((no_sanitize_address)) __attribute__((no_sanitize_thread)) uint32_t
-wf_walk_frames(const struct g *g, uintptr_t *pcs, uint32_t max)
-{
-	uintptr_t fp = (uintptr_t)__builtin_frame_address(0), up, hi;
-	uint32_t n = 0;
-
-	if (g == NULL || fp < wf_load_relaxed(&g->stack_lo))
-		return 0;
-	hi = wf_load_relaxed(&g->stack_hi) - 2 * sizeof(uintptr_t);
-	while (n < max && fp <= hi && fp % sizeof(uintptr_t) == 0) {
-		uintptr_t pc = ((const uintptr_t *)fp)[1];
-
-		if (pc == 0)
-			break;
-		pcs[n++] = pc;
-		up = ((const uintptr_t *)fp)[0];
-		if (up <= fp)
-			break;
-		fp = up;
-	}
-	return n;
-}
-
-uint64_t
-wf_event_stack(struct event_writer *w, struct m *m)
-{
-	struct trace_side *side = &w->t->side[w->gen % 2];
-	uintptr_t pcs[STACK_FRAMES];
-	uint32_t n = wf_walk_frames(m->gate.g, pcs, STACK_FRAMES);
-
-	if (n == 0)
-		return 0;
-	return number(w,
-	    wf_trace_intern(&side->stacks, w->gen, pcs, n * (uint32_t)sizeof(pcs[0])));
+	return event_number(w, wf_trace_intern(&side->stacks, w->gen, &pc, sizeof(pc)));
 }
 
 uint64_t
@@ -170,5 +123,5 @@ wf_event_string(struct event_writer *w, const char *s)
 	struct trace_side *side = &w->t->side[w->gen % 2];
 	uint32_t n = (uint32_t)strnlen(s, TRACE_STRING_MAX);
 
-	return number(w, wf_trace_intern(&side->strings, w->gen, s, n));
+	return event_number(w, wf_trace_intern(&side->strings, w->gen, s, n));
 }

@@ -32,11 +32,20 @@ void wf_event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t 
 void wf_event_say_p_slow(struct event_writer *w, struct m *m, enum trace_p state);
 /* P and goroutine of m, as they are; and with `ends`, a call is over that has not been ended. */
 void wf_event_say_context_slow(struct event_writer *w, struct m *m, bool ends);
-/* Numbers of the caller's stack, of a stack of one frame, of a string. 0 = none. */
-uint64_t wf_event_stack(struct event_writer *w, struct m *m);
+/* Numbers of a stack of one frame, of a string. 0 = none. */
 uint64_t wf_event_stack_of(struct event_writer *w, uintptr_t pc);
 uint64_t wf_event_string(struct event_writer *w, const char *s);
 void wf_event_break(void);
+/* A number of this thread's, as others know it. */
+static inline uint64_t
+event_number(const struct event_writer *w, uint32_t n)
+{
+	return n == 0 ? 0 : (uint64_t)n << TRACE_M_BITS | (w->m->id & TRACE_M_MASK);
+}
+
+/* ---- event_stack.c ---- */
+/* The number of the stack of who calls the caller. 0 = none. */
+uint64_t wf_event_stack(struct event_writer *w, struct m *m);
 
 static inline bool
 event_open(struct event_writer *w, struct m *m, int64_t now)
@@ -63,7 +72,7 @@ event_begin(struct event_writer *w, struct m *m)
 	if (wf_unlikely(!wf_sched.has_membarrier))
 		wf_fence_seqcst();
 	w->gen = wf_load_acquire(&wf_trace.gen);			/* G1 */
-	if (wf_likely(w->gen != 0 && event_open(w, m, wf_os_now())))
+	if (wf_likely(w->gen != 0 && event_open(w, m, trace_now())))
 		return true;
 	wf_store_release(&t->busy, 0);
 	return false;
@@ -102,27 +111,22 @@ event_put_all(struct event_writer *w, enum trace_event type, int n, const uint64
 static inline uint64_t
 event_word_next(struct event_writer *w, _Atomic uint64_t *word, uint32_t state, uint32_t m)
 {
-	struct trace_word v = trace_word_unpack(wf_load_relaxed(word));
+	uint64_t v = trace_word_next(wf_load_relaxed(word));
+	uint32_t seq = trace_word_unpack(v).seq;
 
 	(void)w;
-	if (wf_unlikely(++v.seq == TRACE_SEQ_MAX))
+	if (wf_unlikely(seq == TRACE_SEQ_MAX))
 		wf_event_break();
-	v.state = state;
-	v.m = m;
-	wf_store_relaxed(word, trace_word_pack(v));
-	return v.seq;
+	wf_store_relaxed(word, trace_word_with(v, state, m));
+	return seq;
 }
 
 /* An event without a number. */
 static inline void
 event_word_keep(struct event_writer *w, _Atomic uint64_t *word, uint32_t state, uint32_t m)
 {
-	struct trace_word v = trace_word_unpack(wf_load_relaxed(word));
-
 	(void)w;
-	v.state = state;
-	v.m = m;
-	wf_store_relaxed(word, trace_word_pack(v));
+	wf_store_relaxed(word, trace_word_with(wf_load_relaxed(word), state, m));
 }
 
 /* Of what is new in this generation. */

@@ -44,6 +44,22 @@ trace_word_unpack(uint64_t v)
 	};
 }
 
+/* The same generation and number, another state. */
+static inline uint64_t
+trace_word_with(uint64_t v, uint32_t state, uint32_t m)
+{
+	uint64_t low = ((uint64_t)1 << (TRACE_M_BITS + 3)) - 1;
+
+	return (v & ~low) | (uint64_t)(m & TRACE_M_MASK) << 3 | state;
+}
+
+/* The number of its last event is one more. */
+static inline uint64_t
+trace_word_next(uint64_t v)
+{
+	return v + ((uint64_t)1 << (TRACE_M_BITS + 3));
+}
+
 _Static_assert(TRACE_GEN_BITS + TRACE_SEQ_BITS + TRACE_M_BITS + 3 == 64, "it is one word");
 
 #endif /* WEFT_TRACE_WORD_H */

@@ -48,7 +48,7 @@ TEST(a_traced_program_runs_after_any_failure)
 {
 	static const char *const env[] = {"WEFT_TRACE=/tmp/weft_asked_%p.trace",
 	    "WEFT_FLIGHT=/tmp/weft_asked_%p.flight", NULL};
-	struct child_faults f = {.fn = traced, .env = env, .functions = "create dup"};
+	struct child_faults f = {.fn = traced, .env = env, .functions = "create dup has_ticks"};
 
 	EXPECT(refuse_in_children(&f) >= 5);
 }

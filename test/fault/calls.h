@@ -15,6 +15,7 @@
  */
 
 /* clock.c, futex.c, thread.c. A futex wait that returns 0 was woken by nobody. */
+LACKS(bool, has_ticks, (void), (), false)
 FAILS(int64_t, thread_cpu, (int tid), (tid), ESRCH)
 FAILS(int, futex_wait, (const _Atomic uint32_t *word, uint32_t expected, int64_t deadline),
     (word, expected, deadline), EINTR, EAGAIN, 0)

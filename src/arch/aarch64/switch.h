@@ -88,6 +88,15 @@ wf_self(void)
 	return m;
 }
 
+static WF_ALWAYS_INLINE int64_t
+wf_ticks(void)
+{
+	uint64_t ticks;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+	return (int64_t)ticks;
+}
+
 /* The caller's frame, for stack walks that begin here. */
 static WF_ALWAYS_INLINE void
 wf_ctx_here(struct wf_ctx *c)

@@ -86,6 +86,15 @@ wf_self(void)
 	return m;
 }
 
+static WF_ALWAYS_INLINE int64_t
+wf_ticks(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (int64_t)((uint64_t)high << 32 | low);
+}
+
 /* The caller's frame, for stack walks that begin here. */
 static WF_ALWAYS_INLINE void
 wf_ctx_here(struct wf_ctx *c)
