@@ -13,6 +13,7 @@ import time
 PATIENCE = 120          # seconds until what we wait for will not come any more
 WEFT = os.environ["WEFT_COMMAND"]
 failed = False
+started = []            # what would go on without us
 
 
 def wrong(*what):
@@ -33,6 +34,7 @@ class Top:
         self.proc = subprocess.Popen([WEFT, "top", *args, str(pid)], stdin=slave, stdout=slave,
                                      stderr=slave, env=env, start_new_session=True,
                                      preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        started.append(self.proc)
         os.close(slave)
         self.text = b""
 
@@ -70,6 +72,7 @@ class Top:
 
 def start():
     proc = subprocess.Popen([os.environ["WEFT_STUCK"]], stdout=subprocess.PIPE)
+    started.append(proc)
     proc.stdout.readline()
     return proc
 
@@ -115,7 +118,9 @@ def terminals(pid):
     top = Top(pid)
     top.shows(b"receiver")
     top.says(b"\x03")                   # the terminal makes SIGINT of it
-    top.ends(0 if top.proc.wait(PATIENCE) == 0 else top.proc.returncode)
+    if top.proc.wait(PATIENCE) not in (0, 1, -signal.SIGINT):
+        wrong("after ^C:", top.proc.returncode)
+    top.ends(top.proc.returncode)
     if b"\x1b[?1049l" not in top.text:
         wrong("the terminal is not as it was", top.text[-200:])
 
@@ -143,6 +148,7 @@ def processes():
     top.shows(b"has ended")
     top.ends(3)
     plain = subprocess.Popen(["sleep", "600"])
+    started.append(plain)
     top = Top(plain.pid)
     top.shows(b"weft top: ")
     top.ends(3)
@@ -167,5 +173,9 @@ def main():
     processes()
 
 
-main()
+try:
+    main()
+finally:
+    for left in started:
+        left.kill()             # none that has been waited for
 sys.exit(failed)
