@@ -52,7 +52,7 @@ void wf_dump_frame(struct dump *d, uintptr_t pc);
 /* The function that users know g by, which may end meanwhile; of a copy, too. 0: main. */
 uintptr_t wf_dump_began_with(const struct g *g);
 
-/* "goroutine 7 "name" [state, ...]:". g is a copy or the caller's own. */
+/* "goroutine 7 [state, ..., "name"]:". g is a copy or the caller's own. */
 void wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now);
 void wf_dump_created_by(struct dump *d, const struct g *g);
 

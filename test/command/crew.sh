@@ -61,7 +61,7 @@ for who in cook waiter; do
 done
 [ "$(grep -c '^cook(...)' stacks)" -eq 3 ] || failed=1
 # The library's own goroutine, which takes signals, is one frame.
-grep -A 1 '^goroutine [0-9]* "weft_signal"' stacks | grep -q '^serve(...)' || failed=1
+grep -A 1 '^goroutine [0-9]* \[.*, "weft_signal"\]:$' stacks | grep -q '^serve(...)' || failed=1
 ! grep -q '^wf_\|^run' stacks || failed=1
 "$weft" top --once "$pid" >top
 grep -q '^ *3 chan receive .* cook$' top || failed=1
