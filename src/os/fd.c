@@ -352,11 +352,18 @@ static int
 poll_for(int fd, short events, int timeout_ms)
 {
 	struct pollfd p = {.fd = fd, .events = events};
+	int64_t end = timeout_ms > 0 ? wf_os_now() + timeout_ms * INT64_C(1000000) : 0, left;
 	int r;
 
-	RETRY(r, poll(&p, 1, timeout_ms));
+	/* Signals that come again and again do not make it longer. */
+	while ((r = poll(&p, 1, timeout_ms)) < 0 && errno == EINTR) {
+		if (timeout_ms <= 0)
+			continue;
+		left = end - wf_os_now();
+		timeout_ms = left > 0 ? (int)((left + 999999) / 1000000) : 0;
+	}
 	if (r <= 0)
-		return r;
+		return r < 0 ? -errno : 0;
 	return p.revents & POLLNVAL ? -EBADF : p.revents;
 }
 

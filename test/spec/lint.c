@@ -11,10 +11,12 @@
 
 #include <alloca.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define MS ((int64_t)1000000)
@@ -328,6 +330,23 @@ TEST(a_stack_that_was_searched_is_not_told)
 
 /* ---- nobody reads ---- */
 
+static void
+come_again(int sig)
+{
+	(void)sig;
+}
+
+/* From now on, to whichever thread: system calls that wait begin anew each time. */
+static void
+have_signals(void)
+{
+	struct sigaction sa = {.sa_handler = come_again, .sa_flags = SA_RESTART | SA_ONSTACK};
+	struct itimerval often = {{0, 20000}, {0, 20000}};
+
+	EXPECT_EQ(sigaction(SIGALRM, &sa, NULL), 0);
+	EXPECT_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+}
+
 /*
  * Standard error is a pipe that is full, and whoever reads it wants the only processor, which the
  * first report keeps. It is given up; the second one comes, and tells of it.
@@ -340,6 +359,7 @@ fill_and_wait(void *arg)
 	ssize_t n;
 
 	(void)arg;
+	have_signals();
 	EXPECT_EQ(pipe(fds), 0);
 	EXPECT_EQ(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
 	memset(buf, '.', sizeof(buf));
