@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MS ((int64_t)1000000)
@@ -341,10 +341,13 @@ static void
 have_signals(void)
 {
 	struct sigaction sa = {.sa_handler = come_again, .sa_flags = SA_RESTART | SA_ONSTACK};
-	struct itimerval often = {{0, 20000}, {0, 20000}};
+	struct sigevent tell = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct itimerspec often = {{0, 20 * MS}, {0, 20 * MS}};
+	timer_t timer;		/* not alarm(2)'s, which ends a child that hangs */
 
-	EXPECT_EQ(sigaction(SIGALRM, &sa, NULL), 0);
-	EXPECT_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+	EXPECT_EQ(sigaction(SIGUSR1, &sa, NULL), 0);
+	EXPECT_EQ(timer_create(CLOCK_MONOTONIC, &tell, &timer), 0);
+	EXPECT_EQ(timer_settime(timer, 0, &often, NULL), 0);
 }
 
 /*
