@@ -50,16 +50,43 @@ said "mappings: (ok|warn): vm.max_map_count is $(cat /proc/sys/vm/max_map_count)
 said "processors: (ok|warn): weft uses [0-9]+"
 
 # The text says the same, without colour where no terminal is.
-"$weft" doctor >"$work/text" || true
+env -u FORCE_COLOR "$weft" doctor >"$work/text" || true
 sed -n 's/^\(ok\|warn\|fail\)  *\([a-z_]* \?[a-z]*\)  *.*/\2: \1/p' "$work/text" |
     sed 's/ *:/:/' >"$work/short"
 cut -d: -f1,2 "$work/said" | diff "$work/short" - || bad "text and JSON differ"
-! grep -q "$(printf '\033')" "$work/text" || bad "colour in a file"
 grep -qE '^[0-9]+ ok, [0-9]+ warn, [0-9]+ fail$' "$work/text" || bad "no sum"
+
+# A file gets colours only from who asks for them: the option before NO_COLOR before FORCE_COLOR.
+escape=$(printf '\033')
+in_file() # WANTED NAME=VALUE... [--color WHEN]: 1 or 0, whether there are colours
+{
+	local wanted=$1 set=() found=0
+	shift
+	while [ $# -gt 0 ] && [[ $1 == *=* ]]; do
+		set+=("$1")
+		shift
+	done
+	env -u NO_COLOR -u FORCE_COLOR "${set[@]}" "$weft" doctor "$@" >"$work/text" || true
+	grep -q '^ok\|^'"$escape"'\[32mok' "$work/text" || bad "doctor $*: nothing with ${set[*]}"
+	! grep -q "$escape" "$work/text" || found=1
+	[ "$found" -eq "$wanted" ] || bad "doctor $* in a file with '${set[*]}': colours: $found"
+}
+in_file 0
+in_file 0 FORCE_COLOR=
+in_file 1 FORCE_COLOR=1
+in_file 1 FORCE_COLOR=1 NO_COLOR= TERM=dumb
+in_file 0 FORCE_COLOR=1 NO_COLOR=1
+in_file 1 NO_COLOR=1 --color always
+in_file 0 FORCE_COLOR=1 --color never
+in_file 1 FORCE_COLOR=1 --color=auto
+in_file 0 --color auto
+
+"$weft" doctor --json --color always >"$work/text" || true
+! grep -q "$escape" "$work/text" || bad "colour in JSON"
 
 on_terminal() # NAME=VALUE...: what it says there; the output of a terminal of our own
 {
-	env "$@" python3 -c '
+	env -u FORCE_COLOR "$@" python3 -c '
 import os, pty, sys
 pid, master = pty.fork()
 if pid == 0:
@@ -117,7 +144,7 @@ assert said.endswith(ending), ascii(said)
 PY
 said 'ptrace: warn: kernel.yama.ptrace_scope is 3'
 said 'processors: warn: weft uses [0-9]+, but .* worth 0.50'
-"$weft" doctor "${root[@]}" >"$work/text" || true
+env -u FORCE_COLOR "$weft" doctor "${root[@]}" >"$work/text" || true
 ! grep -q "$(printf '\033')" "$work/text" || bad "control characters of a file reach the terminal"
 
 # Version 1, no limit below a limit; junk; and no core files.

@@ -84,6 +84,8 @@ for typed in xyzzy threads '' "$(head -c 5000 /dev/zero | tr '\0' r)" '%s%n'; do
 done
 expect 2 "$weft" version now
 expect 2 "$weft" doctor now
+expect 2 "$weft" doctor --color sometimes
+says "--color: always, never or auto, not sometimes"
 expect 2 "$weft" help run doctor
 
 # A lost answer is a failure.
@@ -124,6 +126,8 @@ completes trace conv >"$work/completed"
 same 'trace conv' <<<convert
 completes trace convert --to '' >"$work/completed"
 printf 'chrome\npprof\n' | same '--to'
+completes doctor --color '' >"$work/completed"
+printf 'always\nauto\nnever\n' | same '--color'
 completes run --procs 2 -- --de >"$work/completed"
 same 'a program after --' </dev/null
 completes run --de >"$work/completed"

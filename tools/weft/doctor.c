@@ -14,7 +14,7 @@
 #include <weft.h>
 
 const char doctor_help[] =
-	"Usage: weft doctor [--json] [--root DIR]\n"
+	"Usage: weft doctor [--json] [--color WHEN] [--root DIR]\n"
 	"\n"
 	"Looks at what weft needs of the system and of the limits of this shell: a line each,\n"
 	"ok, warn (weft works, but slower or not so far) or fail (programs will not work),\n"
@@ -22,6 +22,8 @@ const char doctor_help[] =
 	"\n"
 	"      --json       the same for programs: {\"version\": 1, \"status\": ..., \"checks\":\n"
 	"                   [{\"name\", \"status\", \"detail\", \"remedy\" (null if ok)}, ...]}\n"
+	"      --color WHEN colour the words: always, never, or auto: on a terminal, unless\n"
+	"                   NO_COLOR or FORCE_COLOR is set (auto)\n"
 	"      --root DIR   read /proc and /sys below DIR\n"
 	"  -h, --help       show this and exit\n"
 	"  -V, --version    show the version and exit\n"
@@ -31,10 +33,11 @@ const char doctor_help[] =
 	"\n"
 	"Exit status: 0 nothing failed, 1 something did, 2 wrong usage.\n";
 
-enum { OPT_JSON = OPT_FIRST, OPT_ROOT };
+enum { OPT_JSON = OPT_FIRST, OPT_COLOR, OPT_ROOT };
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "color", required_argument, NULL, OPT_COLOR },
 	{ "root", required_argument, NULL, OPT_ROOT },
 	OPT_COMMON
 };
@@ -148,19 +151,40 @@ print_text_string(const char *text)
 }
 
 static bool
-want_colour(void)
+is_set(const char *name)
 {
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+	const char *value = getenv(name);
 
-	return isatty(STDOUT_FILENO) && (no == NULL || *no == '\0') && term != NULL &&
-	       strcmp(term, "dumb") != 0;
+	return value != NULL && *value != '\0';
+}
+
+/* What --color auto means: who forbids it is asked before who wants it. */
+static bool
+may_colour(void)
+{
+	const char *term = getenv("TERM");
+
+	if (is_set("NO_COLOR"))
+		return false;
+	if (is_set("FORCE_COLOR"))
+		return true;
+	return isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+static bool
+want_colour(const struct command *self, const char *when)
+{
+	if (strcmp(when, "auto") == 0)
+		return may_colour();
+	if (strcmp(when, "always") != 0 && strcmp(when, "never") != 0)
+		usage_error(self, "--color: always, never or auto, not %s", when);
+	return strcmp(when, "always") == 0;
 }
 
 static void
-print_text(const struct check *all)
+print_text(const struct check *all, bool colour)
 {
 	static const char *const colours[] = { "\033[32m", "\033[33m", "\033[31m" };
-	bool colour = want_colour();
 	int count[3] = { 0, 0, 0 };
 
 	for (size_t i = 0; i < N_CHECKS; i++) {
@@ -183,12 +207,14 @@ doctor_main(const struct command *self, int argc, char **argv)
 	static struct check all[N_CHECKS];
 	enum verdict worst = CHECK_OK;
 	const char *root = "";
-	bool json = false;
+	bool json = false, colour = may_colour();
 	int opt;
 
 	while ((opt = next_option(self, argc, argv, options)) != -1) {
 		if (opt == OPT_JSON)
 			json = true;
+		else if (opt == OPT_COLOR)
+			colour = want_colour(self, optarg);
 		else
 			root = optarg;
 	}
@@ -203,6 +229,6 @@ doctor_main(const struct command *self, int argc, char **argv)
 	if (json)
 		print_json(all, worst);
 	else
-		print_text(all);
+		print_text(all, colour);
 	return worst == CHECK_FAIL ? EXIT_FINDING : EXIT_OK;
 }

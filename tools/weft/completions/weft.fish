@@ -31,5 +31,6 @@ complete -c weft -n '__fish_seen_subcommand_from trace' -l output -r -F -d 'Wher
 complete -c weft -n '__fish_seen_subcommand_from symbolize' -F
 complete -c weft -n '__fish_seen_subcommand_from symbolize' -l go -d 'For parsers of Go'
 complete -c weft -n '__fish_seen_subcommand_from doctor' -l json -d 'As JSON'
+complete -c weft -n '__fish_seen_subcommand_from doctor' -l color -x -a 'always never auto' -d 'When'
 complete -c weft -n '__fish_seen_subcommand_from doctor' -l root -r -F -d 'Read /proc and /sys there'
 complete -c weft -n '__fish_seen_subcommand_from help' -a "$commands"
