@@ -15,7 +15,8 @@
 #define WAITERS 1	/* those in the list */
 #define ALONE 2		/* one that can't give up: what head is, or is about to be */
 #define ONE 4		/* of the counter */
-#define COUNTER_MAX (UINT32_MAX / ONE)
+#define DEBT_MAX (1u << 26)	/* as far below 0 as the counter is known to be, after a panic */
+#define COUNTER_MAX (UINT32_MAX / ONE - DEBT_MAX)
 
 /*
  * Life: the user's, all zero at first. Who may free it when: README.md, "The rule of the last
@@ -44,11 +45,14 @@ waitgroup_of(weft_waitgroup *wg)
 	return (struct waitgroup *)(void *)wg;
 }
 
-/* Of a state, which wraps: that a sum is below 0 or too large is seen before it is formed. */
+/*
+ * Of a state, which wraps: that a sum is below 0 or too large is seen before it is formed. The last
+ * DEBT_MAX values are those below 0, where a recovered panic leaves it.
+ */
 static inline int64_t
 counter_of(uint32_t state)
 {
-	return state / ONE;
+	return (int64_t)((state + DEBT_MAX * ONE) / ONE) - DEBT_MAX;
 }
 
 /* ---- Add, done ---- */

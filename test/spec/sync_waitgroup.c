@@ -361,13 +361,33 @@ add_negative(void *delta)
 /* A done() too many means that some other work is not waited for. SCENARIOS 131. */
 TEST(a_negative_counter_panics)
 {
-	/* The last two are too large: the counter ends at 2^30. */
+	/* The last two are too large: the counter ends below 2^30. */
 	int deltas[] = { -2, -1000000, INT32_MIN, INT32_MIN + 1, 1 << 30, INT32_MAX };
 
 	expect_panic(done_too_often, NULL, "sync: negative WaitGroup counter");
 	for (int i = 0; i < 6; i++)
 		expect_panic(add_negative, &deltas[i], "sync: negative WaitGroup counter");
 	expect_death(done_too_often, "panic: sync: negative WaitGroup counter\n");
+}
+
+static void
+done_once(void *wg)
+{
+	weft_waitgroup_done(wg);
+}
+
+/* As Go's: whoever recovers has not mended it. Work that begins later makes up for it. */
+TEST(a_negative_counter_stays_negative)
+{
+	weft_waitgroup wg = { 0 };
+
+	expect_panic(done_once, &wg, "sync: negative WaitGroup counter");
+	expect_panic(done_once, &wg, "sync: negative WaitGroup counter");
+	EXPECT_EQ(weft_waitgroup_wait(&wg, WEFT_NOW), -ETIMEDOUT);
+	weft_waitgroup_add(&wg, 3);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, WEFT_NOW), -ETIMEDOUT);
+	weft_waitgroup_done(&wg);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, WEFT_NOW), 0);
 }
 
 static void
