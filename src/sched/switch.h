@@ -27,7 +27,6 @@ void wf_commit_complex(const struct commit *c);
 void wf_commit_global(struct g *g);
 void wf_commit_dead(struct m *m, struct g *g);
 
-/* Publishes the wait of a goroutine that has left its stack (README.md, "Waking", W3). */
 /* Gives back what the goroutine has parked with. */
 static WF_ALWAYS_INLINE void
 commit_unlock(const struct commit *c)
@@ -41,6 +40,7 @@ commit_unlock(const struct commit *c)
 		wf_unlock(c->arg);
 }
 
+/* Publishes the wait of a goroutine that has left its stack (README.md, "Waking", W3). */
 static WF_ALWAYS_INLINE void
 commit_park(const struct commit *c)
 {
