@@ -13,6 +13,7 @@
 
 /* thread.c */
 REAL(now)
+REAL(has_ticks)
 REAL(thread_cpu)
 REAL(futex_wait)
 REAL(futex_wake)

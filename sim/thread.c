@@ -18,11 +18,11 @@ wf_os_now(void)
 	return wf_sim.now;
 }
 
-/* The processor's counter is of real time. */
+/* The processor's counter is of real time: a run has none. */
 bool
 wf_os_has_ticks(void)
 {
-	return false;
+	return !wf_sim_is_on() && wf_real_has_ticks();
 }
 
 static struct sim_thread *

@@ -144,7 +144,7 @@ place_of(uintptr_t fp, uintptr_t hi)
 }
 
 /* Debug builds look whether a stack that was known again is the one that a walk finds. */
-static WALKS WF_NOINLINE bool
+static WALKS WF_NOINLINE WF_UNUSED bool
 is_walked(const struct seen *s, uintptr_t fp, uintptr_t hi)
 {
 	uintptr_t pcs[STACK_FRAMES];

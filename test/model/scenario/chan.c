@@ -106,7 +106,7 @@ shared_by_two(void)
 /* ---- What threads do. Each notes what it has sent, received, and been told ---- */
 
 static int
-send(uint64_t v, int64_t deadline)
+put(uint64_t v, int64_t deadline)
 {
 	int r = weft_chan_send(chan, &v, deadline);
 
@@ -117,7 +117,7 @@ send(uint64_t v, int64_t deadline)
 }
 
 static int
-recv(int64_t deadline)
+take(int64_t deadline)
 {
 	uint64_t v = 9;
 	int r = weft_chan_recv(chan, &v, deadline);
@@ -134,7 +134,7 @@ recv(int64_t deadline)
 	static void name(void) \
 	{ \
 		world_become_foreign(); \
-		results[mc_thread()] = send(value, deadline); \
+		results[mc_thread()] = put(value, deadline); \
 	}
 
 SENDER(send_1, 1, WEFT_FOREVER)
@@ -145,22 +145,22 @@ static void
 recv_one(void)
 {
 	world_become_foreign();
-	results[mc_thread()] = recv(WEFT_FOREVER);
+	results[mc_thread()] = take(WEFT_FOREVER);
 }
 
 static void
 recv_until(void)
 {
 	world_become_foreign();
-	results[mc_thread()] = recv(DEADLINE);
+	results[mc_thread()] = take(DEADLINE);
 }
 
 static void
 recv_two(void)
 {
 	world_become_foreign();
-	MC_ASSERT(recv(WEFT_FOREVER) == 1);
-	MC_ASSERT(recv(WEFT_FOREVER) == 1);
+	MC_ASSERT(take(WEFT_FOREVER) == 1);
+	MC_ASSERT(take(WEFT_FOREVER) == 1);
 }
 
 /* Each value that was sent has come once, or is still in the ring. */
@@ -221,7 +221,7 @@ send_published(void)
 {
 	world_become_foreign();
 	before_send = 1;
-	MC_ASSERT(send(1, WEFT_FOREVER) == 0);
+	MC_ASSERT(put(1, WEFT_FOREVER) == 0);
 	MC_ASSERT(before_recv == 1);
 }
 
@@ -230,7 +230,7 @@ recv_published(void)
 {
 	world_become_foreign();
 	before_recv = 1;
-	MC_ASSERT(recv(WEFT_FOREVER) == 1);
+	MC_ASSERT(take(WEFT_FOREVER) == 1);
 	MC_ASSERT(before_send == 1);
 }
 
@@ -244,7 +244,7 @@ close_and_recv(void)
 {
 	world_become_foreign();
 	weft_chan_close(chan);
-	MC_ASSERT(recv(WEFT_FOREVER) >= 0);
+	MC_ASSERT(take(WEFT_FOREVER) >= 0);
 }
 
 /* With an element, then closed: it is ready all the time. */
@@ -252,7 +252,7 @@ static void
 recv_now_is_ready(void)
 {
 	world_become_foreign();
-	MC_ASSERT(recv(WEFT_NOW) >= 0);
+	MC_ASSERT(take(WEFT_NOW) >= 0);
 }
 
 SCENARIO(always_ready_to_receive, .threads = { close_and_recv, recv_now_is_ready },
@@ -281,7 +281,7 @@ send_and_close(void)
 {
 	world_become_foreign();
 	before_send = 1;
-	MC_ASSERT(send(1, WEFT_FOREVER) == 0);
+	MC_ASSERT(put(1, WEFT_FOREVER) == 0);
 	before_recv = 1;
 	weft_chan_close(chan);
 }
@@ -294,7 +294,7 @@ recv_to_the_end(void)
 	int r;
 
 	world_become_foreign();
-	while ((r = recv(WEFT_NOW)) != 0) {
+	while ((r = take(WEFT_NOW)) != 0) {
 		n += r == 1;
 		if (r < 0)
 			mc_relax();
@@ -317,7 +317,7 @@ send_now_to_who_waits(void)
 			return;
 		else
 			mc_relax();
-	r = send(1, WEFT_NOW);
+	r = put(1, WEFT_NOW);
 	MC_ASSERT(r == 0 || r == -EPIPE);
 }
 
@@ -338,7 +338,7 @@ recv_now_from_who_waits(void)
 			return;
 		else
 			mc_relax();
-	MC_ASSERT(recv(WEFT_NOW) >= 0);
+	MC_ASSERT(take(WEFT_NOW) >= 0);
 }
 
 SCENARIO(always_ready_to_receive_unbuffered,
@@ -353,7 +353,7 @@ static void
 recv_end(void)
 {
 	world_become_foreign();
-	MC_ASSERT(recv(WEFT_FOREVER) == 0);
+	MC_ASSERT(take(WEFT_FOREVER) == 0);
 }
 
 static void
@@ -362,7 +362,7 @@ recv_end_until(void)
 	int r;
 
 	world_become_foreign();
-	r = recv(DEADLINE);
+	r = take(DEADLINE);
 	MC_ASSERT(r == 0 || r == -ETIMEDOUT);
 }
 
@@ -372,7 +372,7 @@ send_end_until(void)
 	int r;
 
 	world_become_foreign();
-	r = send(1, DEADLINE);
+	r = put(1, DEADLINE);
 	MC_ASSERT(r == -EPIPE || r == -ETIMEDOUT);
 }
 
@@ -398,7 +398,7 @@ static void
 send_and_drop(void)
 {
 	world_become_foreign();
-	MC_ASSERT(send(1, WEFT_FOREVER) == 0);
+	MC_ASSERT(put(1, WEFT_FOREVER) == 0);
 	weft_chan_unref(chan);
 }
 
@@ -406,7 +406,7 @@ static void
 recv_and_drop(void)
 {
 	world_become_foreign();
-	MC_ASSERT(recv(WEFT_FOREVER) == 1);
+	MC_ASSERT(take(WEFT_FOREVER) == 1);
 	weft_chan_unref(chan);
 }
 
@@ -423,7 +423,7 @@ static void
 see_the_close_and_drop(void)
 {
 	world_become_foreign();
-	while (send(1, WEFT_NOW) != -EPIPE)
+	while (put(1, WEFT_NOW) != -EPIPE)
 		mc_relax();
 	MC_ASSERT(before_send == 1);
 	weft_chan_unref(chan);
@@ -475,7 +475,7 @@ static void
 recv_now(void)
 {
 	world_become_foreign();
-	results[mc_thread()] = recv(WEFT_NOW);
+	results[mc_thread()] = take(WEFT_NOW);
 }
 
 /* Received, or drained, and whoever stopped the timer knows which. */
