@@ -8,6 +8,7 @@
 #include "sched/hooks.h"
 #include "sched/sched.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -139,19 +140,27 @@ complain(const char *variable, const char *path, int error)
 	wf_out_flush(&o);
 }
 
-/* The file that the variable names; %p in it is the process's id. False: it is not set. */
+/*
+ * The file that the variable names; %p in it is the process's id. False: it is not set, or longer
+ * than any name, which is told: a part of it would be another file.
+ */
 static bool
 path_from_env(const char *variable, char *path)
 {
 	const char *s = wf_os_getenv(variable), *p;
+	int n;
 
 	if (s == NULL || *s == '\0')
 		return false;
 	p = strstr(s, "%p");
 	if (p != NULL)
-		(void)snprintf(path, PATH_BYTES, "%.*s%d%s", (int)(p - s), s, wf_os_pid(), p + 2);
+		n = snprintf(path, PATH_BYTES, "%.*s%d%s", (int)(p - s), s, wf_os_pid(), p + 2);
 	else
-		(void)snprintf(path, PATH_BYTES, "%s", s);
+		n = snprintf(path, PATH_BYTES, "%s", s);
+	if (n < 0 || n >= PATH_BYTES) {
+		complain(variable, s, -ENAMETOOLONG);
+		return false;
+	}
 	return true;
 }
 

@@ -351,6 +351,32 @@ TEST(a_file_that_can_not_be_written_is_told)
 	child_result_free(&r);
 }
 
+/* Cut short it would name another file: these would be the root, or below it. */
+static void
+expect_too_long(const char *asked, size_t n, const char *rest)
+{
+	char setting[8192], said[8192 + 64];
+	const char *const env[] = { setting, NULL };
+	struct child_options o = { .env = env };
+	size_t at = (size_t)snprintf(setting, sizeof(setting), "%s=", asked);
+	struct child_result r;
+
+	memset(setting + at, '/', n);
+	(void)snprintf(setting + at + n, sizeof(setting) - at - n, "%s", rest);
+	(void)snprintf(said, sizeof(said), "weft: %s: File name too long\n", setting);
+	r = child_run_with(&o, works, NULL);
+	EXPECT_EQ(r.status, 0);
+	EXPECT_STR(r.err, said);
+	child_result_free(&r);
+}
+
+TEST(a_name_that_is_too_long_is_told_not_cut)
+{
+	expect_too_long("WEFT_TRACE", 4096, "");
+	expect_too_long("WEFT_FLIGHT", 4096, "");
+	expect_too_long("WEFT_TRACE", 4095, "%p");
+}
+
 static void
 deadlocks(void *arg)
 {
