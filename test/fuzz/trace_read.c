@@ -4,7 +4,7 @@
  *
  * runs=300
  * fuzz: -D_GNU_SOURCE tools/weft/trace_chrome.c tools/weft/trace_file.c
- * fuzz: tools/weft/trace_order.c
+ * fuzz: tools/weft/trace_order.c tools/weft/trace_proc.c
  * fuzz: tools/weft/trace_pprof.c tools/weft/trace_state.c tools/weft/idmap.c tools/weft/json.c
  */
 #include "trace_convert.h"

@@ -1,62 +1,19 @@
 /*
- * What events make of goroutines, Ps and threads. See trace_state.h; source of the rules: the
- * reader in Go 1.23, src/internal/trace/order.go.
+ * What events make of goroutines and threads; of Ps: trace_proc.c. See trace_state.h; source of the
+ * rules: the reader in Go 1.23, src/internal/trace/order.go.
  */
 #include "trace_state.h"
+
+#include "trace_rules.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE SIZE_MAX
+/* ---- making them ---- */
 
-struct seen {			/* how far a G or a P has come in the generation that named it */
-	uint64_t gen, seq;
-};
-
-struct g_state {
-	uint64_t id;
-	enum trace_g state;	/* TG_NONE: it has ended */
-	struct seen seen;
-	size_t m;		/* the thread it is on, or NONE */
-	int64_t since;
-	struct trace_text function, reason;
-	struct trace_stack stack;	/* the table it comes from ends with the generation */
-	uint64_t by;
-};
-
-struct p_state {
-	uint64_t id;
-	enum trace_p state;
-	struct seen seen;
-};
-
-struct m_state {
-	size_t g, p;		/* or NONE */
-};
-
-/* ---- finding them ---- */
-
-static struct g_state *
-g_at(const struct trace_state *t, size_t i)
-{
-	return i == NONE ? NULL : (struct g_state *)t->gs.items + i;
-}
-
-static struct p_state *
-p_at(const struct trace_state *t, size_t i)
-{
-	return i == NONE ? NULL : (struct p_state *)t->ps.items + i;
-}
-
-static size_t
-find(const struct idmap *ids, uint64_t id)
-{
-	return idmap_find(ids, &id, sizeof(id));
-}
-
-/* A new one, zeroed, or NULL. */
-static void *
-add(struct trace_state *t, struct idmap *ids, uint64_t id, struct trace_vector *v, size_t item)
+void *
+state_add(
+    struct trace_state *t, struct idmap *ids, uint64_t id, struct trace_vector *v, size_t item)
 {
 	void *new;
 
@@ -74,29 +31,16 @@ add(struct trace_state *t, struct idmap *ids, uint64_t id, struct trace_vector *
 static size_t
 m_index(struct trace_state *t, uint64_t thread)
 {
-	size_t i = find(&t->m_ids, thread);
+	size_t i = state_find(&t->m_ids, thread);
 	struct m_state *m;
 
 	if (i != IDMAP_NONE)
 		return i;
-	m = add(t, &t->m_ids, thread, &t->ms, sizeof(*m));
+	m = state_add(t, &t->m_ids, thread, &t->ms, sizeof(*m));
 	if (m == NULL)
 		return NONE;
 	m->g = m->p = NONE;
 	return t->ms.n - 1;
-}
-
-static struct m_state *
-m_at(const struct trace_state *t, size_t i)
-{
-	return (struct m_state *)t->ms.items + i;
-}
-
-/* It may have its event number seq now. */
-static bool
-is_next(const struct trace_state *t, const struct seen *seen, uint64_t seq)
-{
-	return seen->gen == t->gen && seq == seen->seq + 1;
 }
 
 /* ---- goroutines ---- */
@@ -115,9 +59,8 @@ tell(struct trace_state *t, const struct g_state *g, int64_t now)
 		t->sink->span(t->sink->arg, &span);
 }
 
-/* Its present state is over. The stack and the reason are the next one's, too, unless replaced. */
-static void
-enter(struct trace_state *t, struct g_state *g, enum trace_g state, int64_t now)
+void
+g_enter(struct trace_state *t, struct g_state *g, enum trace_g state, int64_t now)
 {
 	tell(t, g, now);
 	g->state = state;
@@ -132,9 +75,8 @@ say_goroutine(const struct trace_state *t, const struct g_state *g)
 		t->sink->goroutine(t->sink->arg, g->id, g->function);
 }
 
-/* Where it is. Of one that was there before the trace, this says what it began with, too. */
-static void
-set_stack(struct g_state *g, const struct trace_stack *stack)
+void
+g_set_stack(struct g_state *g, const struct trace_stack *stack)
 {
 	g->stack = *stack;
 	if (g->function.n == 0 && stack->n != 0)
@@ -144,7 +86,7 @@ set_stack(struct g_state *g, const struct trace_stack *stack)
 static struct g_state *
 new_g(struct trace_state *t, uint64_t id, enum trace_g state, int64_t since)
 {
-	struct g_state *g = add(t, &t->g_ids, id, &t->gs, sizeof(*g));
+	struct g_state *g = state_add(t, &t->g_ids, id, &t->gs, sizeof(*g));
 
 	if (g == NULL)
 		return NULL;
@@ -161,7 +103,7 @@ static enum step_verdict
 go_status(struct trace_state *t, const struct trace_step *s)
 {
 	uint64_t state = s->args[2];
-	struct g_state *g = g_at(t, find(&t->g_ids, s->args[0]));
+	struct g_state *g = g_at(t, state_find(&t->g_ids, s->args[0]));
 	size_t m = NONE;
 
 	if (state < TG_RUNNABLE || state > TG_WAITING)
@@ -193,7 +135,7 @@ go_create(struct trace_state *t, const struct trace_step *s, const struct m_stat
 	uint64_t by_id = by == NULL ? 0 : by->id;
 	struct g_state *g;
 
-	if (find(&t->g_ids, s->args[0]) != IDMAP_NONE)
+	if (state_find(&t->g_ids, s->args[0]) != IDMAP_NONE)
 		return STEP_NEVER;
 	if (m->p == NONE)
 		return STEP_NOT_YET;
@@ -201,21 +143,21 @@ go_create(struct trace_state *t, const struct trace_step *s, const struct m_stat
 	if (g == NULL)
 		return STEP_NEVER;
 	g->by = by_id;
-	set_stack(g, s->first_stack);
+	g_set_stack(g, s->first_stack);
 	return STEP_DONE;
 }
 
 static enum step_verdict
 go_start(struct trace_state *t, const struct trace_step *s, struct m_state *m)
 {
-	size_t i = find(&t->g_ids, s->args[0]);
+	size_t i = state_find(&t->g_ids, s->args[0]);
 	struct g_state *g = g_at(t, i);
 
 	if (g == NULL || g->state != TG_RUNNABLE || !is_next(t, &g->seen, s->args[1]) ||
 	    m->g != NONE || m->p == NONE)
 		return STEP_NOT_YET;
 	g->seen.seq++;
-	enter(t, g, TG_RUNNING, s->ns);
+	g_enter(t, g, TG_RUNNING, s->ns);
 	g->m = (size_t)(m - m_at(t, 0));
 	m->g = i;
 	return STEP_DONE;
@@ -229,14 +171,14 @@ go_leave(struct trace_state *t, const struct trace_step *s, struct m_state *m, e
 
 	if (g == NULL || g->state != TG_RUNNING)
 		return STEP_NOT_YET;
-	enter(t, g, to, s->ns);
+	g_enter(t, g, to, s->ns);
 	g->m = NONE;
 	m->g = NONE;
 	if (to == TG_NONE) {
 		say_goroutine(t, g);
 	} else {
 		g->reason = s->texts[0];
-		set_stack(g, s->stack);
+		g_set_stack(g, s->stack);
 	}
 	return STEP_DONE;
 }
@@ -244,132 +186,13 @@ go_leave(struct trace_state *t, const struct trace_step *s, struct m_state *m, e
 static enum step_verdict
 go_unblock(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
 {
-	struct g_state *g = g_at(t, find(&t->g_ids, s->args[0])), *by = g_at(t, m->g);
+	struct g_state *g = g_at(t, state_find(&t->g_ids, s->args[0])), *by = g_at(t, m->g);
 
 	if (g == NULL || g->state != TG_WAITING || !is_next(t, &g->seen, s->args[1]))
 		return STEP_NOT_YET;
 	g->seen.seq++;
-	enter(t, g, TG_RUNNABLE, s->ns);
+	g_enter(t, g, TG_RUNNABLE, s->ns);
 	g->by = by == NULL ? 0 : by->id;
-	return STEP_DONE;
-}
-
-/* ---- Ps ---- */
-
-static enum step_verdict
-proc_status(struct trace_state *t, const struct trace_step *s, struct m_state *m)
-{
-	uint64_t state = s->args[1];
-	struct p_state *p = p_at(t, find(&t->p_ids, s->args[0]));
-
-	if (state < TP_RUNNING || state > TP_SYSCALL)
-		return STEP_NEVER;
-	if (p != NULL) {
-		if (p->seen.gen == t->gen || p->state != state)
-			return STEP_NEVER;
-		p->seen = (struct seen){ t->gen, 0 };
-		return STEP_DONE;
-	}
-	if (state != TP_IDLE && m->p != NONE)
-		return STEP_NEVER;
-	p = add(t, &t->p_ids, s->args[0], &t->ps, sizeof(*p));
-	if (p == NULL)
-		return STEP_NEVER;
-	*p = (struct p_state){ s->args[0], (enum trace_p)state, { t->gen, 0 } };
-	if (state != TP_IDLE)
-		m->p = t->ps.n - 1;
-	return STEP_DONE;
-}
-
-static enum step_verdict
-proc_start(struct trace_state *t, const struct trace_step *s, struct m_state *m)
-{
-	size_t i = find(&t->p_ids, s->args[0]);
-	struct p_state *p = p_at(t, i);
-
-	if (p == NULL || p->state != TP_IDLE || !is_next(t, &p->seen, s->args[1]) || m->p != NONE)
-		return STEP_NOT_YET;
-	p->seen.seq++;
-	p->state = TP_RUNNING;
-	m->p = i;
-	return STEP_DONE;
-}
-
-static enum step_verdict
-proc_stop(struct trace_state *t, struct m_state *m)
-{
-	struct p_state *p = p_at(t, m->p);
-
-	if (p == NULL || p->state != TP_RUNNING)
-		return STEP_NOT_YET;
-	p->state = TP_IDLE;
-	m->p = NONE;
-	return STEP_DONE;
-}
-
-/* The goroutine of the thread that loses its P goes on in its call without one. */
-static enum step_verdict
-proc_steal(struct trace_state *t, const struct trace_step *s)
-{
-	size_t i = find(&t->p_ids, s->args[0]), victim = find(&t->m_ids, s->args[2]);
-	struct p_state *p = p_at(t, i);
-	struct m_state *m;
-	struct g_state *g;
-
-	if (p == NULL || p->state != TP_SYSCALL || !is_next(t, &p->seen, s->args[1]) ||
-	    victim == NONE || m_at(t, victim)->p != i)
-		return STEP_NOT_YET;
-	m = m_at(t, victim);
-	g = g_at(t, m->g);
-	if (g != NULL)
-		enter(t, g, g->state, s->ns);
-	p->seen.seq++;
-	p->state = TP_IDLE;
-	m->p = NONE;
-	return STEP_DONE;
-}
-
-/* ---- calls ---- */
-
-static enum step_verdict
-syscall_begin(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
-{
-	struct p_state *p = p_at(t, m->p);
-	struct g_state *g = g_at(t, m->g);
-
-	if (p == NULL || g == NULL || p->state != TP_RUNNING || g->state != TG_RUNNING ||
-	    !is_next(t, &p->seen, s->args[0]))
-		return STEP_NOT_YET;
-	p->seen.seq++;
-	p->state = TP_SYSCALL;
-	enter(t, g, TG_SYSCALL, s->ns);
-	set_stack(g, s->stack);
-	return STEP_DONE;
-}
-
-static enum step_verdict
-syscall_end(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
-{
-	struct p_state *p = p_at(t, m->p);
-	struct g_state *g = g_at(t, m->g);
-
-	if (p == NULL || g == NULL || p->state != TP_SYSCALL || g->state != TG_SYSCALL)
-		return STEP_NOT_YET;
-	p->state = TP_RUNNING;
-	enter(t, g, TG_RUNNING, s->ns);
-	return STEP_DONE;
-}
-
-static enum step_verdict
-syscall_end_blocked(struct trace_state *t, const struct trace_step *s, struct m_state *m)
-{
-	struct g_state *g = g_at(t, m->g);
-
-	if (m->p != NONE || g == NULL || g->state != TG_SYSCALL)
-		return STEP_NOT_YET;
-	enter(t, g, TG_RUNNABLE, s->ns);
-	g->m = NONE;
-	m->g = NONE;
 	return STEP_DONE;
 }
 
