@@ -1,7 +1,7 @@
 /*
  * Lints: reports, once for each place, and those that a goroutine finds out about itself: a lock of
- * libc's that is held over a wait, a stack that is nearly full, too many processors. What
- * the monitor finds is in lint_watch.c. README.md, "Lints".
+ * libc's that is held over a wait, a stack that is nearly full or not as small as asked for, too
+ * many processors. What the monitor finds is in lint_watch.c. README.md, "Lints".
  */
 #include "debug/lint.h"
 
@@ -21,6 +21,7 @@
  */
 static struct {
 	_Atomic uint32_t busy;		/* L1 */
+	_Atomic uint32_t binds_late;	/* set at boot; who exchanges it for 0 is to tell */
 	struct dump dump;		/* L1 */
 	uint64_t places[PLACES];	/* L1 */
 	unsigned n_places;		/* L1 */
@@ -136,6 +137,14 @@ begin_here(const struct g *g)
 	return d;
 }
 
+/* Of who has ended no frame is left but the one that all began with: its function is the place. */
+static void
+show_beginning(struct dump *d, const struct g *g)
+{
+	d->n = 1;
+	d->inner[0] = wf_dump_began_with(g);
+}
+
 /* Its thread runs others meanwhile: if they want the lock, they block it. */
 static void
 check_locks(const struct g *g, enum wf_wait_reason reason)
@@ -198,10 +207,8 @@ check_stack(const struct g *g, bool has_ended)
 	if (untouched == bytes)
 		return;
 	d = begin_here(g);
-	if (has_ended) {
-		d->n = 1;
-		d->inner[0] = wf_dump_began_with(g);
-	}
+	if (has_ended)
+		show_beginning(d, g);
 	if (wf_lint_is_new(d, LINT_DEEP_STACK)) {
 		wf_lint_head(d, g);
 		wf_out_str(&d->out, "has used ");
@@ -219,6 +226,26 @@ check_stack(const struct g *g, bool has_ended)
 		(void)wf_os_dontneed(p, bytes);
 }
 
+/* Lints make all stacks large. Without them this one would be, too, and nothing would say so. */
+static void
+check_small(const struct g *g, const char *state, bool has_ended)
+{
+	struct dump *d;
+
+	if (g->stack_class != WEFT_STACK_SMALL || wf_load_relaxed(&lint.binds_late) == 0 ||
+	    wf_xchg_relaxed(&lint.binds_late, 0u) == 0)
+		return;
+	d = begin_here(g);
+	if (has_ended)
+		show_beginning(d, g);
+	wf_lint_head(d, g);
+	wf_out_str(&d->out, "has asked for WEFT_STACK_SMALL, and without lints would get 16 KiB, "
+	    "too: the program binds its calls late");
+	wf_lint_body(d, g, state,
+	    "link it with -Wl,-z,now; told once, of the first such goroutine");
+	wf_lint_end_report(d);
+}
+
 void
 wf_lint_wait(enum wf_wait_reason reason)
 {
@@ -228,12 +255,14 @@ wf_lint_wait(enum wf_wait_reason reason)
 		return;		/* its thread waits with it */
 	check_locks(g, reason);
 	check_stack(g, /* has_ended */ false);
+	check_small(g, wf_wait_reason_name(reason), /* has_ended */ false);
 }
 
 void
 wf_lint_end(struct g *g)
 {
 	check_stack(g, /* has_ended */ true);
+	check_small(g, "running, has ended", /* has_ended */ true);
 }
 
 void
@@ -277,6 +306,7 @@ wf_lint_init(const struct wf_debug *d)
 	if (!d->lint)
 		return;
 	wf_lint_watch_init();
+	wf_store_relaxed(&lint.binds_late, wf_os_binds_early() ? 0u : 1u);
 	wf_store_relaxed(&wf_trace.waits,
 	    (uint8_t)(wf_load_relaxed(&wf_trace.waits) | WAITS_LINTED));
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # weft run --lint finds a lock of libc's that is held over a wait, whether the program has the
 # archive or the shared library, and says nothing of one that is not. If it fails, a program that
-# stands still now and then for no reason that anybody sees goes on doing so.
+# stands still now and then for no reason that anybody sees goes on doing so. And it tells once of
+# small stacks that are none, which nothing but a program's memory shows.
 set -eu
 weft=$WEFT_BUILD/bin/weft
 work=$(mktemp -d)
@@ -207,4 +208,61 @@ for program in ./archive ./shared; do
 	check 0 $program wrong
 	check 0 "$weft" run --lint -- $program forks
 done
+
+cat >small.c <<'C'
+#include <weft.h>
+
+static void
+waits(void *arg)
+{
+	weft_sleep(1000);
+	(void)arg;
+}
+
+static void
+ends(void *arg)
+{
+	(void)arg;
+}
+
+/* Goroutines that wait with an argument, else ones that end at once; with two, of large stacks. */
+int
+main(int argc, char **argv)
+{
+	weft_go_options o = { .size = sizeof(o), .stack_size = argc > 2 ? 0 : WEFT_STACK_SMALL };
+
+	for (int i = 0; i < 5; i++)
+		if (weft_go_with(&o, argc > 1 ? waits : ends, NULL) != 0)
+			return 1;
+	while (weft_numgoroutine() > 1)
+		weft_sleep(100000);
+	(void)argv;
+	return 7;
+}
+C
+small()	# HOW MANY PROGRAM...: so many reports of small stacks, and it ends as ever
+{
+	local want=$1 status=0
+	shift
+	"$@" 2>err || status=$?
+	if [ "$status" -eq 7 ] &&
+	    [ "$(grep -c ' asked for WEFT_STACK_SMALL' err)" -eq "$want" ]; then
+		return
+	fi
+	echo "$*: status $status, not 7, or not $want reports: $(cat err)"
+	failed=1
+}
+for binding in lazy now; do
+	${build% *} small.c -o $binding "$WEFT_BUILD/libweft.a" -pthread -Wl,-z,$binding
+done
+for how in '' wait; do
+	small 1 env -u LD_BIND_NOW "$weft" run --lint -- ./lazy $how
+	for text in '^\[link it with -Wl,-z,now' "^${how:-end}s(...)" '^created by main '; do
+		grep -q "$text" err || { echo "no '$text': $(cat err)"; failed=1; }
+	done
+	small 0 "$weft" run --lint -- ./now $how
+	small 0 env LD_BIND_NOW=1 "$weft" run --lint -- ./lazy $how
+	small 0 ./lazy $how
+done
+small 0 env -u LD_BIND_NOW "$weft" run --lint -- ./lazy wait large
 exit $failed
