@@ -15,6 +15,7 @@ function(weft_fuzz_program target name)
 	add_executable(${target} ${ARGN})
 	if(fuzz_${name}_kind)
 		list(JOIN fuzz_${name}_files "|" own)
+		string(REPLACE "." "[.]" own "${own}")
 		target_sources(${target} PRIVATE
 		    "$<FILTER:$<TARGET_OBJECTS:weft_objects>,EXCLUDE,/(${own})>")
 	endif()
