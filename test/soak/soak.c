@@ -7,9 +7,13 @@
  *   was written is read; nothing fires early;
  * - at the end of a round there are as many goroutines and descriptors as before, and when all is
  *   over no more memory and mappings than after the first rounds;
- * - no goroutine waits to run while a processor is idle: a thread of its own looks at the states
- *   all the time. It believes what it saw only as often as it got to look: on a machine that
- *   stands still nobody's wait is weft's fault.
+ * - no goroutine waits to run while a processor is idle, and no timer fires late: a thread of its
+ *   own looks at the states all the time. It believes what it saw only as often as it got to
+ *   look, and time is counted in its looks: on a machine that stands still nobody's wait is
+ *   weft's fault.
+ *
+ * Each of these is seen to fail: WEFT_SOAK_PLANT names what goes wrong on purpose (plants, below;
+ * test/tools/soak.sh), WEFT_SOAK_LOOKS how long it is borne.
  */
 #define _GNU_SOURCE
 #include <weft.h>
@@ -23,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,14 +35,27 @@
 #define MS ((int64_t)1000000)
 #define S (1000 * MS)
 
-/* Looks of a millisecond, in a row, at work that waits beside an idle processor. */
-#define STUCK_LOOKS 10000
+/*
+ * So many looks, of a millisecond or more each, may work wait beside an idle processor, a timer be
+ * late, and what a round leaves behind be on its way out. Nominally ten seconds, for an
+ * hour beside anything; how much it was is told.
+ */
+static long borne = 10000;
 
 enum { JOBS = 2000, WORKERS = 16, ECHOES = 20, TIMERS = 200, WAITERS = 100 };
 
 static atomic_ulong rounds, jobs_done, bytes_echoed, armed, fired, stopped, recovered, cancelled;
-static atomic_long worst_idle, worst_late_us;
+static atomic_long looks, worst_idle, worst_late, worst_late_us;
 static atomic_bool over;
+
+/* What goes wrong once, or in each round from the second on. */
+static bool
+is_planted(const char *what)
+{
+	const char *wanted = getenv("WEFT_SOAK_PLANT");
+
+	return wanted != NULL && strcmp(wanted, what) == 0 && atomic_load(&rounds) > 0;
+}
 
 static void
 raise_to(atomic_long *most, long value)
@@ -115,6 +133,7 @@ run_jobs(void *arg)
 	int job, n = 0;
 
 	EXPECT(p.jobs != NULL && p.results != NULL && seen != NULL);
+	seen[JOBS / 2] = is_planted("a job done twice");
 	weft_waitgroup_add(&p.workers, WORKERS);
 	for (int i = 0; i < WORKERS; i++)
 		EXPECT_EQ(weft_go(work, &p), 0);
@@ -176,6 +195,7 @@ run_echo(void *arg)
 
 struct alarm {
 	int64_t due;
+	long due_look;	/* a look takes a millisecond or more: no later than this one */
 	weft_waitgroup *all;
 };
 
@@ -184,10 +204,17 @@ ring(void *arg)
 {
 	struct alarm *a = arg;
 	int64_t now = weft_now();
+	long late;
 
 	EXPECT(now >= a->due);
 	raise_to(&worst_late_us, (long)((now - a->due) / 1000));
-	atomic_fetch_add(&fired, 1);
+	while (is_planted("a late timer") && atomic_load(&looks) < a->due_look + borne)
+		weft_sleep(MS);
+	late = atomic_load(&looks) - a->due_look;
+	raise_to(&worst_late, late);
+	if (late >= borne)
+		FAIL("a timer fires %ld looks late", late);
+	atomic_fetch_add(&fired, !is_planted("a timer that is lost"));
 	weft_waitgroup_done(a->all);
 }
 
@@ -202,7 +229,10 @@ run_timers(void *arg)
 	EXPECT(alarms != NULL);
 	weft_waitgroup_add(&all, TIMERS);
 	for (int i = 0; i < TIMERS; i++) {
-		alarms[i] = (struct alarm){ weft_in((int64_t)choose(&seed, 20 * MS)), &all };
+		int64_t wait = (int64_t)choose(&seed, 20 * MS);
+
+		alarms[i] = (struct alarm){ .due = weft_in(wait), .all = &all,
+		    .due_look = atomic_load(&looks) + wait / MS + 1 };
 		timers[i] = weft_timer_new(alarms[i].due, 0, ring, &alarms[i]);
 		EXPECT(timers[i] != NULL);
 		atomic_fetch_add(&armed, 1);
@@ -270,23 +300,25 @@ watch(void *arg)
 {
 	const struct timespec moment = { 0, 1000000 };
 	weft_metric m[64];
-	long looks = 0;
+	long stuck = 0;
 
 	(void)arg;
 	while (!atomic_load(&over)) {
 		size_t n = weft_metrics_read(m, 64);
 
-		if (figure(m, n, "/weft/sched/idle:processors") > 0 &&
-		    figure(m, n, "/sched/goroutines/runnable:goroutines") > 0)
-			looks++;
+		if ((figure(m, n, "/weft/sched/idle:processors") > 0 &&
+		    figure(m, n, "/sched/goroutines/runnable:goroutines") > 0) ||
+		    is_planted("an idle processor"))
+			stuck++;
 		else
-			looks = 0;
-		raise_to(&worst_idle, looks);
-		if (looks >= STUCK_LOOKS) {
+			stuck = 0;
+		raise_to(&worst_idle, stuck);
+		if (stuck >= borne) {
 			weft_dump(2);
-			FAIL("work waits beside an idle processor since %ld looks", looks);
+			FAIL("work waits beside an idle processor since %ld looks", stuck);
 		}
 		nanosleep(&moment, NULL);
+		atomic_fetch_add(&looks, 1);
 	}
 	return NULL;
 }
@@ -347,15 +379,50 @@ run_round(uint64_t *seed)
 	atomic_fetch_add(&rounds, 1);
 }
 
+static void
+stay(void *arg)
+{
+	(void)arg;
+	weft_chan_recv(never, NULL, WEFT_FOREVER);
+}
+
+/* What a round is to leave behind, if it is asked for. */
+static void
+leave_behind(void)
+{
+	enum { TOO_MUCH = 32 << 20, TOO_MANY = 20 };
+	char *p;
+
+	if (is_planted("a goroutine"))
+		EXPECT_EQ(weft_go(stay, NULL), 0);
+	if (is_planted("a descriptor"))
+		EXPECT(dup(0) >= 0);
+	if (is_planted("memory")) {
+		p = malloc(TOO_MUCH);
+		EXPECT(p != NULL);
+		memset(p, 1, TOO_MUCH);
+	}
+	for (int i = 0; i < 2 * TOO_MANY && is_planted("mappings"); i++)
+		EXPECT(mmap(NULL, 4096, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0) != MAP_FAILED);
+}
+
 /* The last of a round are on their way out when those that waited for them go on. */
 static struct left
 look_at_rest(const struct left *first)
 {
-	struct left l = look();
+	long until = atomic_load(&looks) + borne;
+	struct left l;
 
-	while (l.goroutines > 1 || (first != NULL && l.descriptors > first->descriptors)) {
+	leave_behind();
+	for (l = look(); l.goroutines > 1 ||
+	    (first != NULL && l.descriptors > first->descriptors); l = look()) {
+		if (atomic_load(&looks) > until) {
+			weft_dump(2);
+			FAIL("a round leaves %ld goroutines and %ld descriptors", l.goroutines,
+			    l.descriptors);
+		}
 		weft_sleep(MS);
-		l = look();
 	}
 	return l;
 }
@@ -364,11 +431,12 @@ static void
 tell(int64_t began, const struct left *l)
 {
 	printf("%5lld s %6lu rounds: %ld goroutines, %ld descriptors, %ld threads, %ld mappings, "
-	    "%ld KiB; %lu jobs, %lu timers, %lu cancelled; late by %ld us, idle for %ld looks\n",
+	    "%ld KiB; %lu jobs, %lu timers, %lu cancelled; late by %ld us or "
+	    "%ld looks, idle for %ld looks\n",
 	    (long long)((weft_now() - began) / S), atomic_load(&rounds), l->goroutines,
 	    l->descriptors, l->threads, l->mappings, l->rss_kb, atomic_load(&jobs_done),
 	    atomic_load(&armed), atomic_load(&cancelled), atomic_load(&worst_late_us),
-	    atomic_load(&worst_idle));
+	    atomic_load(&worst_late), atomic_load(&worst_idle));
 	fflush(stdout);
 }
 
@@ -381,6 +449,8 @@ TEST(everything_at_once)
 	struct left first, warm, last;
 	pthread_t watcher;
 
+	if (getenv("WEFT_SOAK_LOOKS") != NULL)
+		borne = atol(getenv("WEFT_SOAK_LOOKS"));
 	never = weft_chan_new(0, 0);
 	weft_gomaxprocs(4);
 	EXPECT_EQ(pthread_create(&watcher, NULL, watch, NULL), 0);
