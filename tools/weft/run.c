@@ -29,7 +29,7 @@ const char run_help[] =
 	"      --detail          with --schedtrace: also all processors, threads, goroutines\n"
 	"      --trace FILE      write an execution trace to FILE\n"
 	"      --lint            report what is likely to be a mistake: computing for long, calls\n"
-	"                        that block, pthread mutexes held over a wait, deep stacks, too\n"
+	"                        that block, pthread locks held over a wait, deep stacks, too\n"
 	"                        many processors\n"
 	"      --http ADDRESS    serve the debug endpoint: path of a Unix socket, 127.0.0.1:PORT\n"
 	"  -h, --help            show this and exit\n"
@@ -133,7 +133,7 @@ add_schedtrace(const char *ms, bool detail)
 }
 
 /*
- * The library that knows which pthread mutexes are held lies where it was installed to, seen from
+ * The library that knows which pthread locks are held lies where it was installed to, seen from
  * this program, or beside it in a build tree. Without it the other lints work.
  */
 static void
@@ -156,7 +156,7 @@ add_lints(void)
 			return;
 		}
 	}
-	fputs("weft run: no libweft-lint.so: pthread mutexes are not looked at\n", stderr);
+	fputs("weft run: no libweft-lint.so: pthread locks are not looked at\n", stderr);
 }
 
 static void
