@@ -14,6 +14,7 @@
 #include <ftw.h>
 #include <http_parser.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,24 +29,33 @@
 
 enum { BUFFER = 4096, ANSWER_MAX = 256 };
 
-/* The answer of this second. One thread serves. */
-static char answer[ANSWER_MAX];
-static size_t answer_bytes;
+/*
+ * The answer of this second. Who makes it may lose its processor inside, to another that answers:
+ * so the new one is made beside the old one, by one at a time, and is there when it is whole.
+ */
+static char answers[2][ANSWER_MAX];
+static _Atomic(const char *) answer = answers[0];
+static size_t answer_bytes;		/* always the same; written before anybody is served */
+static _Atomic time_t made;
+static atomic_flag is_made = ATOMIC_FLAG_INIT;
 
 static void
 make_answer(void)
 {
-	static time_t made;
 	time_t now = time(NULL);
+	char date[64], *to;
 	struct tm t;
-	char date[64];
 
-	if (now == made)
+	if (now == atomic_load_explicit(&made, memory_order_relaxed) ||
+	    atomic_flag_test_and_set(&is_made))
 		return;
-	made = now;
+	to = answers[answer == answers[0]];
 	gmtime_r(&now, &t);
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &t);
-	answer_bytes = (size_t)snprintf(answer, sizeof(answer), HEAD "%s\r\n\r\n" HELLO, date);
+	answer_bytes = (size_t)snprintf(to, ANSWER_MAX, HEAD "%s\r\n\r\n" HELLO, date);
+	atomic_store(&answer, to);
+	atomic_store(&made, now);
+	atomic_flag_clear(&is_made);
 }
 
 /* One connection's parser; asked counts the requests that are complete. */
@@ -91,7 +101,7 @@ serve_goroutine(void *arg)
 			break;
 		for (; r.asked > 0; r.asked--) {
 			make_answer();
-			if (weft_write(fd, answer, answer_bytes, WEFT_FOREVER) < 0)
+			if (weft_write(fd, atomic_load(&answer), answer_bytes, WEFT_FOREVER) < 0)
 				break;
 		}
 	}
@@ -101,6 +111,7 @@ serve_goroutine(void *arg)
 static pid_t
 start_weft(int listener)
 {
+	make_answer();
 	bench_serve_by_goroutines(listener, serve_goroutine);
 	return 0;
 }
@@ -121,7 +132,7 @@ epoll_answer(int fd)
 		return false;
 	BENCH_CHECK(memmem(buf, (size_t)n, "\r\n\r\n", 4) != NULL);
 	make_answer();
-	return send(fd, answer, answer_bytes, MSG_NOSIGNAL) == (ssize_t)answer_bytes;
+	return send(fd, atomic_load(&answer), answer_bytes, MSG_NOSIGNAL) == (ssize_t)answer_bytes;
 }
 
 static void
@@ -133,6 +144,7 @@ epoll_server(int listener)
 static pid_t
 start_epoll(int listener)
 {
+	make_answer();
 	bench_serve_in_thread(epoll_server, listener);
 	return 0;
 }
