@@ -8,6 +8,7 @@
 #include "children.h"
 #include "threads.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 static void
@@ -37,11 +38,30 @@ TEST(a_program_begins_after_any_failure)
 	EXPECT(refuse_in_children(&f) > 20);
 }
 
+/* As begin(), and somebody waits for a descriptor: only then is the poller there. */
+static void
+begin_polling(void *arg)
+{
+	int ends[2];
+	char c;
+
+	inject_in_child(arg);
+	EXPECT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	/* Who comes late does not wait. Not four times. */
+	for (int64_t wait = 1000000; wait <= 64000000; wait *= 4)
+		EXPECT_EQ(weft_read(ends[0], &c, 1, weft_in(wait)), -ETIMEDOUT);
+	EXPECT_EQ(close(ends[0]), 0);
+	EXPECT_EQ(close(ends[1]), 0);
+	threads();
+	child_is_done();
+}
+
 /* io_uring, asked for and not to be had: epoll does as well. */
 TEST(a_program_that_asks_for_io_uring_begins_without)
 {
 	static const char *const env[] = {"WEFT_POLLER=uring", NULL};
-	struct child_faults f = {.fn = begin, .env = env, .functions = "uring_open uring_knows"};
+	struct child_faults f = {.fn = begin_polling, .env = env,
+	    .functions = "uring_open uring_knows"};
 
 	EXPECT(refuse_in_children(&f) >= 4);
 }
