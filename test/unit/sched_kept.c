@@ -5,6 +5,7 @@
  *
  * ctest: nomembarrier
  */
+#include "elsewhere.h"
 #include "hold.h"
 #include "test.h"
 
@@ -38,16 +39,6 @@ static void
 await_all(struct stage *s)
 {
 	EXPECT_EQ(weft_waitgroup_wait(&s->all, WEFT_FOREVER), 0);
-}
-
-/* Runs fn on a thread that is not weft's: it never has a P. */
-static void
-elsewhere(void *(*fn)(void *), void *arg)
-{
-	pthread_t t;
-
-	EXPECT_EQ(pthread_create(&t, NULL, fn, arg), 0);
-	EXPECT_EQ(pthread_join(t, NULL), 0);
 }
 
 /* The caller's P keeps c, which nobody else uses now. */

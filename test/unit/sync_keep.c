@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <weft.h>
+#include "elsewhere.h"
 #include "hold.h"
 #include "sync/keep.h"
 
@@ -63,16 +64,6 @@ static void
 await_all(struct stage *s)
 {
 	EXPECT_EQ(weft_waitgroup_wait(&s->all, WEFT_FOREVER), 0);
-}
-
-/* Runs fn on a thread that is not weft's: it never has a P. */
-static void
-elsewhere(void *(*fn)(void *), void *arg)
-{
-	pthread_t t;
-
-	EXPECT_EQ(pthread_create(&t, NULL, fn, arg), 0);
-	EXPECT_EQ(pthread_join(t, NULL), 0);
 }
 
 /* Until it is kept, or so often that it would be by then: a P may be lost now and then. */
