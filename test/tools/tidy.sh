@@ -185,7 +185,7 @@ END
 c_file src/chan/b.h <<<'void wf_put_locked(struct q *q) WF_GIVES_BACK(q->lock);'
 expect ''
 
-# M1: an edit that fits no more; one whose file is gone.
+# M1: an edit that fits no more, in each folder of such; one whose file is gone.
 edit() # NAME FILE EDGE OLD: an edit of FILE that takes OLD and EDGE away
 {
 	printf 'Wrong.\nprogram: p\nscenario: s\nedge: %s\nfile: %s\n-%s\n' "$3" "$2" "$4" |
@@ -196,8 +196,13 @@ c_file src/sched/a.h <<<'int x; /* A1 */'
 edit fits src/sched/a.h A1 'int x; /* A1 */'
 edit changed src/sched/a.h A1 'int y; /* A1 */'
 edit gone src/sched/b.h sched/A1 'int x;'
-expect 'test/model/wrong/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:
-test/model/wrong/gone.wrong:1: M1: src/sched/b.h is not there'
+for folder in sim fuzz; do
+	file "test/$folder/wrong/changed.wrong" <"$work/t/test/model/wrong/changed.wrong"
+done
+expect 'test/fuzz/wrong/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:
+test/model/wrong/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:
+test/model/wrong/gone.wrong:1: M1: src/sched/b.h is not there
+test/sim/wrong/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:'
 
 # M2: of five steps that are named one has an edit, one a reason, one an order that is weakened.
 tree
