@@ -3,9 +3,10 @@
  *
  * Each thread's events are in order; those of different threads are merged by time. But clocks are
  * not trusted: an event that can't have happened in the state that goroutines, Ps and threads are
- * in waits until it can. Starts and wake-ups of a goroutine, and starts and thefts of a P, carry
- * numbers, which decide most of it (src/trace/README.md, "The format"). When all threads' next
- * events wait, events are missing.
+ * in waits until it can: it is tried again when what it waits for has changed, and only then, so
+ * that the work grows with the events, whatever they are. Starts and wake-ups of a goroutine, and
+ * starts and thefts of a P, carry numbers, which decide most of it (src/trace/README.md, "The
+ * format"). When all threads' next events wait, events are missing.
  */
 #include "trace_order.h"
 
@@ -21,14 +22,21 @@ struct cursor {
 	struct trace_bytes rest;		/* of the batch, after the event */
 	uint64_t time;				/* of the event */
 	struct trace_step step;
+	struct cursor *next;			/* that waits for the same */
+	uint64_t turn;				/* the last try of it that was an event */
+	bool waits;
 };
 
 struct order {
 	struct trace_file file;
 	struct trace_state state;
 	struct trace_error *error;
-	struct cursor *cursors;			/* a binary heap by time, then those that wait */
-	size_t n_heap, n_waiting;
+	struct cursor *cursors;			/* of the generation, by thread */
+	struct cursor **heap;			/* binary, by time: those that don't wait */
+	size_t n, n_heap;
+	struct idmap wait_ids;			/* of struct trace_wait */
+	struct trace_vector waiting;		/* by its numbers: the first struct cursor * */
+	uint64_t tries;
 };
 
 /* ---- one event ---- */
@@ -145,7 +153,10 @@ advance(struct order *o, struct cursor *c, bool *more)
 
 /* ---- the order ---- */
 
-/* What a generation says of a state holds for all of it: its time is of no interest. */
+/*
+ * What a generation says of a state holds for all of it: its time is of no interest. At the same
+ * time the thread that was last goes on, then the one of the lowest number.
+ */
 static bool
 is_before(const struct cursor *a, const struct cursor *b)
 {
@@ -153,96 +164,154 @@ is_before(const struct cursor *a, const struct cursor *b)
 
 	if (is_status != trace_step_is_status(&b->step))
 		return is_status;
-	return a->step.ns < b->step.ns;
+	if (a->step.ns != b->step.ns)
+		return a->step.ns < b->step.ns;
+	return a->turn != b->turn ? a->turn > b->turn : a < b;
 }
 
 static void
-swap(struct cursor *a, struct cursor *b)
+swap(struct cursor **a, struct cursor **b)
 {
-	struct cursor t = *a;
+	struct cursor *t = *a;
 
 	*a = *b;
 	*b = t;
 }
 
 static void
-sift_down(struct order *o, size_t i)
+sift_down(struct order *o)
 {
-	for (;;) {
+	for (size_t i = 0;;) {
 		size_t least = i;
 
 		for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < o->n_heap; child++)
-			if (is_before(&o->cursors[child], &o->cursors[least]))
+			if (is_before(o->heap[child], o->heap[least]))
 				least = child;
 		if (least == i)
 			return;
-		swap(&o->cursors[i], &o->cursors[least]);
+		swap(&o->heap[i], &o->heap[least]);
 		i = least;
 	}
 }
 
-/* The one behind the heap becomes a part of it. */
 static void
-sift_up(struct order *o)
+put(struct order *o, struct cursor *c)
 {
 	size_t i = o->n_heap++;
 
-	for (; i > 0 && is_before(&o->cursors[i], &o->cursors[(i - 1) / 2]); i = (i - 1) / 2)
-		swap(&o->cursors[i], &o->cursors[(i - 1) / 2]);
+	o->heap[i] = c;
+	for (; i > 0 && is_before(o->heap[i], o->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		swap(&o->heap[i], &o->heap[(i - 1) / 2]);
 }
 
-/* The first of the heap has been done: its thread's next, and all that waited, are to be tried. */
-static bool
-next_of_first(struct order *o)
+static struct cursor *
+take_first(struct order *o)
 {
-	size_t end = o->n_heap + o->n_waiting;
+	struct cursor *first = o->heap[0];
+
+	o->heap[0] = o->heap[--o->n_heap];
+	sift_down(o);
+	return first;
+}
+
+static bool
+wait_for(struct order *o, struct cursor *c, const struct trace_wait *w)
+{
+	size_t i = idmap_add(&o->wait_ids, w, sizeof(*w));
+	struct cursor **first;
+
+	if (i == IDMAP_NONE)
+		return trace_error(o->error, 0, "out of memory");
+	if (i == o->waiting.n) {
+		first = trace_vector_add(&o->waiting, sizeof(struct cursor *), o->error);
+		if (first == NULL)
+			return false;
+		*first = NULL;
+	}
+	first = (struct cursor **)o->waiting.items + i;
+	c->next = *first;
+	c->waits = true;
+	*first = c;
+	return true;
+}
+
+/* All that wait for it are to be tried. */
+static void
+wake(struct order *o, const struct trace_wait *w)
+{
+	size_t i = idmap_find(&o->wait_ids, w, sizeof(*w));
+	struct cursor **first;
+
+	if (i == IDMAP_NONE)
+		return;
+	first = (struct cursor **)o->waiting.items + i;
+	for (struct cursor *c = *first; c != NULL; c = c->next) {
+		c->waits = false;
+		put(o, c);
+	}
+	*first = NULL;
+}
+
+/* The event of c has happened. */
+static bool
+go_on(struct order *o, struct cursor *c)
+{
 	bool more;
 
-	if (!advance(o, &o->cursors[0], &more))
+	c->turn = o->tries;
+	for (size_t i = 0; i < o->state.n_changed; i++)
+		wake(o, &o->state.changed[i]);
+	if (!advance(o, c, &more))
 		return false;
-	if (!more) {
-		o->n_heap--;
-		swap(&o->cursors[0], &o->cursors[o->n_heap]);
-		swap(&o->cursors[o->n_heap], &o->cursors[end - 1]);
-		end--;
-	}
-	sift_down(o, 0);
-	while (o->n_heap < end)
-		sift_up(o);
-	o->n_waiting = 0;
+	if (more)
+		put(o, c);
 	return true;
+}
+
+/* Nothing waits that could still happen. Of what does, the earliest is named. */
+static bool
+check_all_done(struct order *o)
+{
+	const struct cursor *first = NULL;
+
+	for (const struct cursor *c = o->cursors; c < o->cursors + o->n; c++)
+		if (c->waits && (first == NULL || is_before(c, first)))
+			first = c;
+	return first == NULL || trace_error(o->error, first->step.at, "%s on thread %" PRIu64
+	    ": what must come before it is missing", trace_step_name(&first->step),
+	    first->step.thread);
 }
 
 static bool
 merge(struct order *o)
 {
-	const struct trace_step *s;
-
 	while (o->n_heap > 0) {
-		s = &o->cursors[0].step;
+		struct cursor *c = take_first(o);
+		const struct trace_step *s = &c->step;
 
+		o->tries++;
 		switch (trace_state_apply(&o->state, s)) {
 		case STEP_DONE:
-			if (!next_of_first(o))
+			if (!go_on(o, c))
 				return false;
 			break;
 		case STEP_NOT_YET:
-			o->n_heap--;
-			o->n_waiting++;
-			swap(&o->cursors[0], &o->cursors[o->n_heap]);
-			sift_down(o, 0);
+			if (!wait_for(o, c, &o->state.wait))
+				return false;
 			break;
 		case STEP_NEVER:
 			return trace_error(o->error, s->at, "%s on thread %" PRIu64
 			    " can't have happened", trace_step_name(s), s->thread);
 		}
 	}
-	if (o->n_waiting == 0)
-		return true;
-	/* The last is the one that was tried first: the earliest. */
-	s = &o->cursors[o->n_waiting - 1].step;
-	return trace_error(o->error, s->at, "%s on thread %" PRIu64
-	    ": what must come before it is missing", trace_step_name(s), s->thread);
+	return check_all_done(o);
+}
+
+static void
+forget_waits(struct order *o)
+{
+	idmap_free(&o->wait_ids);
+	o->waiting.n = 0;
 }
 
 /* A cursor for each thread of the generation. */
@@ -251,14 +320,17 @@ begin(struct order *o)
 {
 	const struct trace_batch *batches = o->file.batches.items;
 	size_t n = o->file.batches.n;
-	struct cursor *cursors = realloc(o->cursors, (n + 1) * sizeof(*cursors));
 
-	if (cursors == NULL)
+	free(o->cursors);
+	free(o->heap);
+	o->cursors = malloc((n + 1) * sizeof(*o->cursors));
+	o->heap = malloc((n + 1) * sizeof(struct cursor *));
+	if (o->cursors == NULL || o->heap == NULL)
 		return trace_error(o->error, 0, "out of memory");
-	o->cursors = cursors;
-	o->n_heap = o->n_waiting = 0;
+	o->n = o->n_heap = 0;
+	forget_waits(o);
 	for (size_t i = 0, end; i < n; i = end) {
-		struct cursor *c = &o->cursors[o->n_heap];
+		struct cursor *c = &o->cursors[o->n];
 		bool more;
 
 		for (end = i; end < n && batches[end].thread == batches[i].thread;)
@@ -267,8 +339,10 @@ begin(struct order *o)
 		    .rest = batches[i].bytes, .time = batches[i].time };
 		if (!advance(o, c, &more))
 			return false;
-		if (more)
-			sift_up(o);
+		if (!more)
+			continue;
+		o->n++;
+		put(o, c);
 	}
 	return true;
 }
@@ -317,11 +391,14 @@ trace_read(const uint8_t *data, size_t n, const struct trace_sink *sink,
 
 	if (ok) {
 		trace_state_end(&o.state);
-		*ret_bounds = (struct trace_bounds){ o.state.from, o.state.to };
+		*ret_bounds = (struct trace_bounds){ o.state.from, o.state.to, o.tries };
 	}
 	ok = ok && error->what[0] == '\0';
 	trace_state_free(&o.state);
 	trace_file_close(&o.file);
+	forget_waits(&o);
+	free(o.waiting.items);
 	free(o.cursors);
+	free(o.heap);
 	return ok;
 }

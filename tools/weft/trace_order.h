@@ -44,12 +44,12 @@ struct trace_sink {
 /* When a trace begins and ends. */
 struct trace_bounds {
 	int64_t from, to;
+	uint64_t tries;			/* of events: how much work the order was */
 };
 
 /*
  * Reads all of it. False: it is no trace, not whole, or says something that can't have happened;
- * *error says what. The sink has been told what came before. Time is n log n for what a runtime
- * writes (n * n for what is made to be slow), memory a few times n.
+ * *error says what. The sink has been told what came before. Time is n log n, memory a few times n.
  */
 bool trace_read(const uint8_t *data, size_t n, const struct trace_sink *sink,
     struct trace_bounds *ret_bounds, struct trace_error *error);

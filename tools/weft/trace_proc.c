@@ -18,6 +18,7 @@ proc_status(struct trace_state *t, const struct trace_step *s, struct m_state *m
 		if (p->seen.gen == t->gen || p->state != state)
 			return STEP_NEVER;
 		p->seen = (struct seen){ t->gen, 0 };
+		p_changed(t, p);
 		return STEP_DONE;
 	}
 	if (state != TP_IDLE && m->p != NONE)
@@ -28,6 +29,7 @@ proc_status(struct trace_state *t, const struct trace_step *s, struct m_state *m
 	*p = (struct p_state){ s->args[0], (enum trace_p)state, { t->gen, 0 } };
 	if (state != TP_IDLE)
 		m->p = t->ps.n - 1;
+	p_changed(t, p);
 	return STEP_DONE;
 }
 
@@ -37,8 +39,10 @@ proc_start(struct trace_state *t, const struct trace_step *s, struct m_state *m)
 	size_t i = state_find(&t->p_ids, s->args[0]);
 	struct p_state *p = p_at(t, i);
 
-	if (p == NULL || p->state != TP_IDLE || !is_next(t, &p->seen, s->args[1]) || m->p != NONE)
-		return STEP_NOT_YET;
+	if (p == NULL || p->state != TP_IDLE || !is_next(t, &p->seen, s->args[1]))
+		return not_yet(t, WAIT_PROC, s->args[0], s->args[1]);
+	if (m->p != NONE)
+		return not_yet(t, WAIT_THREAD, s->thread, 0);
 	p->seen.seq++;
 	p->state = TP_RUNNING;
 	m->p = i;
@@ -46,13 +50,14 @@ proc_start(struct trace_state *t, const struct trace_step *s, struct m_state *m)
 }
 
 enum step_verdict
-proc_stop(struct trace_state *t, struct m_state *m)
+proc_stop(struct trace_state *t, const struct trace_step *s, struct m_state *m)
 {
 	struct p_state *p = p_at(t, m->p);
 
 	if (p == NULL || p->state != TP_RUNNING)
-		return STEP_NOT_YET;
+		return not_yet(t, WAIT_THREAD, s->thread, 0);
 	p->state = TP_IDLE;
+	p_changed(t, p);
 	m->p = NONE;
 	return STEP_DONE;
 }
@@ -68,14 +73,16 @@ proc_steal(struct trace_state *t, const struct trace_step *s)
 
 	if (p == NULL || p->state != TP_SYSCALL || !is_next(t, &p->seen, s->args[1]) ||
 	    victim == NONE || m_at(t, victim)->p != i)
-		return STEP_NOT_YET;
+		return not_yet(t, WAIT_PROC, s->args[0], s->args[1]);
 	m = m_at(t, victim);
 	g = g_at(t, m->g);
 	if (g != NULL)
 		g_enter(t, g, g->state, s->ns);
 	p->seen.seq++;
 	p->state = TP_IDLE;
+	p_changed(t, p);
 	m->p = NONE;
+	changed(t, WAIT_THREAD, s->args[2], 0);
 	return STEP_DONE;
 }
 
@@ -87,11 +94,13 @@ syscall_begin(struct trace_state *t, const struct trace_step *s, const struct m_
 	struct p_state *p = p_at(t, m->p);
 	struct g_state *g = g_at(t, m->g);
 
-	if (p == NULL || g == NULL || p->state != TP_RUNNING || g->state != TG_RUNNING ||
-	    !is_next(t, &p->seen, s->args[0]))
-		return STEP_NOT_YET;
+	if (p == NULL || g == NULL || p->state != TP_RUNNING || g->state != TG_RUNNING)
+		return not_yet(t, WAIT_THREAD, s->thread, 0);
+	if (!is_next(t, &p->seen, s->args[0]))
+		return not_yet(t, WAIT_PROC, p->id, s->args[0]);
 	p->seen.seq++;
 	p->state = TP_SYSCALL;
+	p_changed(t, p);
 	g_enter(t, g, TG_SYSCALL, s->ns);
 	g_set_stack(g, s->stack);
 	return STEP_DONE;
@@ -104,7 +113,7 @@ syscall_end(struct trace_state *t, const struct trace_step *s, const struct m_st
 	struct g_state *g = g_at(t, m->g);
 
 	if (p == NULL || g == NULL || p->state != TP_SYSCALL || g->state != TG_SYSCALL)
-		return STEP_NOT_YET;
+		return not_yet(t, WAIT_THREAD, s->thread, 0);
 	p->state = TP_RUNNING;
 	g_enter(t, g, TG_RUNNING, s->ns);
 	return STEP_DONE;
@@ -116,8 +125,9 @@ syscall_end_blocked(struct trace_state *t, const struct trace_step *s, struct m_
 	struct g_state *g = g_at(t, m->g);
 
 	if (m->p != NONE || g == NULL || g->state != TG_SYSCALL)
-		return STEP_NOT_YET;
+		return not_yet(t, WAIT_THREAD, s->thread, 0);
 	g_enter(t, g, TG_RUNNABLE, s->ns);
+	g_changed(t, g);
 	g->m = NONE;
 	m->g = NONE;
 	return STEP_DONE;

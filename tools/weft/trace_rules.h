@@ -64,6 +64,31 @@ is_next(const struct trace_state *t, const struct seen *seen, uint64_t seq)
 	return seen->gen == t->gen && seq == seen->seq + 1;
 }
 
+static inline enum step_verdict
+not_yet(struct trace_state *t, enum trace_what what, uint64_t id, uint64_t seq)
+{
+	t->wait = (struct trace_wait){ what, id, seq };
+	return STEP_NOT_YET;
+}
+
+static inline void
+changed(struct trace_state *t, enum trace_what what, uint64_t id, uint64_t seq)
+{
+	t->changed[t->n_changed++] = (struct trace_wait){ what, id, seq };
+}
+
+static inline void
+g_changed(struct trace_state *t, const struct g_state *g)
+{
+	changed(t, WAIT_GO, g->id, g->seen.seq + 1);
+}
+
+static inline void
+p_changed(struct trace_state *t, const struct p_state *p)
+{
+	changed(t, WAIT_PROC, p->id, p->seen.seq + 1);
+}
+
 /* A new one, zeroed, or NULL. */
 void *state_add(
     struct trace_state *t, struct idmap *ids, uint64_t id, struct trace_vector *v, size_t item);
@@ -77,7 +102,8 @@ enum step_verdict proc_status(
     struct trace_state *t, const struct trace_step *s, struct m_state *m);
 enum step_verdict proc_start(
     struct trace_state *t, const struct trace_step *s, struct m_state *m);
-enum step_verdict proc_stop(struct trace_state *t, struct m_state *m);
+enum step_verdict proc_stop(
+    struct trace_state *t, const struct trace_step *s, struct m_state *m);
 enum step_verdict proc_steal(struct trace_state *t, const struct trace_step *s);
 enum step_verdict syscall_begin(
     struct trace_state *t, const struct trace_step *s, const struct m_state *m);

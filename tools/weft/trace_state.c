@@ -112,6 +112,7 @@ go_status(struct trace_state *t, const struct trace_step *s)
 		if (g->seen.gen == t->gen || g->state != state)
 			return STEP_NEVER;
 		g->seen = (struct seen){ t->gen, 0 };
+		g_changed(t, g);
 		return STEP_DONE;
 	}
 	if (state == TG_RUNNING || state == TG_SYSCALL) {
@@ -123,8 +124,11 @@ go_status(struct trace_state *t, const struct trace_step *s)
 	if (g == NULL)
 		return STEP_NEVER;
 	g->m = m;
-	if (m != NONE)
+	g_changed(t, g);
+	if (m != NONE) {
 		m_at(t, m)->g = t->gs.n - 1;
+		changed(t, WAIT_THREAD, s->args[1], 0);
+	}
 	return STEP_DONE;
 }
 
@@ -137,13 +141,14 @@ go_create(struct trace_state *t, const struct trace_step *s, const struct m_stat
 
 	if (state_find(&t->g_ids, s->args[0]) != IDMAP_NONE)
 		return STEP_NEVER;
-	if (m->p == NONE)
-		return STEP_NOT_YET;
+	if (m->p == NONE)	/* for ever: it is tried again to say that there is another one */
+		return not_yet(t, WAIT_GO, s->args[0], 1);
 	g = new_g(t, s->args[0], TG_RUNNABLE, s->ns);
 	if (g == NULL)
 		return STEP_NEVER;
 	g->by = by_id;
 	g_set_stack(g, s->first_stack);
+	g_changed(t, g);
 	return STEP_DONE;
 }
 
@@ -153,9 +158,10 @@ go_start(struct trace_state *t, const struct trace_step *s, struct m_state *m)
 	size_t i = state_find(&t->g_ids, s->args[0]);
 	struct g_state *g = g_at(t, i);
 
-	if (g == NULL || g->state != TG_RUNNABLE || !is_next(t, &g->seen, s->args[1]) ||
-	    m->g != NONE || m->p == NONE)
-		return STEP_NOT_YET;
+	if (g == NULL || g->state != TG_RUNNABLE || !is_next(t, &g->seen, s->args[1]))
+		return not_yet(t, WAIT_GO, s->args[0], s->args[1]);
+	if (m->g != NONE || m->p == NONE)
+		return not_yet(t, WAIT_THREAD, s->thread, 0);
 	g->seen.seq++;
 	g_enter(t, g, TG_RUNNING, s->ns);
 	g->m = (size_t)(m - m_at(t, 0));
@@ -170,7 +176,7 @@ go_leave(struct trace_state *t, const struct trace_step *s, struct m_state *m, e
 	struct g_state *g = g_at(t, m->g);
 
 	if (g == NULL || g->state != TG_RUNNING)
-		return STEP_NOT_YET;
+		return not_yet(t, WAIT_THREAD, s->thread, 0);
 	g_enter(t, g, to, s->ns);
 	g->m = NONE;
 	m->g = NONE;
@@ -179,6 +185,7 @@ go_leave(struct trace_state *t, const struct trace_step *s, struct m_state *m, e
 	} else {
 		g->reason = s->texts[0];
 		g_set_stack(g, s->stack);
+		g_changed(t, g);
 	}
 	return STEP_DONE;
 }
@@ -189,10 +196,11 @@ go_unblock(struct trace_state *t, const struct trace_step *s, const struct m_sta
 	struct g_state *g = g_at(t, state_find(&t->g_ids, s->args[0])), *by = g_at(t, m->g);
 
 	if (g == NULL || g->state != TG_WAITING || !is_next(t, &g->seen, s->args[1]))
-		return STEP_NOT_YET;
+		return not_yet(t, WAIT_GO, s->args[0], s->args[1]);
 	g->seen.seq++;
 	g_enter(t, g, TG_RUNNABLE, s->ns);
 	g->by = by == NULL ? 0 : by->id;
+	g_changed(t, g);
 	return STEP_DONE;
 }
 
@@ -216,7 +224,7 @@ user(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
 	};
 
 	if (g == NULL || (g->state != TG_RUNNING && g->state != TG_SYSCALL))
-		return STEP_NOT_YET;
+		return not_yet(t, WAIT_THREAD, s->thread, 0);
 	mark.g = g->id;
 	if (t->sink != NULL && t->sink->mark != NULL)
 		t->sink->mark(t->sink->arg, &mark);
@@ -232,7 +240,7 @@ apply(struct trace_state *t, const struct trace_step *s, struct m_state *m)
 	case EV_PROC_START:
 		return proc_start(t, s, m);
 	case EV_PROC_STOP:
-		return proc_stop(t, m);
+		return proc_stop(t, s, m);
 	case EV_PROC_STEAL:
 		return proc_steal(t, s);
 	case EV_PROC_STATUS:
@@ -272,6 +280,7 @@ trace_state_apply(struct trace_state *t, const struct trace_step *s)
 
 	if (m == NONE)
 		return STEP_NEVER;
+	t->n_changed = 0;
 	verdict = apply(t, s, m_at(t, m));
 	if (verdict == STEP_DONE)
 		t->to = wf_max(t->to, s->ns);

@@ -26,6 +26,22 @@ enum step_verdict {
 	STEP_NEVER,
 };
 
+/*
+ * What an event waits for, and what another changes: the same three numbers. An event that waits
+ * can't happen before its one is named as changed, so that nothing else need try it again; and no
+ * three are named more than a few times in a generation.
+ */
+struct trace_wait {
+	uint64_t what;			/* enum trace_what: no padding, it is the key of a map */
+	uint64_t id, seq;
+};
+
+enum trace_what {
+	WAIT_THREAD,			/* it is given a goroutine, or loses its P; seq 0 */
+	WAIT_GO,			/* it can be started or woken, by its event number seq */
+	WAIT_PROC,			/* it can be started or stolen, by its event number seq */
+};
+
 struct trace_state {
 	const struct trace_sink *sink;
 	struct trace_error *error;
@@ -33,6 +49,9 @@ struct trace_state {
 	int64_t from, to;
 	struct idmap g_ids, p_ids, m_ids;
 	struct trace_vector gs, ps, ms;		/* by their numbers in the maps */
+	struct trace_wait wait;			/* of the last event, with STEP_NOT_YET */
+	struct trace_wait changed[2];		/* by the last event, with STEP_DONE */
+	size_t n_changed;
 };
 
 /* Nothing is known at that time, with which the trace begins. */
