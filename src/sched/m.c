@@ -139,15 +139,19 @@ retire_idle(struct m *m)
 	return gone;
 }
 
-/* The M has no P and nothing to do: sleeps until it is given one (S5). */
+/*
+ * The M has no P and nothing to do: sleeps until it is given one (S5). Who is one of the few that
+ * stay sleeps without end; of those there are never more, as each counts itself.
+ */
 void
 wf_m_stop(struct m *m)
 {
-	int64_t until = wf_os_now() + IDLE_NS;
+	int64_t until;
 
 	WF_CHECK(m->p == NULL && !wf_load_relaxed(&m->is_spinning));
 	wf_lock(&wf_sched.lock);
 	idle_put_locked(m);
+	until = wf_sched.n_idle_m > KEEP_IDLE ? wf_os_now() + IDLE_NS : INT64_MAX;
 	wf_check_dead_locked();
 	wf_unlock(&wf_sched.lock);
 	wf_rest_begin(m);

@@ -17,7 +17,7 @@
 #define QUIET_ROUNDS 50			/* as Go: then the rounds get longer */
 #define IDLE_ROUNDS 10			/* rounds without anybody running before it sleeps deeply */
 #define REST_NS 1000000000		/* who has slept for so long will soon sleep again: ... */
-#define REST_ROUNDS 1			/* ... then so few are enough */
+#define REST_ROUNDS 0			/* ... then the first is enough */
 /* Looks without a nap, some 50 us: as long as a thread needs to start and block like the last. */
 #define EAGER_LOOKS 12
 #define POLL_STALE_NS 1000000		/* nobody asked the poller for so long: we do (Go: 10 ms) */
@@ -47,8 +47,9 @@ static struct {
 void
 wf_monitor_wake(void)
 {
-	wf_store_seqcst(&wf_sched.monitor_note, 1);
-	(void)wf_os_futex_wake(&wf_sched.monitor_note, 1);
+	/* Set already: it has not seen that yet, and will see with it what we have left for it. */
+	if (wf_xchg_seqcst(&wf_sched.monitor_note, 1u) == 0)
+		(void)wf_os_futex_wake(&wf_sched.monitor_note, 1);
 }
 
 /* Sleeps until the time, or until somebody calls wf_monitor_wake(). */

@@ -331,14 +331,20 @@ TEST(a_locked_goroutine_is_woken_before_its_thread_sleeps)
 static void
 wake_one_that_is_to_end(const char *point)
 {
-	int fd[2], n = 8, tid;
+	enum { CROWD = 8, BEFORE = 2 * CROWD };
+	int crowd[2], fd[2], n = BEFORE, tid;
 
 	(void)point;
+	EXPECT_EQ(pipe(crowd), 0);
 	EXPECT_EQ(pipe(fd), 0);
 	hold_at("idle.overslept");
-	for (int i = 0; i < n; i++)
-		EXPECT_EQ(weft_go(block_and_count, (void *)(uintptr_t)20000), 0);
-	await_at_least(&ran, n);
+	/* All at a time: so many threads, more than stay. */
+	for (int i = 0; i < CROWD; i++)
+		EXPECT_EQ(weft_go(block_on, &crowd[0]), 0);
+	await_at_least(&ran, CROWD);
+	close(crowd[1]);
+	await_at_least(&ran, BEFORE);
+	close(crowd[0]);
 	hold_await("idle.overslept");
 	tid = hold_tid("idle.overslept");
 	EXPECT(is_idle(tid));
@@ -353,7 +359,7 @@ wake_one_that_is_to_end(const char *point)
 	hold_release("idle.overslept");
 	await_at_least(&ran, n);
 	close(fd[1]);
-	await_at_least(&ran, n + n - 8);
+	await_at_least(&ran, n + n - BEFORE);
 	close(fd[0]);
 	await_idle_ps(2);
 }
