@@ -25,8 +25,11 @@ debug() # ARGUMENT...
 	    -ex "source $WEFT_SRC/tools/gdb/weft-gdb.py" -ex 'file stuck' "$@" </dev/null 2>&1
 }
 
+# A core file of the emulator's does not say that the processor has SVE, but frames of signals do: a
+# gdb that passes over no such record (13 among them) then stays in its own loop for ever.
+export QEMU_CPU=max,sve=off
+ulimit -c unlimited
 (
-	ulimit -c unlimited
 	exec timeout 240 "${emulator[@]}" -g "$work/stub" ./stuck >said.txt 2>&1 </dev/null
 ) &
 guest=$!
@@ -43,5 +46,10 @@ wait "$guest" || true
 guest=
 debug -ex "core-file $(echo ./*.core)" "${commands[@]}" >core.txt || true
 check core.txt
-[ "$failed" -eq 0 ] || tail -n 200 said.txt live core.txt
+
+rm ./*.core
+timeout 240 "${emulator[@]}" ./stuck abort >said.txt 2>&1 </dev/null || true
+debug -ex "core-file $(echo ./*.core)" "${commands[@]}" >aborted.txt || true
+check_aborted aborted.txt
+[ "$failed" -eq 0 ] || tail -n 200 said.txt live core.txt aborted.txt
 exit $failed

@@ -30,6 +30,13 @@ check live
 debug "${commands[@]}" ./stuck core >core.txt || true
 check core.txt
 
+# The program gets the signal twice: for weft's handler, and to die of it.
+debug -ex run -ex 'signal SIGABRT' -ex 'generate-core-file aborted' "${commands[@]}" -ex kill \
+    --args ./stuck abort >aborting || true
+check_aborted aborting
+debug "${commands[@]}" ./stuck aborted >aborted.txt || true
+check_aborted aborted.txt
+
 # A library without debug information, and without a symbol table but the dynamic one.
 strip libweft.so.0
 debug -ex 'break look_here' -ex run "${commands[@]}" -ex kill ./stuck >stripped || true
@@ -53,5 +60,5 @@ if ! grep -q 'ptrace: Operation not permitted' asleep.txt; then
 	contains asleep.txt 'elements of 4 bytes, goroutine 2 waits to receive$'
 	! grep -n 'Python Exception' asleep.txt || failed=1
 fi
-[ "$failed" -eq 0 ] || tail -n 200 live core.txt stripped auto.txt asleep.txt
+[ "$failed" -eq 0 ] || tail -n 200 live core.txt aborting aborted.txt stripped auto.txt asleep.txt
 exit $failed

@@ -1,10 +1,12 @@
 /*
  * A program for gdb to look at: goroutines that wait for known things, and one that runs. Ends by
- * itself ten minutes after it said "ready".
+ * itself ten minutes after it said "ready"; with the argument "abort" by that, in a goroutine.
  */
 #include <weft.h>
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static weft_mutex mutex;
@@ -56,6 +58,13 @@ look_here(weft_chan *empty, weft_chan *full)
 	fflush(stdout);
 }
 
+__attribute__((noinline)) static void
+abort_here(void *arg)
+{
+	(void)arg;
+	abort();
+}
+
 static void
 nothing(void *arg)
 {
@@ -89,8 +98,7 @@ main(int argc, char **argv)
 	weft_go_options named = {.size = sizeof(named), .name = "receiver"};
 	long value = 7;
 
-	(void)argv;
-	if (argc > 1)
+	if (argc > 1 && strcmp(argv[1], "sleep") == 0)
 		sleep_too(empty);
 	weft_mutex_lock(&mutex);
 	weft_waitgroup_add(&group, 3);
@@ -104,6 +112,8 @@ main(int argc, char **argv)
 	while (!is_settled(3))
 		weft_sleep(1000000);
 	look_here(empty, full);
-	sleep(600);
+	if (argc > 1)
+		weft_go(abort_here, NULL);
+	weft_sleep(INT64_C(600000000000));
 	return 0;
 }

@@ -21,9 +21,11 @@ contains() # FILE PATTERN...: each a line of the file, in this order
 	done
 }
 
-check() # FILE: what every way of looking must show
+# FILE: what every way of looking must show of those that wait
+check_waiting()
 {
-	contains "$1" '^\* goroutine 1 \[running, thread [0-9]+\] look_here' \
+	! grep -n 'Python Exception\|Traceback\|corrupt stack\|Error' "$1" || failed=1
+	contains "$1" \
 	    '^  goroutine 2 "receiver" \[chan receive(, [0-9]+ (seconds|minutes))?\] receive_here' \
 	    '^  goroutine 3 \[select(, [0-9]+ (seconds|minutes))?\] chooser' \
 	    '^  goroutine 4 \[sync.Mutex.Lock(, [0-9]+ (seconds|minutes))?\] locker'
@@ -35,18 +37,37 @@ check() # FILE: what every way of looking must show
 		failed=1
 	fi
 	contains "$1" '^procs=2 idle=' '^P0 ' '^P1 '
-	contains "$1" '^P[01] running .* thread=[0-9]+ goroutine=1$'
 	# Each stack whole, to the bottom of the goroutine, and no further.
-	contains "$1" '^goroutine 1 .*:$' '^#0 .* look_here' '^#1 .* main' \
-	    '^goroutine 2 .*:$' '^#[0-9]+ (.* )?weft_chan_recv ' '^#[0-9]+ (.* )?receive_here ' \
+	contains "$1" '^goroutine 2 .*:$' '^#[0-9]+ (.* )?weft_chan_recv ' \
+	    '^#[0-9]+ (.* )?receive_here ' \
 	    '^#[0-9]+ (.* )?deeper ' '^#[0-9]+ (.* )?deeper ' '^#[0-9]+ (.* )?deeper ' \
 	    '^#[0-9]+ (.* )?deeper ' '^#[0-9]+ (.* )?receiver ' '^#[0-9]+ ' '^#[0-9]+ '
 	contains "$1" '^goroutine 4 .*:$' '^#[0-9]+ (.* )?weft_mutex_lock ' '^#[0-9]+ (.* )?locker '
 	contains "$1" 'weft_mutex\(locked, waited for\)' 'weft_waitgroup\(3\)' \
-	    'weft_sem\(3 of 5 permits\)' 'weft_once\(done\)' \
-	    'weft_chan\(0 of 0 elements of 4 bytes, goroutine 2 waits to receive\)' \
-	    'weft_chan\(1 of 2 elements of 8 bytes\)' '^\$[0-9]+ = 1$'
+	    'weft_sem\(3 of 5 permits\)' 'weft_once\(done\)'
+	contains "$1" '^There is no goroutine 99'
+}
+
+check() # FILE: ... and where main() stands
+{
+	check_waiting "$1"
+	contains "$1" '^\* goroutine 1 \[running, thread [0-9]+\] look_here' '^  goroutine 2 '
+	contains "$1" '^P[01] running .* thread=[0-9]+ goroutine=1$'
+	contains "$1" '^goroutine 1 .*:$' '^#0 .* look_here' '^#1 .* main' '^goroutine 2 .*:$'
+	contains "$1" '= .*weft_chan\(0 of 0 elements of 4 bytes, goroutine 2 waits to receive\)$' \
+	    '= .*weft_chan\(1 of 2 elements of 8 bytes\)$'
 	# Afterwards gdb is where it was.
 	contains "$1" '^\$[0-9]+ = 1$' '^#0 .*look_here' '^#1 .* main' '^There is no goroutine 99'
-	! grep -n 'Python Exception\|Traceback\|corrupt stack\|Error' "$1" || failed=1
+}
+
+# FILE: ... after abort() in a goroutine: below weft's handler its own stack goes on
+check_aborted()
+{
+	check_waiting "$1"
+	contains "$1" '^  goroutine 1 \[sleep' '^  goroutine 4 ' \
+	    '^\* goroutine [0-9]+ \[running, thread [0-9]+\] abort_here at '
+	contains "$1" '^goroutine [0-9]+ \[running' '<signal handler called>' \
+	    '^#[0-9]+ (.* )?(__GI_)?abort ' '^#[0-9]+ .* abort_here ' '^#[0-9]+ (.* )?wf_ctx_entry '
+	contains "$1" '^\$[0-9]+ = [0-9]+$' '^#0 ' '<signal handler called>' \
+	    '^#[0-9]+ .* abort_here ' '^There is no goroutine 99'
 }

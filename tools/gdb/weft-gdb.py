@@ -17,6 +17,7 @@ which have no registers to be written, are alike. Loaded by itself if weft is in
 looks; else by `source`.
 """
 import itertools
+import os
 
 import gdb
 import gdb.printing
@@ -340,13 +341,33 @@ def first_user_frame(goroutine):
         before = gdb.selected_thread()
         thread.switch()
         try:
-            return caller_of_weft(gdb.newest_frame())
+            return caller_of_weft(interrupted(gdb.newest_frame()))
         finally:
             before.switch()
     if not goroutine.has_begun:
         return where(goroutine.function())
     with Walk(goroutine) as frame:
         return caller_of_weft(frame) if frame is not None else "?"
+
+
+def interrupted(frame):
+    """In a handler: the frame that the signal came upon, or who called abort() or raise() there."""
+    for handler in itertools.islice(older_frames(frame), 64):
+        if handler.type() == gdb.SIGTRAMP_FRAME:
+            below = handler.older()
+            return next((f for f in older_frames(below) if not is_in_libc(f)), below or frame)
+    return frame
+
+
+def is_in_libc(frame):
+    return os.path.basename(gdb.solib_name(frame.pc()) or "").startswith("libc.so")
+
+
+def older_frames(frame):
+    """It, and those that called it."""
+    while frame is not None:
+        yield frame
+        frame = frame.older()
 
 
 def caller_of_weft(frame):
