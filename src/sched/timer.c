@@ -38,19 +38,25 @@ publish_later(struct timers *ts)
 	wf_store_release(&ts->next, ts->n == 0 ? INT64_MAX : ts->heap[0].when);
 }
 
+/* Where the caller's timers go: to the heap of its P; without one, to that of P 0. */
+static struct timers *
+own_timers(void)
+{
+	struct p *p = wf_self()->p;
+
+	return &(p != NULL ? p : wf_load_acquire(&wf_sched.all_p[0]))->timers;
+}
+
 void
 wf_timer_arm(struct wf_timer *t, int64_t when)
 {
-	struct p *p = wf_self()->p;
 	struct timers *ts;
 	bool is_first, ok;
 	int tries = 0;
 
 	if (when == INT64_MAX)
 		return;
-	if (p == NULL)
-		p = wf_load_acquire(&wf_sched.all_p[0]);
-	ts = &p->timers;
+	ts = own_timers();
 	do {
 		wf_lock(&ts->lock);
 		ok = timer_heap_put(ts, t, when);
@@ -66,28 +72,70 @@ wf_timer_arm(struct wf_timer *t, int64_t when)
 		wf_wake_poller(when);					/* T2 */
 }
 
-bool
-wf_timer_disarm(struct wf_timer *t)
+struct timers *
+wf_timer_hold(struct wf_timer *t)
+    WF_HANDS_OVER("the heap's lock, to wf_timer_disarm_held() and wf_timer_put_off()")
 {
 	for (;;) {
 		/* seq_cst: a scope that was marked looks whether it is armed (C4). */
 		struct timers *ts = wf_load_seqcst(&t->home);
 
 		if (ts == NULL)
-			return false;
+			return NULL;
 		wf_lock(&ts->lock);
-		if (wf_load_relaxed(&t->home) == ts) {
-			bool was_first = t->index == 0;
-
-			timer_heap_remove(ts, t->index);
-			if (was_first)
-				publish_later(ts);
-			wf_unlock(&ts->lock);
-			return true;
-		}
+		if (wf_load_relaxed(&t->home) == ts)
+			return ts;
 		/* It fired, or went to another heap with its P: look again. */
 		wf_unlock(&ts->lock);
 	}
+}
+
+struct timers *
+wf_timer_hold_here(struct wf_timer *t)
+{
+	/* Relaxed: a hint, wf_timer_hold() decides. A P that retires may still take it away. */
+	return wf_load_relaxed(&t->home) == own_timers() ? wf_timer_hold(t) : NULL;
+}
+
+void
+wf_timer_disarm_held(struct timers *ts, struct wf_timer *t)
+    WF_HANDS_OVER("wf_timer_hold() took the heap's lock")
+{
+	bool was_first = t->index == 0;
+
+	timer_heap_remove(ts, t->index);
+	if (was_first)
+		publish_later(ts);
+	wf_unlock(&ts->lock);
+}
+
+void
+wf_timer_put_off(struct timers *ts, struct wf_timer *t, int64_t when)
+    WF_HANDS_OVER("wf_timer_hold() took the heap's lock")
+{
+	bool was_first = t->index == 0;
+	bool is_earlier = when < wf_load_relaxed(&ts->next);	/* we hold the lock */
+
+	timer_heap_put_off(ts, t->index, when);
+	if (is_earlier)
+		publish_next(ts);					/* T1 */
+	else if (was_first)
+		publish_later(ts);
+	wf_unlock(&ts->lock);
+	WF_POINT("timer.put_off");
+	if (is_earlier)
+		wf_wake_poller(when);					/* T2 */
+}
+
+bool
+wf_timer_disarm(struct wf_timer *t)
+{
+	struct timers *ts = wf_timer_hold(t);
+
+	if (ts == NULL)
+		return false;
+	wf_timer_disarm_held(ts, t);
+	return true;
 }
 
 /* Fires what is due. Returns when the next one is. */
@@ -106,7 +154,7 @@ wf_timers_run(struct timers *ts, int64_t now, struct gqueue *ready)
 		if (again == INT64_MAX) {
 			timer_heap_remove(ts, 0);
 		} else {
-			timer_heap_put_off(ts, again);
+			timer_heap_put_off(ts, 0, again);
 		}
 	}
 	publish_next(ts);

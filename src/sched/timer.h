@@ -33,6 +33,18 @@ void wf_timer_arm(struct wf_timer *t, int64_t when);
 bool wf_timer_disarm(struct wf_timer *t);
 
 /*
+ * Takes the lock of the heap that t is in: fire is not running, and what fire owns is the caller's
+ * until one of the next two gives the lock back. NULL: t is not armed.
+ */
+struct timers *wf_timer_hold(struct wf_timer *t);
+/* The same, but NULL also if t is not where wf_timer_arm() would put it now. */
+struct timers *wf_timer_hold_here(struct wf_timer *t);
+/* Stops t, which is held. */
+void wf_timer_disarm_held(struct timers *held, struct wf_timer *t);
+/* t, which is held, is to fire at when instead, which is not INT64_MAX. */
+void wf_timer_put_off(struct timers *held, struct wf_timer *t, int64_t when);
+
+/*
  * Fires what is due now, on all Ps: for who asks for a timer's effect without waiting. Else it
  * would be seen only when some P next passes through the scheduler. No lock may be held.
  */

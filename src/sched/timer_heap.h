@@ -131,13 +131,16 @@ timer_heap_remove(struct timers *ts, uint32_t i)
 	timer_heap_shrink(ts);
 }
 
-/* The first one fired, and will again at `when`. */
+/* The one at i is to fire at `when` instead. */
 static inline void
-timer_heap_put_off(struct timers *ts, int64_t when)
+timer_heap_put_off(struct timers *ts, uint32_t i, int64_t when)
 {
-	ts->heap[0].t->when = when;
-	ts->heap[0].when = when;
-	timer_heap_sift_down(ts, 0);
+	ts->heap[i].t->when = when;
+	ts->heap[i].when = when;
+	if (i > 0 && ts->heap[(i - 1) / TIMER_HEAP_ARITY].when > when)
+		timer_heap_sift_up(ts, i);
+	else
+		timer_heap_sift_down(ts, i);
 }
 
 #endif /* WEFT_SCHED_TIMER_HEAP_H */

@@ -26,11 +26,11 @@
  * a reference.
  *
  *   c  constant after weft_timer_new()
- *   f  fire's while armed, under the heap's lock; else under ops
+ *   f  under the heap's lock while armed; else under ops
  */
 struct weft_timer {
-	struct wf_timer heap;	/* armed and disarmed under ops */
-	struct wf_lock ops;	/* one start or stop at a time; fire never takes it */
+	struct wf_timer heap;	/* armed under ops */
+	struct wf_lock ops;	/* whoever finds it not armed; fire never takes it */
 	int64_t due;		/* f  when it fires next; what the channel gets */
 	int64_t period;		/* f */
 	bool is_pending;	/* f  has something to deliver yet, if only at the end of time */
@@ -92,19 +92,58 @@ start(struct weft_timer *t, int64_t deadline, int64_t period, struct gqueue *rea
 	wf_timer_arm(&t->heap, when);
 }
 
+/* T6, while fire is not running. Was there something that nobody had received? */
+static bool
+take_back(struct weft_timer *t)
+{
+	return t->chan != NULL && wf_chan_count_racy(t->chan) != 0 && wf_chan_drain(t->chan) > 0;
+}
+
 /* Under ops. True if something that was still to come was prevented. */
 static bool
 stop(struct weft_timer *t)
 {
 	bool was_pending;
 
-	wf_timer_disarm(&t->heap);
-	/* Now fire is not running. What it has sent and nobody received is taken back. */
+	wf_timer_disarm(&t->heap);					/* T5 */
 	was_pending = t->is_pending;
 	t->is_pending = false;
-	if (t->chan != NULL && wf_chan_count_racy(t->chan) != 0 && wf_chan_drain(t->chan) > 0)
+	if (take_back(t))						/* T6 */
 		was_pending = true;
 	return was_pending;
+}
+
+/* The same without ops, if it is armed (T7). False: it is not, and nothing has happened. */
+static bool
+stop_armed(struct weft_timer *t)
+{
+	struct timers *held = wf_timer_hold(&t->heap);
+
+	if (held == NULL)
+		return false;
+	t->is_pending = false;
+	(void)take_back(t);						/* T6 */
+	wf_timer_disarm_held(held, &t->heap);				/* T5 */
+	return true;
+}
+
+/* A reset without ops, if it is armed at hand and is to be again (T8). False: as above. */
+static bool
+put_off(struct weft_timer *t, int64_t deadline, int64_t period)
+{
+	struct timers *held;
+
+	if (deadline == WEFT_FOREVER || deadline <= wf_os_now())
+		return false;
+	held = wf_timer_hold_here(&t->heap);
+	if (held == NULL)
+		return false;
+	wf_race_release(t);
+	(void)take_back(t);						/* T6 */
+	t->due = deadline;
+	t->period = period;
+	wf_timer_put_off(held, &t->heap, deadline);
+	return true;
 }
 
 weft_timer *
@@ -156,9 +195,12 @@ weft_timer_stop(weft_timer *t)
 	if (t == NULL)
 		wf_panic_help("time: Stop called on uninitialized Timer",
 		    "weft_timer_stop: t is NULL; did weft_timer_new() fail?");
-	wf_lock(&t->ops);
-	was_pending = stop(t);
-	wf_unlock(&t->ops);
+	was_pending = stop_armed(t);
+	if (!was_pending) {
+		wf_lock(&t->ops);
+		was_pending = stop(t);
+		wf_unlock(&t->ops);
+	}
 	wf_leave();
 	return was_pending;
 }
@@ -177,6 +219,10 @@ weft_timer_reset(weft_timer *t, int64_t deadline, int64_t period)
 		wf_panic_help("negative period for weft_timer_reset",
 		    "timer %p: period is %lld ns, must be 0 (once) or more", (void *)t,
 		    (long long)period);
+	if (put_off(t, deadline, period)) {
+		wf_leave();
+		return true;
+	}
 	wf_lock(&t->ops);
 	was_pending = stop(t);
 	start(t, deadline, period, &ready);

@@ -125,6 +125,23 @@ TEST(a_ticker_may_begin_in_the_past)
 	weft_timer_free(t);
 }
 
+/* It has fired, and is set for the next time: neither call may leave what nobody has received. */
+TEST(a_beat_that_nobody_has_read_is_taken_back)
+{
+	for (int i = 0; i < 4; i++) {
+		weft_timer *t = weft_timer_new(WEFT_NOW, 3600 * SECOND, NULL, NULL);
+
+		EXPECT(t != NULL);
+		if (i % 2 == 0)
+			EXPECT(weft_timer_reset(t, weft_in(3600 * SECOND), i == 0 ? 0 : SECOND));
+		else
+			EXPECT(weft_timer_stop(t));
+		EXPECT_EQ(weft_chan_recv(weft_timer_chan(t), NULL, WEFT_NOW), -ETIMEDOUT);
+		EXPECT_EQ(weft_timer_stop(t), i % 2 == 0);
+		weft_timer_free(t);
+	}
+}
+
 /* Reset makes a ticker of a timer and back; stop leaves the channel open. */
 TEST(reset_changes_the_period)
 {

@@ -217,6 +217,58 @@ fired_or_disarmed(void)
 SCENARIO(disarmed_while_it_fires, .threads = { disarm_it, run_the_heap }, .setup = is_armed,
     .check = fired_or_disarmed)
 
+/* ---- Putting off ---- */
+
+static void
+is_armed_late(void)
+{
+	begin(2);
+	world_become(armer_m);
+	wf_timer_arm(&early, LATE);
+	world_become(NULL);
+}
+
+/* Whoever gets hold of it owns it: it has not fired, and will when it is told to. */
+static void
+put_it_before(void)
+{
+	struct timers *held;
+
+	world_become(armer_m);
+	held = wf_timer_hold_here(&early);
+	was_armed = held != NULL;
+	if (held != NULL)
+		wf_timer_put_off(held, &early, EARLY);
+}
+
+SCENARIO(put_before_beside_going_idle, .threads = { put_it_before, worker },
+    .setup = is_armed_late, .check = has_fired, .may_rest = true)
+
+static void
+put_it_off(void)
+{
+	struct timers *held;
+
+	world_become(armer_m);
+	held = wf_timer_hold_here(&early);
+	was_armed = held != NULL;
+	if (held == NULL)
+		return;
+	MC_ASSERT(wf_load_relaxed(&n_fired) == 0);
+	wf_timer_put_off(held, &early, LATE);
+}
+
+static void
+fired_or_put_off(void)
+{
+	MC_ASSERT(wf_load_relaxed(&n_fired) + was_armed == 1);
+	MC_ASSERT(world.ps[0].timers.n == was_armed);
+	MC_ASSERT(wf_load_relaxed(&world.ps[0].timers.next) == (was_armed ? LATE : INT64_MAX));
+}
+
+SCENARIO(put_off_while_it_fires, .threads = { put_it_off, run_the_heap }, .setup = is_armed,
+    .check = fired_or_put_off)
+
 /* ---- P 1 retires, and its timers go to P 0 ---- */
 
 static void
