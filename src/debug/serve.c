@@ -99,24 +99,14 @@ converse(int fd)
 	}
 }
 
-/*
- * It counts once it is there. Before, it would stand for a thread of the program's own, one that is
- * about to wake somebody, and all goroutines would count as asleep for good.
- */
-static void
-servant_begins(void)
-{
-	(void)wf_add_relaxed(&wf_sched.n_servants, 1);
-	wf_os_thread_name("weft-debug");
-}
-
 static void
 connection_main(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
 	char rest[512];
 
-	servant_begins();
+	wf_service_begins();
+	wf_os_thread_name("weft-debug");
 	converse(fd);
 	/* What was sent and not read would make the kernel drop our answer. */
 	for (int i = 0; i < 64 && wf_os_recv(fd, rest, sizeof(rest), 0) > 0; i++)
@@ -124,14 +114,15 @@ connection_main(void *arg)
 	(void)wf_os_close(fd);
 	(void)wf_sub_relaxed(&server.n_connections, 1);
 	if (wf_self() == NULL)		/* else it is counted otherwise by now */
-		(void)wf_sub_relaxed(&wf_sched.n_servants, 1);
+		wf_service_ends();
 }
 
 static void
 accept_main(void *arg)
 {
 	(void)arg;
-	servant_begins();
+	wf_service_begins();
+	wf_os_thread_name("weft-debug");
 	for (;;) {
 		int fd;
 
@@ -144,6 +135,7 @@ accept_main(void *arg)
 		if (fd < 0)
 			continue;
 		if (wf_add_relaxed(&server.n_connections, 1) < CONNECTIONS_MAX) {
+			WF_POINT("serve.connects");
 			if (wf_os_thread_start(connection_main, (void *)(intptr_t)fd,
 			    STACK_BYTES, /* block_signals */ true) == 0)
 				continue;
@@ -152,7 +144,7 @@ accept_main(void *arg)
 		wf_answer_status(fd, 503);
 		(void)wf_os_close(fd);
 	}
-	(void)wf_sub_relaxed(&wf_sched.n_servants, 1);
+	wf_service_ends();
 }
 
 /* ---- start ---- */
@@ -302,6 +294,7 @@ serve_locked(const char *address)
 	server.fd = listen_at(&a[0], is_unix ? address + 5 : NULL);
 	if (server.fd < 0)
 		return server.fd;
+	WF_POINT("serve.begins");
 	r = wf_os_thread_start(accept_main, NULL, STACK_BYTES, /* block_signals */ true);
 	if (r != 0) {
 		(void)wf_os_close(server.fd);

@@ -368,10 +368,7 @@ static void
 tracer_main(void *arg)
 {
 	(void)arg;
-	/* Counted once it is there: before, it would stand for a thread that may wake somebody. */
-	wf_lock(&wf_sched.lock);
-	wf_sched.n_service++;
-	wf_unlock(&wf_sched.lock);
+	wf_service_begins();
 	wf_store_relaxed(&tracer.tid, wf_os_tid());
 	wf_os_thread_name("weft-tracer");
 	do {
@@ -390,10 +387,7 @@ tracer_main(void *arg)
 		serve_all();
 	} while (!may_end());
 	wf_trace_block_trim();
-	wf_lock(&wf_sched.lock);
-	wf_sched.n_service--;
-	wf_check_dead_locked();
-	wf_unlock(&wf_sched.lock);
+	wf_service_ends();
 }
 
 /* Under tracer.lock. */
@@ -405,6 +399,7 @@ start_thread_locked(void)
 
 	if (tracer.is_running)
 		return 0;
+	WF_POINT("tracer.begins");
 	r = wf_os_thread_start(tracer_main, NULL, STACK_BYTES, /* block_signals */ true);
 	if (r == 0) {
 		tracer.is_running = true;

@@ -4,8 +4,8 @@
  * Only when every thread of ours sleeps for good, no timer is set, nobody waits in the poller, and
  * the process has no threads that weft does not know: those might bring work. Then the report
  * can't be a false alarm, whatever order the threads went to sleep in, because all counts are
- * under sched.lock and a thread that is being started is counted before it exists. README.md, "Is
- * the program dead?".
+ * under sched.lock and a thread that is being started is counted before it exists; one that wakes
+ * nobody, once it is there. README.md, "Is the program dead?".
  */
 #include "sched/sched.h"
 
@@ -33,8 +33,7 @@ strangers_may_help(void)
 	    + (wf_sched.main_thread_is_away ? 1 : 0) + (int)wf_sched.n_service;
 	int n = wf_os_thread_count();
 
-	ours += (int)wf_load_relaxed(&wf_sched.n_servants);
-
+	WF_POINT("deadlock.counted");
 #ifdef WF_TSAN
 	ours++;		/* ThreadSanitizer has a thread of its own */
 #endif
@@ -55,6 +54,24 @@ doubt_locked(void)
 	wf_store_seqcst(&wf_sched.in_doubt, DOUBT_NEW);
 	if (wf_load_seqcst(&wf_sched.monitor_is_deep))
 		wf_monitor_wake();
+}
+
+void
+wf_service_begins(void)
+{
+	WF_POINT("service.begins");
+	wf_lock(&wf_sched.lock);
+	wf_sched.n_service++;
+	wf_unlock(&wf_sched.lock);
+}
+
+void
+wf_service_ends(void)
+{
+	wf_lock(&wf_sched.lock);
+	wf_sched.n_service--;
+	wf_check_dead_locked();
+	wf_unlock(&wf_sched.lock);
 }
 
 /*

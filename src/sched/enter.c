@@ -104,9 +104,9 @@ wf_servant_enters(void)
 {
 	struct m *m = wf_enter();
 
-	/* Meanwhile it counts as a foreign thread that runs: the program is not dead. */
-	(void)wf_sub_relaxed(&wf_sched.n_servants, 1);
+	/* Meanwhile it counts twice, but once as a foreign thread that runs: nothing is dead. */
 	wf_lock(&wf_sched.lock);
+	wf_sched.n_service--;
 	m->is_servant = true;
 	wf_sched.n_foreign_servants++;
 	wf_check_dead_locked();

@@ -41,8 +41,14 @@ void wf_schedtrace_print(int64_t ms_since_start, bool detail);
 /* What WEFT_TRACE and WEFT_FLIGHT ask for. Once, at the end of boot. */
 void wf_trace_init(void);
 /*
- * The other way round: the caller is a thread of debug/ that was counted in n_servants, and will
- * call weft until it ends. From now on it is counted as a foreign one that brings no work.
+ * The other way round. The caller is a thread of debug/, which wakes nobody: it says so once it is
+ * there, for before it would stand for a thread of the program's own, one that is about to wake
+ * somebody, and all goroutines would count as asleep for good; and before it ends.
+ */
+void wf_service_begins(void);
+void wf_service_ends(void);
+/*
+ * It will call weft until it ends: from now on it is counted as a foreign one that brings no work.
  */
 void wf_servant_enters(void);
 /* WEFT_HTTP, once the runtime has begun: the debug endpoint. A line on stderr if it can't be. */

@@ -269,8 +269,8 @@ struct sched {
 	uint32_t n_foreign_parked;		/* s */
 	uint32_t n_foreign_servants;		/* s  adopted, of debug/: they wake nobody, and
 						 * do not park */
-	uint32_t n_service;			/* s  threads of ours that run no goroutine: the
-						 * tracer */
+	uint32_t n_service;			/* s  threads of debug/, which wake nobody and
+						 * run no goroutine */
 	bool main_thread_is_away;		/* s  the first thread waits for the end */
 
 	/* The poller: last_poll is 0 while a thread blocks in it. */
@@ -293,7 +293,6 @@ struct sched {
 	_Atomic uint32_t n_detached;		/* threads that run a goroutine without a P */
 	_Atomic uint64_t n_detach_blocked;	/* counts, for schedtrace */
 	_Atomic uint64_t n_detach_computing;
-	_Atomic uint32_t n_servants;		/* threads of debug/, which wake nobody */
 	_Atomic uint64_t n_hand_offs;		/* Ps given to another thread */
 	_Atomic uint64_t n_idle_polls;		/* waits in the poller, and the monitor's looks */
 	_Atomic uint64_t lock_wait_ns;		/* for mutexes, eight times what was measured */

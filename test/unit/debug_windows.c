@@ -1,0 +1,171 @@
+/*
+ * Windows of what looks on: a thread of the endpoint or tracer that is about to be there.
+ */
+#define _GNU_SOURCE
+#include <weft.h>
+
+#include "base/assert.h"
+#include "child.h"
+#include "sched/sched.h"
+#include "test.h"
+#include "window.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const struct child_options patient = { .limit_ms = 120000 };
+
+/* In a child, before it calls weft. Whoever needs it skips other builds. */
+static void
+at_points(void (*fn)(const char *))
+{
+#ifdef WEFT_DEBUG_BUILD
+	wf_point_hook = fn;
+#else
+	(void)fn;
+#endif
+}
+
+/* ---- threads that begin ---- */
+
+static weft_chan *chan;
+static struct sockaddr_un place = { .sun_family = AF_UNIX };
+static atomic_int stage;
+
+static void
+await_stage(int s)
+{
+	while (atomic_load(&stage) < s)
+		pause_ms(1);
+}
+
+/*
+ * 1: the endpoint's thread is about to make another, and waits until the detector has looked, in
+ * vain; 2: that it looks again, and has counted the process's threads, 3; 4: the other is there,
+ * and may count itself, if it can, before the detector goes on. (No thread of the test's looks on
+ * and says when: the detector would count that one, too.)
+ */
+static void
+hesitate(const char *name)
+{
+	if (strcmp(name, "serve.connects") == 0) {
+		atomic_store(&stage, 1);
+		while (wf_load_seqcst(&wf_sched.in_doubt) == 0)
+			pause_ms(1);
+		atomic_store(&stage, 2);
+		await_stage(3);
+	} else if (strcmp(name, "deadlock.counted") == 0 && atomic_load(&stage) == 2) {
+		atomic_store(&stage, 3);
+		await_stage(4);
+		pause_ms(20);
+	} else if (strcmp(name, "service.begins") == 0 && atomic_load(&stage) == 3) {
+		atomic_store(&stage, 4);
+	}
+}
+
+/* Weft has not seen it, and it is the only one that can help. */
+static void *
+connects_and_helps(void *arg)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	EXPECT_EQ(connect(fd, (struct sockaddr *)&place, sizeof(place)), 0);
+	await_stage(4);
+	EXPECT_EQ(weft_chan_send(chan, NULL, WEFT_FOREVER), 0);
+	close(fd);
+	return arg;
+}
+
+static void
+is_helped_by_a_stranger(void *arg)
+{
+	char address[64];
+	pthread_t helper;
+	int n;
+
+	at_points(hesitate);
+	chan = weft_chan_new(0, 0);
+	n = snprintf(address, sizeof(address), "unix:/tmp/weft-test-%d", (int)getpid());
+	memcpy(place.sun_path, address + 5, (size_t)n - 4);
+	EXPECT_EQ(weft_debug_serve(address), 0);
+	EXPECT_EQ(pthread_create(&helper, NULL, connects_and_helps, arg), 0);
+	pthread_detach(helper);
+	await_stage(1);
+	unlink(place.sun_path);
+	EXPECT_EQ(weft_chan_recv(chan, NULL, WEFT_FOREVER), 1);
+	puts("helped");
+}
+
+/*
+ * A thread that is counted before it is there stands for one of the program's own: nobody seems to
+ * be left who could wake anybody, and the program is ended by a report that it is dead.
+ */
+TEST(a_thread_of_the_endpoint_that_begins_is_nobody_yet)
+{
+	struct child_result r;
+
+#ifndef WEFT_DEBUG_BUILD
+	SKIP("hold points are in debug builds only");
+#endif
+	r = child_run_with(&patient, is_helped_by_a_stranger, NULL);
+	EXPECT_STR(r.err, "");
+	EXPECT_EQ(r.status, 0);
+	EXPECT_STR(r.out, "helped\n");
+	child_result_free(&r);
+}
+
+static atomic_uint counted = 99;
+
+static void
+look_at_count(const char *name)
+{
+	if (strcmp(name, "serve.begins") == 0 || strcmp(name, "tracer.begins") == 0)
+		atomic_store(&counted, wf_sched.n_service);
+}
+
+static void
+begin_the_endpoint(void *arg)
+{
+	char address[64];
+
+	(void)arg;
+	at_points(look_at_count);
+	snprintf(address, sizeof(address), "unix:/tmp/weft-test-%d", (int)getpid());
+	EXPECT_EQ(weft_debug_serve(address), 0);
+	unlink(address + 5);
+	EXPECT_EQ(atomic_load(&counted), 0);
+}
+
+static void
+begin_the_tracer(void *arg)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	(void)arg;
+	at_points(look_at_count);
+	EXPECT_EQ(weft_trace_start(null), 0);
+	EXPECT_EQ(atomic_load(&counted), 0);
+}
+
+/* The same of the first two; whoever asks for them is awake, so that nothing else shows it. */
+TEST(neither_the_endpoint_nor_the_tracer_counts_before_it_is_there)
+{
+	static void (*const fns[])(void *) = { begin_the_endpoint, begin_the_tracer };
+
+#ifndef WEFT_DEBUG_BUILD
+	SKIP("hold points are in debug builds only");
+#endif
+	for (int i = 0; i < 2; i++) {
+		struct child_result r = child_run_with(&patient, fns[i], NULL);
+
+		EXPECT_STR(r.err, "");
+		EXPECT_EQ(r.status, 0);
+		child_result_free(&r);
+	}
+}
