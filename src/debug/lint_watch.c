@@ -210,6 +210,7 @@ look_at(struct m *m, const struct p *p, int64_t now)
 		return;
 	/* Time of the processor, not of the clock: others may have kept it from the thread. */
 	if (l->still == 0 && cpu - l->cpu_began >= LONG_NS) {
+		WF_POINT("lint.computes");
 		/* It may have come to a call meanwhile, which the signal would end by EINTR. */
 		if (wf_os_thread_state(tid) == 'R')
 			ask(m);
@@ -232,9 +233,9 @@ wf_lint_round(int64_t now)
 		if (m != NULL)
 			look_at(m, p, now);
 	}
-	if (wf_load_relaxed(&wf_sched.n_detached) == 0)
-		return;
-	for (struct m *m = wf_load_acquire(&wf_sched.all_m); m != NULL; m = m->all_next)
-		if (wf_load_relaxed(&m->is_detached))
-			look_at(m, NULL, now);
+	if (wf_load_relaxed(&wf_sched.n_detached) != 0)
+		for (struct m *m = wf_load_acquire(&wf_sched.all_m); m != NULL; m = m->all_next)
+			if (wf_load_relaxed(&m->is_detached))
+				look_at(m, NULL, now);
+	WF_POINT("lint.looked");
 }

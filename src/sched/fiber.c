@@ -23,6 +23,7 @@ void __attribute__((no_sanitize("address")))
 wf_fiber_leave_for_good(void **fake, const void *bottom, size_t size)
 {
 	wf_lock(&lock);
+	WF_POINT("fiber.leaves");
 	__sanitizer_start_switch_fiber(keeps_all ? &nowhere : NULL, bottom, size);
 	if (!keeps_all)
 		*fake = NULL;

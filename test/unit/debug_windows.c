@@ -1,22 +1,29 @@
 /*
- * Windows of what looks on: a thread of the endpoint or tracer that is about to be there.
+ * Windows of what looks on: a thread of the endpoint or tracer that is about to be there, a lint
+ * that is about to ask for a stack, a process that is copied while a fake stack is freed.
  */
 #define _GNU_SOURCE
 #include <weft.h>
 
 #include "base/assert.h"
 #include "child.h"
+#include "hold.h"
+#include "os/os.h"
 #include "sched/sched.h"
 #include "test.h"
 #include "window.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct child_options patient = { .limit_ms = 120000 };
@@ -168,4 +175,112 @@ TEST(neither_the_endpoint_nor_the_tracer_counts_before_it_is_there)
 		EXPECT_EQ(r.status, 0);
 		child_result_free(&r);
 	}
+}
+
+/* ---- who has come to a call ---- */
+
+static int wake[2], main_tid;
+static atomic_int may_poll;
+
+/* Beside main: the monitor is about to ask it, and does not go on before it is in its call. */
+static void *
+looks_on(void *arg)
+{
+	hold_await("lint.computes");
+	atomic_store(&may_poll, 1);
+	while (wf_os_thread_state(main_tid) != 'S')
+		pause_ms(1);
+	hold_at("lint.looked");
+	hold_release("lint.computes");
+	hold_await("lint.looked");
+	EXPECT_EQ(write(wake[1], "", 1), 1);
+	return arg;
+}
+
+static void
+compute_then_poll(void *arg)
+{
+	struct pollfd p = { .events = POLLIN };
+	pthread_t other;
+
+	EXPECT_EQ(pipe(wake), 0);
+	p.fd = wake[0];
+	main_tid = gettid();
+	hold_at("lint.computes");
+	EXPECT_EQ(pthread_create(&other, NULL, looks_on, arg), 0);
+	pthread_detach(other);
+	(void)weft_goid();
+	while (!atomic_load(&may_poll))
+		continue;
+	errno = 0;
+	if (poll(&p, 1, -1) == 1)
+		puts("whole");
+	fflush(stdout);
+	_exit(0);	/* the monitor stands where it looked */
+}
+
+/*
+ * It has computed for 10 ms, and comes to poll(2) while the monitor, which has seen its CPU clock,
+ * has not asked it yet. A signal would end the call by EINTR, and the report would call poll() what
+ * computes. (A thread that is stopped and continued is running for a moment: three tries.)
+ */
+TEST(who_has_come_to_a_call_is_not_asked_for_its_stack)
+{
+	static const char *const linted[] = { "WEFT_DEBUG=lint=1", NULL };
+	const struct child_options o = { .env = linted, .limit_ms = 120000 };
+	bool is_whole = false;
+
+#ifndef WEFT_DEBUG_BUILD
+	SKIP("hold points are in debug builds only");
+#endif
+	for (int i = 0; i < 3 && !is_whole; i++) {
+		struct child_result r = child_run_with(&o, compute_then_poll, NULL);
+
+		EXPECT_EQ(r.status, 0);
+		is_whole = strcmp(r.out, "whole\n") == 0 && strstr(r.err, "computed") == NULL;
+		child_result_free(&r);
+	}
+	EXPECT(is_whole);
+}
+
+/* ---- a copy of the process ---- */
+
+static void
+nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void
+fork_while_one_ends(void *arg)
+{
+	int status;
+	pid_t pid;
+
+	weft_gomaxprocs(2);
+	hold_at("fiber.leaves");
+	EXPECT_EQ(weft_go(nothing, arg), 0);
+	hold_await("fiber.leaves");
+	pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		exit(0);
+	}
+	EXPECT(pid > 0);
+	EXPECT_EQ(waitpid(pid, &status, 0), pid);
+	hold_release("fiber.leaves");
+	EXPECT_EQ(status, 0);
+}
+
+/* Nobody in the copy lets go of the lock, which its exit must not wait for. */
+TEST(a_copy_made_while_a_fake_stack_is_freed_ends)
+{
+	struct child_result r;
+
+#ifndef WF_ASAN
+	SKIP("only AddressSanitizer has fake stacks");
+#endif
+	r = child_run_with(&patient, fork_while_one_ends, NULL);
+	EXPECT_EQ(r.status, 0);
+	child_result_free(&r);
 }
