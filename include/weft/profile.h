@@ -37,12 +37,14 @@ WEFT_API int weft_profile_write(const char *name, int fd);
  * program's own (a mutex, a condition variable, ...) in static or allocated memory always counts as
  * referred to. One is told in error only if a reference to its channel or scope is nowhere to be
  * seen: only in registers of a thread, be it blocked in the kernel; moved from place to place while
- * three searches pass by; or hidden (XOR, unaligned, in a file, held by a device). Nobody is told
- * by reference where /proc can't be read, beyond 1 TiB of address space, and in a libweft built
- * with a sanitizer.
+ * three searches pass by; or hidden (XOR, unaligned, in a file, held by a device).
  *
- * Times are exact to about 10 ms. The caller is never among them. A search takes about a second for
- * each few GB of memory; other threads run on meanwhile.
+ * A search takes about a second for each few GB of memory; other threads run on meanwhile. After
+ * 30 s, or as long as WEFT_DEBUG=leaksearch=MS says (0: there is none), it is given up. Then, where
+ * /proc can't be read, beyond 1 TiB of address space, and in a libweft built with a sanitizer,
+ * nobody is told by reference, and a comment in the profile says that it is incomplete.
+ *
+ * Times are exact to about 10 ms. The caller is never among them.
  */
 WEFT_API int weft_profile_leak(int fd, int64_t ns);
 

@@ -9,13 +9,15 @@
 #include <string.h>
 
 #define STDERR 2
+#define LEAK_SEARCH_MS 30000
 
 static void
 warn(const char *item, size_t n)
 {
 	static const char known[] = ": known are schedtrace=MS, scheddetail=1, lint=1, "
 				    "crash=1, nomembarrier=1, poller=1, "
-				    "guard=madvise|mprotect|canary, traceadvanceperiod=NS\n";
+				    "guard=madvise|mprotect|canary, leaksearch=MS, "
+				    "traceadvanceperiod=NS\n";
 	struct wf_out o;
 
 	wf_out_init(&o, STDERR);
@@ -92,6 +94,8 @@ item(const char *s, size_t n, struct wf_debug *d)
 		return flag(eq + 1, rest, &d->nomembarrier);
 	if (is(s, name, "poller"))
 		return flag(eq + 1, rest, &d->poller);
+	if (is(s, name, "leaksearch"))
+		return number(eq + 1, rest, &d->leak_search_ms);
 	if (is(s, name, "traceadvanceperiod"))
 		return number(eq + 1, rest, &d->trace_period_ns);
 	if (is(s, name, "guard"))
@@ -103,6 +107,7 @@ void
 wf_debug_parse(const char *text, struct wf_debug *ret)
 {
 	memset(ret, 0, sizeof(*ret));
+	ret->leak_search_ms = LEAK_SEARCH_MS;
 	for (const char *s = text; s != NULL && *s != '\0';) {
 		size_t n = strcspn(s, ",");
 

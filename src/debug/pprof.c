@@ -157,6 +157,9 @@ wf_profile_table_write(const struct profile_table *t, const struct profile_kind 
 	}
 	emit_number(p, PROFILE_TIME, wf_os_wall_clock());
 	emit_number(p, PROFILE_DURATION, kind->duration_ns);
+	if (kind->comment != NULL)
+		emit_number(p, PROFILE_COMMENT,
+		    (int64_t)string(p, kind->comment, strlen(kind->comment)));
 	emit_strings(p);
 	r = p->out.failed ? -ENOMEM : wf_out_all(fd, p->out.data, p->out.n);
 	wf_trace_block_free(p->strings.blocks);

@@ -171,6 +171,30 @@ add_goroutine(struct g *g, void *arg)
 	wf_profile_table_add(&s->table, pcs, n, name, 1, s->now - wf_load_relaxed(&copy.since));
 }
 
+#define LEAK \
+	.type = { "goroutine", "delay" }, .unit = { "count", "nanoseconds" }, \
+	.period_type = "goroutine", .period_unit = "count", .period = 1
+#define ONLY_LONG " so only goroutines that have waited for long are told"
+
+/* Who is leaked for certain. Returns what the profile is, which says so if that is not known. */
+static const struct profile_kind *
+find_leaked(struct snapshot *s)
+{
+	static const struct profile_kind whole = { LEAK };
+	static const struct profile_kind late = { LEAK, .comment = "incomplete: the search for "
+	    "references took longer than it may (WEFT_DEBUG=leaksearch=MS)," ONLY_LONG };
+	static const struct profile_kind unable = { LEAK, .comment = "incomplete: memory could not "
+	    "be searched for references," ONLY_LONG };
+	int64_t ms;
+	bool is_late;
+
+	(void)wf_enter();	/* it reads WEFT_DEBUG the first time */
+	ms = wf_sched.debug.leak_search_ms;
+	wf_leave();
+	s->reach = wf_reach_find(wf_os_now() + ms * 1000000, &is_late);
+	return s->reach != NULL ? &whole : is_late ? &late : &unable;
+}
+
 static int
 write_goroutines(int fd, int64_t blocked_ns)
 {
@@ -178,18 +202,15 @@ write_goroutines(int fd, int64_t blocked_ns)
 		.type = { "goroutine" }, .unit = { "count" },
 		.period_type = "goroutine", .period_unit = "count", .period = 1,
 	};
-	static const struct profile_kind leak = {
-		.type = { "goroutine", "delay" }, .unit = { "count", "nanoseconds" },
-		.period_type = "goroutine", .period_unit = "count", .period = 1,
-	};
 	/* Not of malloc's: what it has held would be found by the next search for references. */
 	struct snapshot *s = wf_os_map(sizeof(*s));
+	const struct profile_kind *kind = &all;
 	int r;
 
 	if (s == NULL)
 		return -ENOMEM;
 	if (blocked_ns >= 0)
-		s->reach = wf_reach_find();
+		kind = find_leaked(s);
 	(void)wf_enter();
 	wf_dump_init(&s->dump, -1);
 	s->dump.self = wf_g();
@@ -198,7 +219,7 @@ write_goroutines(int fd, int64_t blocked_ns)
 	s->now = wf_os_now();
 	wf_g_each(add_goroutine, s);
 	r = s->table.lost != 0 ? -ENOMEM
-	    : wf_profile_table_write(&s->table, blocked_ns < 0 ? &all : &leak, fd);
+	    : wf_profile_table_write(&s->table, kind, fd);
 	wf_dump_fini(&s->dump);
 	wf_profile_table_free(&s->table);
 	wf_reach_free(s->reach);

@@ -44,6 +44,7 @@ struct profile_kind {
 	const char *period_type, *period_unit;	/* or NULL */
 	int64_t period;
 	int64_t duration_ns;
+	const char *comment;			/* for who reads it (pprof -comments), or NULL */
 };
 
 /* 0, -ENOMEM, or what the write failed with. */

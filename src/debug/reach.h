@@ -10,11 +10,11 @@
 struct reach;
 
 /*
- * Looks through all memory. NULL: that can't be done (no /proc, no memory, a sanitizer's build), so
- * nobody is known to be leaked. Takes about a second for each few GB; blocks the thread. Called
- * outside the runtime.
+ * Looks through all memory. NULL: that can't be done (no /proc, no memory, a sanitizer's build), or
+ * is not done by the deadline, of which *ret_is_late tells; so nobody is known to be leaked. Takes
+ * about a second for each few GB; blocks the thread. Called outside the runtime.
  */
-struct reach *wf_reach_find(void);
+struct reach *wf_reach_find(int64_t deadline, bool *ret_is_late);
 /* Is g, of which copy is a copy, one of them, and still in the same wait? */
 bool wf_reach_is_leaked(const struct reach *r, const struct g *g, const struct g *copy);
 /* NULL is allowed. */

@@ -73,13 +73,23 @@ wf_reach_hole(struct reach_memory *m, uintptr_t lo, uintptr_t hi)
 	m->holes.n += sizeof(hole);
 }
 
+bool
+wf_reach_is_late(struct reach_memory *m)
+{
+	m->is_late = m->is_late || wf_os_now() >= m->deadline;
+	return m->is_late;
+}
+
 /* Reads n bytes at lo, in halves where a part of them is gone. */
 static void
 read_words(struct reach_memory *m, uintptr_t lo, size_t n)
 {
 	size_t page = wf_os_page_size(), half;
-	int r = wf_os_peek(m->window, lo, n);
+	int r;
 
+	if (wf_reach_is_late(m))
+		return;
+	r = wf_os_peek(m->window, lo, n);
 	if (r == 0) {
 		m->words(m->arg, m->window, n / sizeof(m->window[0]));
 		return;
@@ -117,7 +127,8 @@ wf_reach_touched(struct reach_memory *m, uintptr_t lo, uintptr_t hi)
 
 		n = wf_min((hi - at + page - 1) / page, (size_t)REACH_WORDS);
 		v.iov_len = n * sizeof(m->entries[0]);
-		if (wf_os_preadv(m->pages, &v, 1, (off_t)(at / page * sizeof(uint64_t))) !=
+		if (wf_reach_is_late(m) ||
+		    wf_os_preadv(m->pages, &v, 1, (off_t)(at / page * sizeof(uint64_t))) !=
 		    (ssize_t)v.iov_len)
 			return false;
 		for (size_t i = 0; i < n; i += run + 1) {
@@ -164,14 +175,18 @@ begins(const char *path, const char *with)
 	return strncmp(path, with, strlen(with)) == 0;
 }
 
-/* What can't be written is what its file holds, and reading a device may do something. */
-static bool
-is_memory(const char *rights, const char *path)
+/*
+ * What can't be written is what its file holds, and reading a device may do something. Below /dev
+ * there are files of tmpfs and hugetlbfs, too.
+ */
+bool
+wf_reach_is_memory(const char *rights, const char *path)
 {
 	if (rights[0] != 'r' || begins(path, "[v"))
 		return false;
 	if (begins(path, "/dev/"))
-		return begins(path, "/dev/shm/") || begins(path, "/dev/zero");
+		return begins(path, "/dev/shm/") || begins(path, "/dev/zero") ||
+		    begins(path, "/dev/hugepages");
 	return rights[1] == 'w' || path[0] != '/';
 }
 
@@ -190,7 +205,7 @@ read_mapping(struct reach_memory *m, const char *line)
 		return false;
 	rights = end + 1;
 	path = strpbrk(rights, "/[");
-	if (!is_memory(rights, path != NULL ? path : ""))
+	if (!wf_reach_is_memory(rights, path != NULL ? path : ""))
 		return true;
 	m->bytes += hi - lo;
 	return m->bytes <= BYTES_MAX && read_around_holes(m, lo, hi);
@@ -254,8 +269,10 @@ is_told_truth(struct reach_memory *m)
 }
 
 bool
-wf_reach_open(struct reach_memory *m, void (*words)(void *, const uintptr_t *, size_t), void *arg)
+wf_reach_open(struct reach_memory *m, void (*words)(void *, const uintptr_t *, size_t), void *arg,
+    int64_t deadline)
 {
+	m->deadline = deadline;
 	m->words = words;
 	m->arg = arg;
 	m->maps = wf_os_open("/proc/self/maps", O_RDONLY, 0);

@@ -21,6 +21,8 @@ struct reach_memory {
 	void *arg;
 	int maps, pages;		/* descriptors of /proc/self/maps and pagemap */
 	struct trace_out holes;		/* struct reach_range; in order once wf_reach_all() runs */
+	int64_t deadline;		/* of the whole search */
+	bool is_late;			/* it has passed: nothing more is read */
 	bool is_refused;		/* memory is there that may not be asked for */
 	uint64_t bytes;			/* address space seen by wf_reach_all() */
 	size_t n_text;
@@ -31,8 +33,11 @@ struct reach_memory {
 
 /* False: the system does not let itself be asked. */
 bool wf_reach_open(struct reach_memory *m, void (*words)(void *, const uintptr_t *, size_t),
-    void *arg);
+    void *arg, int64_t deadline);
 void wf_reach_close(struct reach_memory *m);
+
+/* Looks at the clock, unless it was late before. */
+bool wf_reach_is_late(struct reach_memory *m);
 
 /* wf_reach_all() leaves [lo, hi) out. */
 void wf_reach_hole(struct reach_memory *m, uintptr_t lo, uintptr_t hi);
@@ -45,9 +50,16 @@ void wf_reach_range(struct reach_memory *m, uintptr_t lo, uintptr_t hi);
 bool wf_reach_touched(struct reach_memory *m, uintptr_t lo, uintptr_t hi);
 /*
  * Those of all memory that may be read, but holes, the unchanged contents of files, and devices.
- * False: the system does not say what there is, or it is more than a search can go through.
+ * False: the system does not say what there is, it is more than a search can go through, or the
+ * deadline has passed.
  */
 bool wf_reach_all(struct reach_memory *m);
+
+/*
+ * Is it memory that a reference may be in: a mapping of /proc/self/maps with these rights ("rw-p"),
+ * and this path or ""?
+ */
+bool wf_reach_is_memory(const char *rights, const char *path);
 
 /* Sorts n items by their first word; they have so many bytes each, at most 64. */
 void wf_reach_sort(void *items, size_t n, size_t bytes);

@@ -18,6 +18,7 @@ struct wf_stack;
 struct wf_debug {
 	int64_t schedtrace_ms;	/* print a line every so often; 0 = never */
 	int64_t trace_period_ns;	/* a generation of the trace; 0 = as Go, a second */
+	int64_t leak_search_ms;	/* the profile "leak" searches memory for at most so long */
 	bool nomembarrier;	/* act as on a kernel without membarrier(2) */
 	bool scheddetail;	/* with it: every P, M and G too */
 	bool poller;		/* say which poller is used, and why */

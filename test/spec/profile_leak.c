@@ -233,6 +233,9 @@ TEST(who_waits_for_nil_is_told_but_not_who_has_a_deadline_or_can_be_cancelled)
 		expect_leaked("empty select");
 		expect_alive("nil, an hour");
 		expect_alive("receive_in_scope");
+#ifndef SANITIZED
+		EXPECT(!is_told("incomplete"));
+#endif
 	}
 	for (int i = 0; i < TIMES; i++)
 		scope[i] = NULL;
@@ -468,10 +471,44 @@ ask_without_descriptors(void *arg)
 	refuse(SYS_pipe2, EMFILE, /* all threads */ true);
 	ask();
 	expect_alive("receive_in_scope");
+	EXPECT(is_told("incomplete: memory could not be searched"));
 }
 
 TEST(nobody_is_told_by_what_could_not_be_read)
 {
 	need_filters();
 	run_child(ask_without_descriptors);
+}
+
+/* ---- no time ---- */
+
+/* The three looks are a millisecond apart, so they never take less than two. */
+static void
+ask_in_no_time(void *arg)
+{
+	(void)arg;
+	make_several(make_nil);
+	ask();
+	expect_alive("nil receive");
+	expect_alive("nil send");
+	expect_alive("empty select");
+#ifndef SANITIZED
+	EXPECT(is_told("incomplete: the search for references took longer"));
+#endif
+}
+
+/* A profile that is not whole says so, and calls nobody leaked in error. */
+TEST(nobody_is_told_by_a_search_that_was_given_up)
+{
+	static const char *const limits[][2]
+	    = { { "WEFT_DEBUG=leaksearch=0", NULL }, { "WEFT_DEBUG=leaksearch=1", NULL } };
+
+	for (int i = 0; i < 2; i++) {
+		struct child_options o = { .limit_ms = 120000, .env = limits[i] };
+		struct child_result r = child_run_with(&o, ask_in_no_time, NULL);
+
+		if (r.status != 0)
+			FAIL("status %d: %s", r.status, r.err);
+		child_result_free(&r);
+	}
 }

@@ -20,6 +20,7 @@ TEST(nothing_set_is_all_off)
 		EXPECT_EQ(d.schedtrace_ms, 0);
 		EXPECT(!d.scheddetail && !d.crash && !d.nomembarrier);
 		EXPECT_STR(d.guard, "");
+		EXPECT_EQ(d.leak_search_ms, 30000);
 	}
 }
 
@@ -34,6 +35,8 @@ TEST(every_switch_is_read)
 	wf_debug_parse("schedtrace=999999999,scheddetail=0", &d);
 	EXPECT_EQ(d.schedtrace_ms, 999999999);
 	EXPECT(!d.scheddetail);
+	wf_debug_parse("leaksearch=0", &d);
+	EXPECT_EQ(d.leak_search_ms, 0);
 }
 
 static void
