@@ -5,8 +5,9 @@
 
 #include <weft/go.h>
 #include "os/os.h"
+#include "sched/gcache.h"
 #include "sched/panic.h"
-#include "sched/sched.h"
+#include "sched/pick.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,58 +53,98 @@ set_options(struct g *g, const struct wf_go_args *a)
 	return true;
 }
 
-struct g *
-wf_g_new(const struct wf_go_args *a)
+/*
+ * The birth of a goroutine is in two halves, inline, with what may be rare between them: one that
+ * has but a function costs no args that are filled, passed, and looked at.
+ */
+static WF_ALWAYS_INLINE struct g *
+conceive(struct p *p, void (*fn)(void *), void *arg, uintptr_t caller_pc)
 {
-	struct m *m = wf_self();
-	struct p *p = m->p;
 	struct g *g;
 
-	if (wf_unlikely(a->fn == NULL))
+	if (wf_unlikely(fn == NULL))
 		wf_fatal("go of nil func value");
 	/* Others have memory for all but a stack already, and wait for that. */
 	if (wf_unlikely(wf_load_relaxed(&wf_sched.n_starved) != 0))
 		return NULL;
-	g = wf_g_alloc();
+	g = g_alloc(p);
 	if (wf_unlikely(g == NULL))
 		return NULL;
-	g->fn = a->fn;
-	g->arg = a->arg;
-	g->scope = a->scope;
-	g->ended = a->ended;
-	g->ended_arg = a->ended_arg;
-	g->created_pc = a->caller_pc;
+	g->fn = fn;
+	g->arg = arg;
+	g->created_pc = caller_pc;
+	g->scope = NULL;
 	g->stack_class = 0;
-	if (wf_unlikely(a->name != NULL || a->copy != NULL || a->stack_size != 0 ||
-	    a->is_wrapper) &&
-	    !set_options(g, a)) {
-		wf_g_free(g);
-		return NULL;
-	}
+	return g;
+}
+
+static WF_ALWAYS_INLINE struct g *
+bear(struct m *m, struct p *p, struct g *g)
+{
 	g->parent_id = m->gate.g != NULL ? wf_load_relaxed(&m->gate.g->id) : 0;
-	wf_store_relaxed(&g->id, wf_goid_new(m));
+	wf_store_relaxed(&g->id, goid_new(m, p));
 	wf_store_relaxed(&g->since, wf_load_relaxed(&wf_sched.now_coarse));
 	WF_EVENT(go, m, g);
 	wf_race_release(g);
 	/* From here on it is there for those who go through all goroutines. */
 	wf_store_release(&g->status, G_RUNNABLE);
-	if (p != NULL)
+	if (wf_likely(p != NULL))
 		wf_store_relaxed(&p->n_created, wf_load_relaxed(&p->n_created) + 1);
 	else
 		(void)wf_add_relaxed(&wf_sched.n_outside, 1);
 	return g;
 }
 
-int
-wf_go(const struct wf_go_args *a)
+struct g *
+wf_g_new(const struct wf_go_args *a)
 {
-	struct g *g = wf_g_new(a);
+	struct m *m = wf_self();
+	struct p *p = m->p;
+	struct g *g = conceive(p, a->fn, a->arg, a->caller_pc);
 
+	if (wf_unlikely(g == NULL))
+		return NULL;
+	g->scope = a->scope;
+	g->ended = a->ended;
+	g->ended_arg = a->ended_arg;
+	if (wf_unlikely(a->name != NULL || a->copy != NULL || a->stack_size != 0 ||
+	    a->is_wrapper) &&
+	    !set_options(g, a)) {
+		wf_g_free(g);
+		return NULL;
+	}
+	return bear(m, p, g);
+}
+
+static WF_ALWAYS_INLINE int
+start(struct m *m, struct g *g)
+{
 	if (wf_unlikely(g == NULL))
 		return -ENOMEM;
 	WF_PROBE2(go, WF_PROBE_U64(&g->id), g->fn);
-	wf_ready(g);
+	wf_put_ready(m, g);
 	return 0;
+}
+
+/* One that has but a function, and another that is told of its end. */
+static WF_ALWAYS_INLINE int
+go(struct m *m, void (*fn)(void *), void *arg, void (*ended)(void *), void *ended_arg,
+    uintptr_t caller_pc)
+{
+	struct p *p = m->p;
+	struct g *g = conceive(p, fn, arg, caller_pc);
+
+	if (wf_unlikely(g == NULL))
+		return -ENOMEM;
+	g->ended = ended;
+	g->ended_arg = ended_arg;
+	return start(m, bear(m, p, g));
+}
+
+int
+wf_go(const struct wf_go_args *a)
+{
+	return start(wf_self(), wf_g_new(a));
 }
 
 /* Is the ring of the P about to overflow? */
@@ -120,16 +161,23 @@ wf_yield_if_crowded(void)
 		wf_yield();
 }
 
+WF_PARKS int
+wf_go_and_tell(void (*fn)(void *), void *arg, void (*ended)(void *), void *ended_arg,
+    uintptr_t caller_pc)
+{
+	struct m *m = wf_self();
+	int r = go(m, fn, arg, ended, ended_arg, caller_pc);
+
+	if (wf_unlikely(is_crowded(m)))
+		wf_yield();
+	return r;
+}
+
 WF_API_PARKS int
 weft_go(void (*fn)(void *), void *arg)
 {
-	struct wf_go_args a = {
-		.fn = fn,
-		.arg = arg,
-		.caller_pc = (uintptr_t)__builtin_return_address(0),
-	};
 	struct m *m = wf_enter();
-	int r = wf_go(&a);
+	int r = go(m, fn, arg, NULL, NULL, (uintptr_t)__builtin_return_address(0));
 
 	if (wf_unlikely(is_crowded(m)))
 		wf_yield();

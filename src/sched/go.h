@@ -38,6 +38,10 @@ int wf_go(const struct wf_go_args *a);
  */
 WF_PARKS void wf_yield_if_crowded(void);
 
+/* Both in one, for who has but a function, and another that is called with ended_arg at the end. */
+WF_PARKS int wf_go_and_tell(void (*fn)(void *), void *arg, void (*ended)(void *), void *ended_arg,
+    uintptr_t caller_pc);
+
 /* Calls each(g, arg) for every goroutine that is not dead, bound ones too. Others run on
  * meanwhile: each must expect g to change or die under its eyes (it stays readable). */
 void wf_g_each(void (*each)(struct g *g, void *arg), void *arg);

@@ -79,27 +79,32 @@ wf_commit_dead(struct m *m, struct g *g)
  * The last that others notice of g: its deferred calls, which may park, and the word to its
  * scope, or to whoever else asked for it.
  */
-static void
+static WF_ALWAYS_INLINE void
 leave_world(struct g *g)
 {
-	if (g->defers != NULL || g->tries != NULL)
+	if (wf_unlikely(g->defers != NULL || g->tries != NULL))
 		wf_run_defers(g);
-	if (g->scope != NULL)
+	if (wf_unlikely(g->scope != NULL))
 		wf_scope_leave(g);
 	else if (g->ended != NULL)
 		g->ended(g->ended_arg);
 }
 
-/* What a goroutine owned that is not memory of ours. */
-static void
-release_belongings(struct g *g)
+static WF_NOINLINE void
+free_belongings(struct g *g)
 {
 	if (wf_load_relaxed(&g->flags) & GF_OWN_ARG)
 		free(g->arg);
-	if (g->name != NULL) {
-		free(g->name);
-		g->name = NULL;
-	}
+	free(g->name);
+	g->name = NULL;
+}
+
+/* What a goroutine owned that is not memory of ours. */
+static WF_ALWAYS_INLINE void
+release_belongings(struct g *g)
+{
+	if ((wf_load_relaxed(&g->flags) & GF_OWN_ARG) != 0 || g->name != NULL)
+		free_belongings(g);
 	g->arg = NULL;
 	g->scope = NULL;
 	wf_store_relaxed(&g->flags, 0);
@@ -165,7 +170,8 @@ end_or_reuse(struct m *m, struct g *g)
 #endif
 		WF_EVENT(switch, m, g, EVENT_END, next);
 		bury(g);
-		wf_g_free(g);
+		if (!g_keep(m->p, g))
+			wf_g_free(g);
 		enter_g(m, next);
 		return;
 	}

@@ -46,18 +46,7 @@ wf_ready(struct g *g)
 		wf_note_wake(&g->m->note);
 		return;
 	}
-	WF_PROBE1(ready, WF_PROBE_U64(&g->id));
-	if (wf_likely(m->p != NULL)) {
-		metrics_ready(m->p, g);
-		if (!wf_runq_put(m->p, g, true)) {			/* A1, A2 by Q4 */
-			wf_wake_one_for_next();				/* A3 */
-			return;
-		}
-	} else {
-		wf_global_put(g);					/* A1 */
-		wf_fence_seqcst();					/* A2 */
-	}
-	wf_wake_one();							/* A3 */
+	wf_put_ready(m, g);
 }
 
 void

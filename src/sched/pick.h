@@ -52,6 +52,27 @@ wf_runq_put(struct p *p, struct g *g, bool next)
 	return true;
 }
 
+/*
+ * Puts g, which is the caller's, where its P runs it next, or on the global queue when there is no
+ * P, and sees that somebody comes for it (W5).
+ */
+static WF_ALWAYS_INLINE void
+wf_put_ready(struct m *m, struct g *g)
+{
+	WF_PROBE1(ready, WF_PROBE_U64(&g->id));
+	if (wf_likely(m->p != NULL)) {
+		metrics_ready(m->p, g);
+		if (wf_likely(!wf_runq_put(m->p, g, true))) {		/* A1, A2 by Q4 */
+			wf_wake_one_for_next();				/* A3 */
+			return;
+		}
+	} else {
+		wf_global_put(g);					/* A1 */
+		wf_fence_seqcst();					/* A2 */
+	}
+	wf_wake_one();							/* A3 */
+}
+
 /* ---- Picking: pick.c ---- */
 
 /* Runs what is due of p's timers. */

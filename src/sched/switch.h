@@ -17,6 +17,7 @@
 
 #include "sched/exceptions.h"
 #include "sched/fiber.h"
+#include "sched/gcache.h"
 #include "sched/kept.h"
 #include "sched/pick.h"
 
@@ -73,6 +74,28 @@ commit_yield(struct m *m, struct g *g)
 	}
 }
 
+/*
+ * wf_commit_dead(), and what it mostly comes to: an everyday stack and a record, and room for both
+ * at the P. Models count those that end, and sanitizers have their say first.
+ */
+static WF_ALWAYS_INLINE void
+commit_dead(struct m *m, struct g *g)
+{
+#if !defined(WF_SMALL) && !defined(WF_TSAN) && !defined(WF_ASAN)
+	struct wf_stack *s = g->stack;
+	struct p *p = m->p;
+
+	if (wf_likely(s != NULL && p != NULL && g->stack_class == 0 && p->n_stacks < STACK_CACHE &&
+	    !s->has_canary && wf_load_relaxed(&wf_sched.n_starved) == 0 && !wf_race_told()) &&
+	    g_keep(p, g)) {
+		g->stack = NULL;
+		p->stacks[p->n_stacks++] = s;
+		return;
+	}
+#endif
+	wf_commit_dead(m, g);
+}
+
 /* First thing on the new stack: what the stack that was left wanted done. */
 static WF_ALWAYS_INLINE void
 run_commit(struct m *m)
@@ -86,7 +109,7 @@ run_commit(struct m *m)
 	else if (kind == COMMIT_YIELD)
 		commit_yield(m, g);
 	else if (kind == COMMIT_DEAD)
-		wf_commit_dead(m, g);
+		commit_dead(m, g);
 	else if (kind == COMMIT_GLOBAL)
 		wf_commit_global(g);
 }

@@ -145,18 +145,21 @@ add_slow(struct waitgroup *wg, uint32_t old, int delta)
 		release_all(wg);
 }
 
-/* G1. False: it came to 0 and somebody waits, or it is wrong; *ret_old goes to add_slow(). */
-static inline bool
-try_add(struct waitgroup *wg, int delta, uint32_t *ret_old)
+/* G1. Returns the state before. */
+static inline uint32_t
+change(struct waitgroup *wg, int delta)
 {
-	uint32_t old;
-	int64_t counter;
-
 	if (delta < 0)
 		wf_race_release(wg);
-	old = wf_add_release(&wg->state, (uint32_t)delta * ONE);		/* G1; D1 */
-	counter = counter_of(old) + delta;
-	*ret_old = old;
+	return wf_add_release(&wg->state, (uint32_t)delta * ONE);		/* G1; D1 */
+}
+
+/* Was that all? False: it came to 0 and somebody waits, or it is wrong: add_slow(). */
+static inline bool
+is_all(uint32_t old, int delta)
+{
+	int64_t counter = counter_of(old) + delta;
+
 	return (counter > 0 && counter <= COUNTER_MAX && (old >= ONE || old == 0))
 	    || (counter == 0 && (old & (WAITERS | ALONE)) == 0);
 }
@@ -164,9 +167,9 @@ try_add(struct waitgroup *wg, int delta, uint32_t *ret_old)
 static inline void
 add(struct waitgroup *wg, int delta)
 {
-	uint32_t old;
+	uint32_t old = change(wg, delta);
 
-	if (wf_likely(try_add(wg, delta, &old)))
+	if (wf_likely(is_all(old, delta)))
 		return;
 	wf_enter();
 	add_slow(wg, old, delta);
@@ -339,9 +342,11 @@ static void
 job_ended(void *p)
 {
 	struct waitgroup *wg = p;
-	uint32_t old;
+	uint32_t old = change(wg, -1);
 
-	if (!try_add(wg, -1, &old))
+	if (old == (ONE | ALONE))
+		release_alone(wg);
+	else if (!is_all(old, -1))
 		add_slow(wg, old, -1);
 }
 
@@ -349,19 +354,11 @@ WF_API_PARKS int
 weft_waitgroup_go(weft_waitgroup *pub, void (*fn)(void *), void *arg)
 {
 	struct waitgroup *wg = waitgroup_of(pub);
-	struct wf_go_args args = {
-		.fn = fn,
-		.arg = arg,
-		.ended = job_ended,
-		.ended_arg = wg,
-		.caller_pc = (uintptr_t)__builtin_return_address(0),
-	};
 	int r;
 
 	add(wg, 1);
 	wf_enter();
-	r = wf_go(&args);
-	wf_yield_if_crowded();
+	r = wf_go_and_tell(fn, arg, job_ended, wg, (uintptr_t)__builtin_return_address(0));
 	wf_leave();
 	if (r < 0)
 		add(wg, -1);

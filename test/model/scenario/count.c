@@ -36,9 +36,14 @@ static _Atomic int n_acquired;
 /* ---- What is not run here: goroutines that are started, and deferred calls ---- */
 
 int
-wf_go(const struct wf_go_args *args)
+wf_go_and_tell(void (*fn)(void *), void *arg, void (*ended)(void *), void *ended_arg,
+    uintptr_t caller_pc)
 {
-	(void)args;
+	(void)fn;
+	(void)arg;
+	(void)ended;
+	(void)ended_arg;
+	(void)caller_pc;
 	MC_ASSERT(!"nobody starts one here");
 	return -ENOMEM;
 }
