@@ -6,6 +6,8 @@
  * The seed makes the sequence of decisions; which thread gets which is the machine's business, so a
  * seed is a kind of run rather than a run. (One run again and again: the simulator.)
  */
+#include "debug/perturb.h"
+
 #include "base/assert.h"
 #include "base/atomic.h"
 #include "base/rand.h"
@@ -81,9 +83,8 @@ at_point(const char *name)
 	wf_os_errno_restore(saved);
 }
 
-/* Before main(), so that no thread reads the hooks while they are set. */
-static void __attribute__((constructor))
-begin(void)
+void
+wf_perturb_from_env(void)
 {
 	const char *s = wf_os_getenv("WEFT_PERTURB");
 	char line[64], *end;
@@ -97,9 +98,17 @@ begin(void)
 	n = snprintf(line, sizeof(line), "weft: WEFT_PERTURB=%llu\n", (unsigned long long)seed);
 	(void)wf_os_write(2, line, (size_t)n);
 	begun = wf_os_now();
+	wf_store_relaxed(&stopped_ns, (int64_t)0);
+	wf_store_relaxed(&n_decisions, UINT64_C(0));
 	point_before = wf_point_hook;
 	wf_point_hook = at_point;
 	wf_perturb_hook = one_in;
+}
+
+static void __attribute__((constructor))
+begin(void)
+{
+	wf_perturb_from_env();
 }
 
 #endif
