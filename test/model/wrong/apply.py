@@ -8,7 +8,7 @@ that must find out, the steps of the protocol that it takes away (`edge:`, of th
 file, or FOLDER/STEP), and the `file:` of TREE. Then come edits: lines that begin with "-", which stand in the file exactly
 once, one after the other, and lines that begin with "+", which take their place. An empty line
 divides two edits of which the first only takes away. The file is
-written below OUT, without "src/". Ends with an error when an edit does not fit: the source has
+written below OUT, without its first folder. Ends with an error when an edit does not fit: the source has
 changed, and the mutant must follow.
 """
 import itertools
@@ -43,7 +43,7 @@ def main(mutant, tree, out):
     name, text, wrong = edit(mutant, tree)
     if wrong:
         sys.exit(f"{mutant}: {wrong}")
-    to = os.path.join(out, name[len("src/"):])
+    to = os.path.join(out, name.split("/", 1)[1])
     os.makedirs(os.path.dirname(to), exist_ok=True)
     with open(to, "w", encoding="utf-8") as file:
         file.write(text)
