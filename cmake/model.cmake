@@ -65,13 +65,21 @@ foreach(path ${programs})
 	set(model_${program}_files ${files})
 	set(model_${program}_flags ${flags})
 
+	# The explorer's own tests: each strategy alone has to find out.
+	if(NOT marks)
+		foreach(by random pct all bounded)
+			weft_model_test(${program}.by_${by} 600 ${CMAKE_COMMAND} -E env
+			    WEFT_MODEL_BY=${by} $<TARGET_FILE:model_${program}>)
+		endforeach()
+	endif()
+
 	file(STRINGS ${path} lines REGEX "^([A-Z]+\\([a-z0-9_]+,|const .*mc_subjects.*\")")
 	foreach(line ${lines})
 		# WAITS and DETACH, in park.c and detach.c, are SCENARIO with a part filled in.
 		if(line MATCHES "^(SCENARIO|WAITS|DETACH).([a-z0-9_]+)")
 			weft_model_test(${program}.${CMAKE_MATCH_2} 600 model_${program}
 			    ${CMAKE_MATCH_2})
-		elseif(line MATCHES "mc_subjects")
+		elseif(marks AND line MATCHES "mc_subjects")
 			weft_model_test(${program}.weakened 900 model_${program}
 			    --weaken ${model}/wrong/redundant.txt)
 		endif()
@@ -116,6 +124,38 @@ foreach(path ${mutants})
 	endforeach()
 	weft_model_link(model_wrong_${name} "${objects}")
 	weft_model_test(wrong.${name} 900 model_wrong_${name} --wrong ${scenario})
+endforeach()
+
+# A flaw of the engine itself, planted likewise: the scenario's verdict must be another one. The
+# library's own object is left out, for the program has the names of its functions already.
+file(GLOB flaws CONFIGURE_DEPENDS ${model}/flaws/*.wrong)
+foreach(path ${flaws})
+	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+	get_filename_component(name ${path} NAME_WE)
+	set(by)
+	file(STRINGS ${path} lines REGEX "^(program|scenario|file|by): ")
+	foreach(line ${lines})
+		string(REGEX MATCH "^([a-z]+): (.*)" line "${line}")
+		set(${CMAKE_MATCH_1} ${CMAKE_MATCH_2})
+	endforeach()
+	set(made ${PROJECT_BINARY_DIR}/test/model/flaws/${name})
+	string(REGEX REPLACE "^test/" "" changed ${file})
+	add_custom_command(OUTPUT ${made}/${changed}
+	    COMMAND python3 ${model}/wrong/apply.py ${path} ${PROJECT_SOURCE_DIR} ${made}
+	    DEPENDS ${path} ${model}/wrong/apply.py ${PROJECT_SOURCE_DIR}/${file}
+	    VERBATIM COMMENT "Making ${file} wrong: ${name}")
+	weft_model_link(model_flaw_${name} "${made}/${changed}")
+	target_sources(model_flaw_${name} PRIVATE
+	    $<TARGET_OBJECTS:model_${program}_test_model_scenario_${program}_c>)
+	target_include_directories(model_flaw_${name} PRIVATE ${model}/engine ${model}
+	    ${model}/include)
+	target_link_libraries(model_flaw_${name} PRIVATE weft_internal)
+	target_compile_options(model_flaw_${name} PRIVATE -O0 -g0 -w)
+	if(by)
+		set(by ${CMAKE_COMMAND} -E env WEFT_MODEL_BY=${by})
+	endif()
+	weft_model_test(flaw.${name} 600 ${by} $<TARGET_FILE:model_flaw_${name}>
+	    --flawed ${scenario})
 endforeach()
 
 add_custom_target(model)

@@ -25,6 +25,11 @@ struct mc_scenario {
 	void (*check)(void);
 	bool may_rest;
 	const char *finds;	/* a bug is planted: a failure with this text must be found */
+	/*
+	 * Words that mc_outcome() may say, and no others; each strategy alone must come upon them
+	 * all, but the one of few preemptions not upon those that are `far`. Or NULL.
+	 */
+	const char *outcomes, *far;
 	unsigned runs;		/* executions per strategy; 0: the default */
 	unsigned steps;		/* atomic operations before an execution is given up; 0: default */
 	unsigned wakes;		/* futex waits that may end for no reason, per execution */
@@ -63,6 +68,8 @@ __attribute__((noreturn, format(printf, 3, 4))) void mc_fail(
 			mc_fail(__FILE__, __LINE__, "not so: %s", #cond); \
 	} while (0)
 
+/* How this execution has ended, for `outcomes`. */
+__attribute__((format(printf, 1, 2))) void mc_outcome(const char *fmt, ...);
 /* 0..n-1: all of them are tried. */
 unsigned mc_choose(unsigned n);
 /* Another thread, which sees all that the caller did. Its number. */

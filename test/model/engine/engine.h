@@ -126,6 +126,7 @@ struct mc {
 	unsigned bound;			/* preemptions in BY_BOUND */
 	unsigned stale_max;		/* old values read, in the systematic strategies */
 	bool is_truncated;		/* that, or the bound, has cut something off */
+	uint64_t seen;			/* which of the scenario's outcomes, by this strategy */
 	uint64_t random;
 	unsigned stickiness;		/* of 8: how often BY_RANDOM stays on its thread */
 	unsigned length;		/* longest execution so far */
@@ -180,6 +181,8 @@ void mc_record(unsigned n_all, unsigned c);
 unsigned mc_random(unsigned n);
 bool mc_explore(const struct mc_scenario *s, unsigned runs, bool is_quiet);
 bool mc_replay(const struct mc_scenario *s, const char *choices);
+/* Does the failure that mc_explore() has found come again by the choices that it took? */
+bool mc_comes_again(const struct mc_scenario *s);
 /* Which sites would a failure of this text be found by? */
 bool mc_finds(const struct mc_scenario *s);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define CELLS 8192		/* eight bytes each; the most that one execution touches */
-#define RECORDS 8
+#define RECORDS 16		/* of one cell; then the oldest is forgotten */
 
 struct record {
 	uint32_t clock;

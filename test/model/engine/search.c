@@ -4,6 +4,7 @@
  */
 #include "engine.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +167,63 @@ by_chance(const struct mc_scenario *s, enum strategy by, unsigned runs, struct t
 	return false;
 }
 
+/* ---- Outcomes ---- */
+
+/* The place of a word in a list of them, from 0; -1: it has none. */
+static int
+place_of(const char *word, const char *list)
+{
+	size_t n = strlen(word);
+
+	for (int i = 0; list != NULL && *list != '\0'; i++) {
+		size_t length = strcspn(list, " ");
+
+		if (length == n && strncmp(list, word, n) == 0)
+			return i;
+		list += length + strspn(list + length, " ");
+	}
+	return -1;
+}
+
+void
+mc_outcome(const char *fmt, ...)
+{
+	char word[64];
+	va_list args;
+	int place;
+
+	va_start(args, fmt);
+	(void)vsnprintf(word, sizeof(word), fmt, args);
+	va_end(args);
+	place = place_of(word, mc.scenario->outcomes);
+	if (place < 0)
+		mc_fail("outcome", 0, "%s is none of %s", word, mc.scenario->outcomes);
+	mc.seen |= UINT64_C(1) << place;
+}
+
+/* Has the strategy come upon all that it should, and nothing that it must not? */
+static bool
+is_all_seen(const struct mc_scenario *s, enum strategy by)
+{
+	const char *at = s->outcomes;
+
+	for (int i = 0; at != NULL && *at != '\0'; i++) {
+		bool was_seen = (mc.seen & UINT64_C(1) << i) != 0, is_far;
+		char word[64];
+
+		(void)snprintf(word, sizeof(word), "%.*s", (int)strcspn(at, " "), at);
+		is_far = by == BY_BOUND && place_of(word, s->far) >= 0;
+		if (was_seen == is_far) {
+			(void)snprintf(mc.failure, sizeof(mc.failure), "outcome: %s is %s", word,
+			    was_seen ? "too far, and was seen" : "never seen");
+			return false;
+		}
+		at += strlen(word);
+		at += strspn(at, " ");
+	}
+	return true;
+}
+
 /* ---- Replay, and a shorter way to the same failure ---- */
 
 static bool
@@ -173,6 +231,26 @@ fails_alike(const struct mc_scenario *s, const char *failure)
 {
 	mc.strategy = BY_REPLAY;
 	return mc_execute(s) == RUN_FAILED && strcmp(mc.failure, failure) == 0;
+}
+
+/* What was recorded becomes what is done. */
+static void
+take_record(void)
+{
+	mc.depth = mc.prefix = mc.n_recorded;
+	memcpy(mc.trail, mc.record, mc.depth * sizeof(mc.trail[0]));
+}
+
+bool
+mc_comes_again(const struct mc_scenario *s)
+{
+	char failure[sizeof(mc.failure)];
+
+	if (mc.outcome != RUN_FAILED)	/* it is none of one execution: a livelock */
+		return true;
+	memcpy(failure, mc.failure, sizeof(failure));
+	take_record();
+	return fails_alike(s, failure);
 }
 
 /* Drops choices that the failure in mc does not need. */
@@ -264,7 +342,23 @@ say(const struct mc_scenario *s, enum strategy by, const struct tally *t)
 static bool
 try_strategy(const struct mc_scenario *s, enum strategy by, unsigned runs, struct tally *t)
 {
-	return by <= BY_BOUND ? systematic(s, by, runs, t) : by_chance(s, by, runs, t);
+	mc.seen = 0;
+	if (by <= BY_BOUND ? systematic(s, by, runs, t) : by_chance(s, by, runs, t))
+		return true;
+	return !is_all_seen(s, by);
+}
+
+static void
+tell_failure(const struct mc_scenario *s, enum strategy by)
+{
+	printf("%s: FAILS, by %s\n", s->name, names[by]);
+	if (mc.outcome != RUN_FAILED) {		/* all executions together */
+		printf("%s: %s\n", s->name, mc.failure);
+		return;
+	}
+	take_record();
+	shorten(s);
+	show(s);
 }
 
 /*
@@ -292,17 +386,11 @@ mc_explore(const struct mc_scenario *s, unsigned runs, bool is_quiet)
 		failed = try_strategy(s, order[i], runs, &t);
 		if (!is_quiet)
 			say(s, order[i], &t);
-		if (failed && !is_quiet) {
-			printf("%s: FAILS, by %s\n", s->name, names[order[i]]);
-			mc.depth = mc.n_recorded;
-			memcpy(mc.trail, mc.record, mc.depth * sizeof(mc.trail[0]));
-			if (strncmp(mc.failure, "livelock", 8) != 0)
-				shorten(s);
-			show(s);
-		}
+		if (failed && !is_quiet)
+			tell_failure(s, order[i]);
 		if (failed)
 			return true;
-		if (order[i] == BY_ALL && t.is_complete)
+		if (order[i] == BY_ALL && t.is_complete && s->outcomes == NULL)
 			break;
 	}
 	return false;

@@ -364,6 +364,7 @@ mc_futex_wait(const volatile void *word, uint32_t expected, int64_t deadline)
 	t->deadline = deadline;
 	t->wait_result = 0;
 	t->op = (struct op){ OP_ANY, NULL, false };
+	mc.steps++;		/* PCT may change its mind about who sleeps, too */
 	give_way();
 	mc_event("futex wakes", NULL, (uint64_t)(uint32_t)t->wait_result, -1, 0);
 	return t->wait_result;
@@ -401,6 +402,7 @@ mc_membarrier(void)
 		mc_point(OP_ANY, NULL, true);
 		mc_fence_of(mc_self(), MC_SEQ_CST);
 		mc_fence_of(&mc.threads[i], MC_SEQ_CST);
+		mc.threads[i].view.clock[i]++;	/* what it does next is not released */
 	}
 	mc_point(OP_ANY, NULL, true);
 	mc_fence_of(mc_self(), MC_SEQ_CST);

@@ -4,7 +4,7 @@
     apply.py NAME.wrong TREE OUT
 
 A .wrong file says in a line or two what is wrong, then names the `program:` and the `scenario:`
-that must find out, the steps of the protocol that it takes away (`edge:`, of the folder of the
+that must find out (in ../flaws/ also `by:` which strategy), the steps of the protocol that it takes away (`edge:`, of the folder of the
 file, or FOLDER/STEP), and the `file:` of TREE. Then come edits: lines that begin with "-", which stand in the file exactly
 once, one after the other, and lines that begin with "+", which take their place. An empty line
 divides two edits of which the first only takes away. The file is
