@@ -1,5 +1,6 @@
 /*
- * Taking a P from a thread whose goroutine is outside the runtime. README.md, "Detach".
+ * Taking a P from a thread whose goroutine is outside the runtime, and giving it away by a thread
+ * whose goroutine is about to be. README.md, "Detach".
  *
  * An asymmetric Dekker: the thread's side (wf_enter, wf_leave in self.h) has no fence, the
  * monitor's has a membarrier, which costs it a microsecond and only when something is stuck.
@@ -24,6 +25,42 @@ lower_priority(struct m *m)
 	if (!m->is_main_thread && !wf_load_relaxed(&m->is_hog) &&
 	    wf_os_thread_nice(wf_load_relaxed(&m->tid), HOG_NICE) == 0)
 		wf_store_relaxed(&m->is_hog, 1);
+}
+
+/* p is m's no more: the goroutine goes on without. By who may, which says what comes of p. */
+static void
+part(struct m *m, struct p *p)
+{
+	m->p = NULL;
+	wf_store_relaxed(&m->gate.p_number, 0u);
+	m->last_p = p;
+	wf_store_release(&p->m, NULL);
+	wf_store_relaxed(&m->detached_at, wf_load_relaxed(&wf_sched.now_coarse));
+	wf_store_relaxed(&m->is_detached, 1);
+	(void)wf_add_relaxed(&wf_sched.n_detached, 1);
+	/* The slice ends here, and what was held against it; the global queue keeps its turn. */
+	wf_store_relaxed(&p->preempt, wf_load_relaxed(&p->preempt) & PREEMPT_GLOBAL);
+}
+
+void
+wf_give_up_p(struct m *m)
+{
+	uint8_t quiet = wf_sched.has_membarrier ? HOLD_NONE : HOLD_FENCED, found = quiet;
+	struct p *p = m->p;
+
+	/*
+	 * D7. Lost: the monitor is about to find this thread inside, and will look again. No order:
+	 * nobody learns anything from it but that the P is disputed no more.
+	 */
+	if (!wf_cas_relaxed(&m->gate.hold, &found, (uint8_t)(HOLD_DETACHED | quiet)))
+		return;
+	WF_POINT("detach.given");
+	m->gave_at = wf_os_now();
+	WF_EVENT(give, m, p);
+	part(m, p);
+	(void)wf_add_relaxed(&wf_sched.n_detach_blocked, 1);
+	WF_PROBE3(detach, p->id, wf_load_relaxed(&m->tid), 1);
+	wf_hand_off(p);
 }
 
 /* Detaches p from its M. False: the M is inside the runtime, or was just there. Monitor only. */
@@ -60,19 +97,11 @@ wf_detach(struct p *p, bool is_blocked)
 	}
 	/* The M can't come in before the verdict: what it owned is ours. */
 	WF_EVENT(detach, wf_self(), m, p);
-	m->p = NULL;
-	wf_store_relaxed(&m->gate.p_number, 0u);
-	m->last_p = p;
-	wf_store_release(&p->m, NULL);
-	wf_store_relaxed(&m->detached_at, wf_load_relaxed(&wf_sched.now_coarse));
-	wf_store_relaxed(&m->is_detached, 1);
-	(void)wf_add_relaxed(&wf_sched.n_detached, 1);
+	part(m, p);
 	(void)wf_add_relaxed(is_blocked ? &wf_sched.n_detach_blocked : &wf_sched.n_detach_computing,
 	    1);
 	if (!is_blocked)
 		lower_priority(m);
-	/* The slice ends here, and what was held against it; the global queue keeps its turn. */
-	wf_store_relaxed(&p->preempt, wf_load_relaxed(&p->preempt) & PREEMPT_GLOBAL);
 	p->seen_since = wf_load_relaxed(&wf_sched.now_coarse);
 	WF_PROBE3(detach, p->id, wf_load_relaxed(&m->tid), (int)is_blocked);
 	WF_POINT("detach.taken");

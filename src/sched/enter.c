@@ -8,6 +8,8 @@
 #include "sched/panic.h"
 #include "sched/self_set.h"
 
+#define GIFT_WORTH_NS 50000	/* some ten times what it costs to come back without a P */
+
 /*
  * The goroutine of a foreign thread ends with it: what it deferred runs now, outside all frames. If
  * pthread_exit(3) came in the middle of some, what lay in them is lost: the places where panics
@@ -135,9 +137,19 @@ restore_priority(struct m *m)
 	return false;
 }
 
+/* The thread gave its P away for a call. Was that too short to be worth it? Then no more of it. */
+static void
+judge_gift(struct m *m)
+{
+	if (wf_os_now() - m->gave_at < GIFT_WORTH_NS)
+		wf_store_relaxed(&wf_sched.gifts_left, 0);
+	m->gave_at = 0;
+}
+
 /*
- * The monitor took the P of this thread while its goroutine was outside. It needs one again: its
- * old one or any that is idle, else it queues up, and goes on on another thread (D6).
+ * This thread has lost its P while its goroutine was outside: the monitor took it, or it gave it
+ * away. It needs one again: its old one or any that is idle, else it queues up, and goes on on
+ * another thread (D6).
  */
 static WF_PARKS struct m *
 reattach(struct m *m)
@@ -145,6 +157,8 @@ reattach(struct m *m)
 	struct g *g = m->gate.g;
 	struct p *p;
 
+	if (m->gave_at != 0)
+		judge_gift(m);
 	wf_store_relaxed(&m->is_detached, 0);
 	(void)wf_sub_relaxed(&wf_sched.n_detached, 1);
 	/* Ours again: the monitor disputes only what has a P. */

@@ -264,6 +264,23 @@ wf_on_detach(struct m *monitor, struct m *m, struct p *p)
 	event_end(&w);
 }
 
+/* Amid the call: a P may stop there, as it does in Go's calls that are known to block. */
+void
+wf_on_give(struct m *m, struct p *p)
+{
+	struct event_writer w;
+
+	if (!event_begin(&w, m))
+		return;
+	if (w.t->said != w.gen)
+		wf_event_say_context_slow(&w, m, false);
+	if (!event_is_in_syscall(&w))
+		begin_syscall(&w, m, 0);
+	event_word_keep(&w, &p->trace, TP_IDLE, 0);
+	event_put(&w, EV_PROC_STOP, 0);
+	event_end(&w);
+}
+
 void
 wf_on_reattach(struct m *m, struct g *g, struct p *p)
 {

@@ -53,6 +53,8 @@ void wf_on_syscall(struct m *m);
 void wf_on_syscall_end(struct m *m);
 /* monitor takes p from m, which is outside and can't come in. */
 void wf_on_detach(struct m *monitor, struct m *m, struct p *p);
+/* m, on the way out into a call, gives p away. */
+void wf_on_give(struct m *m, struct p *p);
 /* m is back from outside and has lost its P; p, or NULL, is the one it has now. */
 void wf_on_reattach(struct m *m, struct g *g, struct p *p);
 /* A foreign thread becomes m, and ends. */

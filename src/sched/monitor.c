@@ -20,6 +20,8 @@
 #define REST_ROUNDS 0			/* ... then the first is enough */
 /* Looks without a nap, some 50 us: as long as a thread needs to start and block like the last. */
 #define EAGER_LOOKS 12
+/* Ps that threads may give away by themselves, since we saw one asleep in a marked call. */
+#define GIFTS 64
 #define POLL_STALE_NS 1000000		/* nobody asked the poller for so long: we do (Go: 10 ms) */
 #define REVALIDATE_NS 100000000
 #define SCAVENGE_NS 500000
@@ -201,8 +203,10 @@ retake(int64_t now)
 			wanted = work_waits(now);
 	}
 	/* What runs next there is likely to make the same call. */
-	if (n_marked != 0 && wanted)
+	if (n_marked != 0 && wanted) {
 		mon.eager = EAGER_LOOKS;
+		wf_store_relaxed(&wf_sched.gifts_left, GIFTS);
+	}
 	return taken + n_marked;
 }
 

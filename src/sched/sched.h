@@ -196,6 +196,7 @@ struct m {
 						 *    set by wakers */
 	struct p *next_p;			/* x  given by the waker before it sets note */
 	struct p *last_p;			/* o  the P it held before it was detached */
+	int64_t gave_at;			/* o  when it gave that away itself (D7), or 0 */
 	struct m *idle_next, *idle_prev;	/* s  link while on sched.idle_m, free_m, or
 						 *    deferred_m */
 	bool is_idle;				/* s  on sched.idle_m */
@@ -204,8 +205,8 @@ struct m {
 	struct m *all_next;			/* c  link of sched.all_m */
 	uint32_t id;				/* c */
 	_Atomic int tid;			/* w  kernel's thread id; 0 when it has ended */
-	_Atomic uint8_t is_detached;		/* x  set by the monitor, cleared by the owner:
-						 *    for reports */
+	_Atomic uint8_t is_detached;		/* x  set by who takes or gives the P, cleared by
+						 *    the owner: for reports */
 	_Atomic int64_t detached_at;		/* x */
 	_Atomic uint8_t is_hog;			/* x  detached while it computed, and its
 						 *    priority lowered */
@@ -283,6 +284,8 @@ struct sched {
 	_Atomic uint32_t monitor_note;		/* futex */
 	_Atomic uint8_t monitor_is_slow;	/* it sleeps for a millisecond or longer */
 	_Atomic uint8_t monitor_is_deep;	/* it sleeps long, or until woken: nothing runs */
+	_Atomic uint32_t gifts_left;		/* x  so many marked calls may give their P away
+						 * without it; a hint */
 	_Atomic uint8_t in_doubt;		/* x  enum doubt: deadlock.c, monitor.c */
 	_Atomic int64_t now_coarse;		/* w  the monitor's last look at the clock, or
 						 *    that of who ended its deep sleep */
@@ -414,6 +417,11 @@ int64_t wf_timers_next_all(void);
 void wf_monitor_main(void *arg);
 void wf_monitor_wake(void);
 bool wf_detach(struct p *p, bool is_blocked);
+/*
+ * m is inside the runtime, and its goroutine on the way out into a call that is likely to block:
+ * gives its P to another thread, unless the monitor is deciding about it. Needs 8 KiB of stack.
+ */
+void wf_give_up_p(struct m *m);
 /* ---- metrics.c ---- */
 void wf_metrics_sample(struct p *p, struct g *g);
 void wf_metrics_ran(struct p *p, struct g *g);

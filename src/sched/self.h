@@ -23,7 +23,8 @@ enum m_hold {
 /* The first member of struct m: what the fast path needs to see of it. */
 struct m_gate {
 	_Atomic uint8_t in_runtime;	/* written by its thread only; read by the monitor */
-	_Atomic uint8_t hold;		/* enum m_hold; CAS by the monitor, store by the thread */
+	_Atomic uint8_t hold;		/* enum m_hold; CAS by the monitor, store by the thread,
+					 * which gives its P away by CAS (D7) */
 	_Atomic uint8_t in_syscall;	/* marked as blocking by weft_syscall_enter */
 	_Atomic uint8_t syscall_tick;	/* + 1 per weft_syscall_enter */
 	/*

@@ -8,6 +8,27 @@
 #include <weft/go.h>
 #include "sched/sched.h"
 
+#define ROOM_TO_START 8192	/* of stack, to start a thread from there */
+
+/*
+ * Marked calls have been sleeping: does this one better give its P away at once? Only if there is
+ * work that nobody else would take. A hint: the last ones may be given away twice.
+ */
+static WF_NOINLINE void
+give_up_if_wanted(struct m *m)
+{
+	uint32_t left = wf_load_relaxed(&wf_sched.gifts_left);
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	if (m->p == NULL || left == 0 || m->locked_g != NULL ||
+	    (runq_is_empty(&m->p->runq) && wf_load_relaxed(&wf_sched.runq_len) == 0) ||
+	    wf_load_relaxed(&wf_sched.n_idle_p) != 0 ||
+	    here - wf_load_relaxed(&m->gate.g->stack_lo) < ROOM_TO_START)
+		return;
+	wf_store_relaxed(&wf_sched.gifts_left, left - 1);
+	wf_give_up_p(m);
+}
+
 static WF_ALWAYS_INLINE void
 mark(struct m *m)
 {
@@ -19,6 +40,8 @@ mark(struct m *m)
 	if (m->p != NULL && wf_load_relaxed(&wf_sched.monitor_is_slow) &&
 	    !runq_is_empty(&m->p->runq))
 		wf_monitor_wake();
+	if (wf_unlikely(wf_load_relaxed(&wf_sched.gifts_left) != 0))
+		give_up_if_wanted(m);
 }
 
 void

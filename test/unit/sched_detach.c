@@ -268,3 +268,60 @@ TEST(one_look_is_enough_for_a_marked_call_that_sleeps)
 	}
 	EXPECT_EQ(looks, 1);
 }
+
+/*
+ * With work waiting, a marked call gives its P away once such calls have been seen to sleep. The
+ * monitor stands still: nobody else takes it.
+ */
+TEST(a_call_that_is_likely_to_block_gives_its_p_away)
+{
+	weft_gomaxprocs(1);
+	EXPECT_EQ(pipe(empty_pipe), 0);
+	hold_at("monitor.round");
+	hold_await("monitor.round");
+	atomic_store(&ran, 0);
+	wf_store_relaxed(&wf_sched.gifts_left, 1);
+	EXPECT_EQ(weft_go(count_one, &ran), 0);
+	EXPECT_EQ(weft_go(block_as_marked, NULL), 0);	/* the newest runs next */
+	while (atomic_load(&ran) == 0)
+		weft_yield();
+	EXPECT_EQ(wf_load_relaxed(&wf_sched.gifts_left), 0);
+	EXPECT_EQ(wf_load_relaxed(&wf_sched.n_detached), 1);
+	hold_release("monitor.round");
+	EXPECT_EQ(write(empty_pipe[1], "", 1), 1);
+	while (atomic_load(&ran) < 2)
+		weft_sleep(100000);
+	EXPECT_EQ(wf_load_relaxed(&wf_sched.n_detached), 0);
+}
+
+static void
+yield_until_told(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop))
+		weft_yield();
+	atomic_fetch_add(&ran, 1);
+}
+
+/* Who is back at once has given its P away for nothing, and nobody does so any more. */
+TEST(a_short_call_ends_the_giving)
+{
+	int64_t limit = weft_in(60 * (int64_t)1000000000);
+
+	weft_gomaxprocs(1);
+	hold_at("monitor.round");
+	hold_await("monitor.round");
+	atomic_store(&ran, 0);
+	atomic_store(&stop, false);
+	wf_store_relaxed(&wf_sched.gifts_left, UINT32_MAX);
+	EXPECT_EQ(weft_go(yield_until_told, NULL), 0);
+	while (wf_load_relaxed(&wf_sched.gifts_left) != 0 && weft_now() < limit) {
+		weft_syscall_enter();
+		weft_syscall_exit();
+	}
+	EXPECT_EQ(wf_load_relaxed(&wf_sched.gifts_left), 0);
+	hold_release("monitor.round");
+	atomic_store(&stop, true);
+	while (atomic_load(&ran) == 0)
+		weft_sleep(100000);
+}

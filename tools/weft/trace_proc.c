@@ -54,7 +54,8 @@ proc_stop(struct trace_state *t, const struct trace_step *s, struct m_state *m)
 {
 	struct p_state *p = p_at(t, m->p);
 
-	if (p == NULL || p->state != TP_RUNNING)
+	/* Its goroutine may be in a call that is likely to block, and gives it up at once. */
+	if (p == NULL || (p->state != TP_RUNNING && p->state != TP_SYSCALL))
 		return not_yet(t, WAIT_THREAD, s->thread, 0);
 	p->state = TP_IDLE;
 	p_changed(t, p);

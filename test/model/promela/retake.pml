@@ -3,15 +3,16 @@
  * the same call is marked, or at the first if the thread sleeps in it, and the thread gets it back,
  * or another, when the call is over. Claims: never do two have the P; a P is not taken from a call
  * that the monitor has not seen before, unless it saw the thread sleep; whoever comes out of a call
- * gets a P in the end.
+ * gets a P in the end. Or the thread gives its P away itself before it leaves (D7).
  *
  * machine is weft_syscall_enter() and _exit() of syscall.c, with wf_enter() of self.h and
  * wf_enter_slow() of enter.c; monitor is retake() of monitor.c, look_asleep() its
- * is_asleep_as_marked(), what follows wf_detach() of detach.c.
+ * is_asleep_as_marked(), what follows wf_detach() of detach.c, where wf_give_up_p() is, too.
  *
  * Wrong variants: NO_TICK (a new call looks like the one seen before), NO_VERDICT (the thread that
  * comes back does not look at hold), NO_SLEEP (one look is enough for any call), NO_D5 (what was
- * seen asleep is taken without another look whether it is inside by now).
+ * seen asleep is taken without another look whether it is inside by now), NO_D7 (the thread gives
+ * its P away whatever the monitor is deciding).
  */
 mtype = { NONE, DETACHING, DETACHED };
 
@@ -30,6 +31,12 @@ byte age;			/* looks of the monitor since this call began */
 #else
 #define SEEN_BEFORE (in_syscall == 1 && seen == 1 && tick == seen_tick)
 #endif
+
+inline use_mine()
+{
+	assert(m_has_p);
+	use()
+}
 
 inline use()
 {
@@ -50,8 +57,19 @@ active proctype machine()
 		:: hold == DETACHED -> hold = NONE; n_idle > 0; n_idle--; m_has_p = true
 		:: hold == NONE -> break
 		od;
-		use();
+		use_mine();
 		d_step { tick++; in_syscall = 1; age = 0 };
+		if
+#ifdef NO_D7
+		:: hold = DETACHED;
+#else
+		:: atomic { hold == NONE -> hold = DETACHED };
+#endif
+			m_has_p = false;
+			use();
+			n_idle++
+		:: true
+		fi;
 		in_runtime = 0;
 		/* The call. */
 		if
@@ -69,7 +87,7 @@ active proctype machine()
 		:: hold == NONE -> break
 		od;
 #endif
-		use();
+		use_mine();
 		in_runtime = 0
 	}
 }

@@ -114,11 +114,26 @@ one_marked(void)
 	begin(marker, 2);
 }
 
+/* The first of them that marks its call gives its P away, if the monitor has not taken it. */
+static void
+one_gives(void)
+{
+	one_marked();
+	wf_store_relaxed(&wf_sched.gifts_left, 1);
+}
+
 static void
 make_fenced(void)
 {
 	wf_sched.has_membarrier = false;
 	wf_store_relaxed(&m_first->gate.hold, HOLD_FENCED);
+}
+
+static void
+one_gives_fenced(void)
+{
+	one_gives();
+	make_fenced();
 }
 
 static void
@@ -189,6 +204,8 @@ DETACH(another_waits_detached_twice, detach_twice, two, two_ended)
 DETACH(computing_and_lowered_for_good, detach_computing, two, two_ended)
 DETACH(computing_and_raised_again, detach_computing, two_raised, two_ended)
 DETACH(marked_calls, detach_twice, one_marked, two_ended)
+DETACH(given_away, detach_twice, one_gives, two_ended)
+DETACH(given_away_without_membarrier, detach_blocked, one_gives_fenced, two_ended)
 DETACH(without_membarrier, detach_twice, two_fenced, two_ended)
 DETACH(one_caller_without_membarrier, detach_blocked, one_fenced, one_ended)
 SCENARIO(a_new_thread, .threads = { new_scheduler, detach_twice, world_monitor },
