@@ -15,6 +15,7 @@
 #include <weft/event.h>
 #include <weft/sync.h>
 #include <weft/flight.h>
+#include <weft/label.h>
 #include <weft/scope.h>
 #include <weft/time.h>
 #include <weft/trace.h>

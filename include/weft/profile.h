@@ -13,7 +13,8 @@ WEFT_BEGIN_DECLS
  * weft_profile_write - write a profile to @fd
  * @name: which:
  *
- *	"goroutine"	all goroutines, by stack and name. One that runs now shows its function only
+ *	"goroutine"	all goroutines, by stack, name and labels. One that runs now shows its
+			function only
  *	"leak"		those that have been blocked for a minute or longer, or that nobody can
 			wake, and how long. See weft_profile_leak()
  *	"block"		where goroutines waited for channels, selects and what <weft/sync.h> has,
@@ -70,7 +71,7 @@ WEFT_API int weft_profile_mutex_fraction(int n);
  *      fewer; each then stands for the time since the one before
  *
  * By SIGPROF, which must be the program's no other way; its handler stays. Samples carry the name
- * of the goroutine, if it has one, as the label "goroutine".
+ * of the goroutine, if it has one, as the label "goroutine", and its labels (<weft/label.h>).
  *
  * Returns 0, -EBUSY (it is on, or the program has a handler for SIGPROF), -ENOMEM.
  */

@@ -42,7 +42,9 @@ wf_dump_fini(struct dump *d)
 void
 wf_dump_name(const struct g *g, char *buf, size_t cap)
 {
-	if (g->name == NULL || !wf_peek_copy(buf, (uintptr_t)g->name, cap, false)) {
+	uintptr_t tags = (uintptr_t)wf_load_relaxed(&g->tags);
+
+	if (tags == 0 || !wf_peek_copy(buf, tags + offsetof(struct wf_tags, name), cap, false)) {
 		buf[0] = '\0';
 		return;
 	}
@@ -94,28 +96,34 @@ print_detached(struct dump *d, const struct g *g, int64_t now)
 }
 
 void
-wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now)
+wf_dump_header(struct dump *d, const struct g *g, const struct g *copy, const char *state,
+    int64_t now)
 {
-	int64_t waited_ns = now - wf_load_relaxed(&g->since), waited = waited_ns / NS_PER_S;
+	int64_t waited_ns = now - wf_load_relaxed(&copy->since), waited = waited_ns / NS_PER_S;
 
 	wf_out_str(&d->out, "goroutine ");
-	wf_out_u64(&d->out, wf_load_relaxed(&g->id));
+	wf_out_u64(&d->out, wf_load_relaxed(&copy->id));
 	wf_out_str(&d->out, " [");
 	wf_out_str(&d->out, state);
-	if (wf_load_relaxed(&g->status) == G_WAITING && waited >= 1) {
+	if (wf_load_relaxed(&copy->status) == G_WAITING && waited >= 1) {
 		wf_out_str(&d->out, ", ");
 		wf_out_i64(&d->out, waited >= 60 ? waited / 60 : waited);
 		wf_out_str(&d->out, waited >= 60 ? " minutes" : " seconds");
-	} else if (wf_load_relaxed(&g->status) == G_WAITING && d->blocked_ns >= 0) {
+	} else if (wf_load_relaxed(&copy->status) == G_WAITING && d->blocked_ns >= 0) {
 		wf_out_str(&d->out, ", ");
 		wf_out_i64(&d->out, wf_max(waited_ns / 1000000, (int64_t)0));
 		wf_out_str(&d->out, " ms");
 	}
-	print_detached(d, g, now);
-	if (wf_load_relaxed(&g->locked) != 0)
+	print_detached(d, copy, now);
+	if (wf_load_relaxed(&copy->locked) != 0)
 		wf_out_str(&d->out, ", locked to thread");
-	print_name(d, g);
-	wf_out_str(&d->out, "]:\n");
+	print_name(d, copy);
+	wf_out_str(&d->out, "]");
+	if (!wf_sched.debug.no_traceback_labels && wf_labels_copy(g, copy, &d->labels)) {
+		wf_out_str(&d->out, " ");
+		wf_labels_print(&d->out, &d->labels);
+	}
+	wf_out_str(&d->out, ":\n");
 }
 
 void
@@ -125,7 +133,7 @@ wf_dump_caller(struct dump *d, const struct g *g, enum dump_hide hide, uintptr_t
 	if (g == NULL) {
 		wf_dump_stack(d, HIDE_NOTHING, 0, NULL);
 	} else {
-		wf_dump_header(d, g, "running", 0);
+		wf_dump_header(d, g, g, "running", 0);
 		wf_dump_stack(d, hide, from_pc, g);
 		wf_dump_created_by(d, g);
 	}
@@ -239,7 +247,7 @@ dump_other(struct g *g, void *arg)
 	if (d->out.fd < 0)
 		return;
 	wf_out_str(&d->out, "\n");
-	wf_dump_header(d, &copy, state_name(&copy), wf_os_now());
+	wf_dump_header(d, g, &copy, state_name(&copy), wf_os_now());
 	if (is_whole && has_stack(&copy))
 		wf_dump_frames(d);
 	else if (is_whole && wf_load_relaxed(&copy.status) == G_RUNNABLE)

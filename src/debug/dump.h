@@ -6,6 +6,7 @@
 #ifndef WEFT_DEBUG_DUMP_H
 #define WEFT_DEBUG_DUMP_H
 
+#include "debug/labels.h"
 #include "debug/out.h"
 #include "debug/symtab.h"
 #include "debug/unwind.h"
@@ -31,6 +32,7 @@ struct dump {			/* owned by one thread at a time; some 30 KB */
 	const struct g *self;	/* printed by itself, not among the others */
 	int64_t blocked_ns;	/* >= 0: only those that have been blocked for so long; -1: all */
 	size_t n_others;	/* printed by wf_dump_others() */
+	struct label_text labels;	/* of the one that is being printed */
 };
 
 void wf_dump_init(struct dump *d, int fd);
@@ -52,8 +54,9 @@ void wf_dump_frame(struct dump *d, uintptr_t pc);
 /* The function that users know g by, which may end meanwhile; of a copy, too. 0: main. */
 uintptr_t wf_dump_began_with(const struct g *g);
 
-/* "goroutine 7 [state, ..., "name"]:". g is a copy or the caller's own. */
-void wf_dump_header(struct dump *d, const struct g *g, const char *state, int64_t now);
+/* "goroutine 7 [state, ..., "name"] {key: value}:". copy is one of g, or g the caller's own. */
+void wf_dump_header(struct dump *d, const struct g *g, const struct g *copy, const char *state,
+    int64_t now);
 void wf_dump_created_by(struct dump *d, const struct g *g);
 
 /*

@@ -15,7 +15,7 @@ static void
 warn(const char *item, size_t n)
 {
 	static const char known[] = ": known are schedtrace=MS, scheddetail=1, lint=1, "
-				    "crash=1, nomembarrier=1, poller=1, "
+				    "crash=1, nomembarrier=1, poller=1, tracebacklabels=0, "
 				    "guard=madvise|mprotect|canary, leaksearch=MS, "
 				    "traceadvanceperiod=NS\n";
 	struct wf_out o;
@@ -61,6 +61,18 @@ flag(const char *s, size_t n, bool *ret)
 	return true;
 }
 
+/* A switch that is on unless it is said to be 0. */
+static bool
+flag_off(const char *s, size_t n, bool *ret)
+{
+	bool is_on;
+
+	if (!flag(s, n, &is_on))
+		return false;
+	*ret = !is_on;
+	return true;
+}
+
 static bool
 guard(const char *s, size_t n, struct wf_debug *d)
 {
@@ -90,6 +102,8 @@ item(const char *s, size_t n, struct wf_debug *d)
 		return flag(eq + 1, rest, &d->crash);
 	if (is(s, name, "lint"))
 		return flag(eq + 1, rest, &d->lint);
+	if (is(s, name, "tracebacklabels"))
+		return flag_off(eq + 1, rest, &d->no_traceback_labels);
 	if (is(s, name, "nomembarrier"))
 		return flag(eq + 1, rest, &d->nomembarrier);
 	if (is(s, name, "poller"))

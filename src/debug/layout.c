@@ -10,6 +10,7 @@
 #include "chan/chan.h"
 #include "sched/gslab.h"
 #include "sched/sched.h"
+#include "sched/tags.h"
 #include "sync/mutex.h"
 
 #define FIELD(name, type, member) \
@@ -44,8 +45,14 @@ const weft_debug_layout_table weft_debug_layout = {
 	FIELD("g.since", struct g, since),
 	FIELD("g.lo", struct g, stack_lo),
 	FIELD("g.hi", struct g, stack_hi),
-	FIELD("g.name", struct g, name),
+	FIELD("g.name", struct g, tags),
 	FIELD("g.locked", struct g, locked),
+
+	FIELD("tags.name", struct wf_tags, name),
+	FIELD("tags.labels", struct wf_tags, labels),
+	FIELD("tags.n", struct wf_tags, n),
+	FIELD("tags.bytes", struct wf_tags, bytes),
+	VALUE("tags.text", offsetof(struct wf_tags, text)),
 
 	FIELD("m.g", struct m, gate.g),
 	FIELD("m.in_syscall", struct m, gate.in_syscall),

@@ -107,7 +107,7 @@ wf_lint_body(struct dump *d, const struct g *g, const char *state, const char *r
 	wf_out_str(&d->out, remedy);
 	wf_out_str(&d->out, "]\n\n");
 	if (g != NULL)
-		wf_dump_header(d, g, state, 0);
+		wf_dump_header(d, g, g, state, 0);
 	if (d->n != 0)
 		wf_dump_frames(d);
 	else

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MESSAGE_MAX ((size_t)2048)	/* a sample: 48 locations of 11 bytes, and the rest */
+/* A sample: 48 locations of 11 bytes, 17 labels of 24, and the rest. */
+#define MESSAGE_MAX ((size_t)2048)
 #define GEN 1u
 
 struct pprof {				/* owned by one thread */
@@ -100,10 +101,34 @@ location(struct pprof *p, uintptr_t pc)
 	return id;
 }
 
+static uint8_t *
+put_label(struct pprof *p, uint8_t *at, const char *key, const char *value)
+{
+	uint8_t label[32], *end;
+
+	end = pprof_put_number(label, LABEL_KEY, string(p, key, strlen(key)));
+	end = pprof_put_number(end, LABEL_STR, string(p, value, strlen(value)));
+	return pprof_put_bytes(at, SAMPLE_LABEL, label, (size_t)(end - label));
+}
+
+static uint8_t *
+put_labels(struct pprof *p, uint8_t *at, const struct wf_tags *labels)
+{
+	const char *key = labels == NULL ? NULL : labels->text;
+
+	for (unsigned i = 0; labels != NULL && i < labels->n; i++) {
+		const char *value = key + strlen(key) + 1;
+
+		at = put_label(p, at, key, value);
+		key = value + strlen(value) + 1;
+	}
+	return at;
+}
+
 static void
 emit_sample(struct pprof *p, const struct profile_sample *s, const struct profile_kind *kind)
 {
-	uint8_t m[MESSAGE_MAX], label[32], *at = m, *end;
+	uint8_t m[MESSAGE_MAX], *at = m;
 	uint32_t n = s->n_pcs, from = wf_trace_stack_trim(&p->syms, s->pcs, &n);
 
 	for (uint32_t i = from; i < n; i++)
@@ -111,11 +136,9 @@ emit_sample(struct pprof *p, const struct profile_sample *s, const struct profil
 	at = pprof_put_number(at, SAMPLE_VALUE, (uint64_t)s->count);
 	if (kind->type[1] != NULL)
 		at = pprof_put_number(at, SAMPLE_VALUE, (uint64_t)s->ns);
-	if (s->name[0] != '\0') {
-		end = pprof_put_number(label, LABEL_KEY, string(p, "goroutine", 9));
-		end = pprof_put_number(end, LABEL_STR, string(p, s->name, strlen(s->name)));
-		at = pprof_put_bytes(at, SAMPLE_LABEL, label, (size_t)(end - label));
-	}
+	if (s->name[0] != '\0')
+		at = put_label(p, at, "goroutine", s->name);
+	at = put_labels(p, at, s->labels);
 	emit(p, PROFILE_SAMPLE, m, (size_t)(at - m));
 }
 

@@ -45,7 +45,7 @@ static void
 add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, int64_t count, int64_t ns)
 {
 	wf_lock(&waits.lock);
-	wf_profile_table_add(t, pcs, n, "", count, ns);
+	wf_profile_table_add(t, pcs, n, "", NULL, count, ns);
 	wf_unlock(&waits.lock);
 }
 
@@ -144,7 +144,17 @@ struct snapshot {
 	struct reach *reach;		/* who is leaked for certain; NULL: not known */
 	int64_t blocked_ns;		/* those, and who is leaked; -1: all */
 	int64_t now;
+	struct label_text labels;	/* of the goroutine that is being added */
 };
+
+/* Of a goroutine that may end meanwhile: a copy. NULL: none, or no memory. */
+static struct wf_tags *
+labels_of(struct snapshot *s, const struct g *g, const struct g *copy)
+{
+	if (!wf_labels_copy(g, copy, &s->labels))
+		return NULL;
+	return wf_labels_new(s->labels.n, s->labels.text, s->labels.bytes);
+}
 
 static void
 add_goroutine(struct g *g, void *arg)
@@ -152,6 +162,7 @@ add_goroutine(struct g *g, void *arg)
 	struct snapshot *s = arg;
 	uintptr_t pcs[PROFILE_FRAMES];
 	char name[PROFILE_NAME] = "";
+	struct wf_tags *labels;
 	bool is_leaked;
 	struct g copy;
 	uint32_t n;
@@ -168,7 +179,10 @@ add_goroutine(struct g *g, void *arg)
 		n = pcs[0] > 1;
 	}
 	wf_dump_name(&copy, name, sizeof(name));
-	wf_profile_table_add(&s->table, pcs, n, name, 1, s->now - wf_load_relaxed(&copy.since));
+	labels = labels_of(s, g, &copy);
+	wf_profile_table_add(&s->table, pcs, n, name, labels, 1,
+	    s->now - wf_load_relaxed(&copy.since));
+	wf_labels_unref(labels);
 }
 
 #define LEAK \

@@ -57,13 +57,13 @@ unlock(void)
  * the one before, however many periods that were.
  */
 static void
-charge(const uintptr_t *pcs, uint32_t n, const char *name)
+charge(const uintptr_t *pcs, uint32_t n, const char *name, struct wf_tags *labels)
 {
 	int64_t now = wf_os_prof_time();
 
 	if (cpu.table.n < STACKS_MAX)
-		wf_profile_table_add(
-		    &cpu.table, pcs, n, name, 1, wf_max(now - cpu.charged, (int64_t)0));
+		wf_profile_table_add(&cpu.table, pcs, n, name, labels, 1,
+		    wf_max(now - cpu.charged, (int64_t)0));
 	else
 		cpu.table.lost++;
 	cpu.charged = now;
@@ -75,6 +75,7 @@ sample(const void *uctx)
 {
 	uintptr_t regs[WF_NREGS], pcs[PROFILE_FRAMES], lo, hi, sp;
 	char name[PROFILE_NAME] = "";
+	struct wf_tags *labels = NULL;
 	const struct g *g;
 	uint32_t n = 0;
 	bool is_known;
@@ -87,9 +88,11 @@ sample(const void *uctx)
 	do {
 		pcs[n++] = wf_unwind_lookup_pc(&cpu.unwind) + 1;
 	} while (n < PROFILE_FRAMES && wf_unwind_next(&cpu.unwind));
-	if (g != NULL)
+	if (g != NULL) {
 		wf_dump_name(g, name, sizeof(name));
-	charge(pcs, n, name);
+		labels = wf_tags_labels(wf_load_acquire(&g->tags));
+	}
+	charge(pcs, n, name, labels);					/* Y3 */
 }
 
 static void

@@ -4,7 +4,7 @@
 #ifndef WEFT_DEBUG_PROFILE_TABLE_H
 #define WEFT_DEBUG_PROFILE_TABLE_H
 
-#include "base/compiler.h"
+#include "sched/tags.h"
 
 #define PROFILE_FRAMES 48u
 #define PROFILE_NAME 32u
@@ -15,6 +15,7 @@ struct profile_sample {
 	int64_t ns;
 	uint32_t n_pcs;
 	char name[PROFILE_NAME];		/* of the goroutine, or "" */
+	struct wf_tags *labels;			/* of it: a reference, or NULL */
 	uintptr_t pcs[PROFILE_FRAMES];		/* return addresses, innermost first */
 };
 
@@ -29,8 +30,9 @@ struct profile_table {
 	int64_t lost;				/* there was no memory for them */
 };
 
+/* labels: NULL, or there for as long as the call lasts; the table has references of its own. */
 void wf_profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n,
-    const char *name, int64_t count, int64_t ns);
+    const char *name, struct wf_tags *labels, int64_t count, int64_t ns);
 /* Room for n samples in all: adding so many allocates nothing. */
 bool wf_profile_table_reserve(struct profile_table *t, uint32_t n);
 /* The same samples, not to be added to. False: no memory. */

@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "sched/panic.h"
 #include "sched/self_set.h"
+#include "sched/tags.h"
 
 #define GIFT_WORTH_NS 50000	/* some ten times what it costs to come back without a P */
 
@@ -41,6 +42,7 @@ foreign_ends(void *arg)
 	if (wf_load_relaxed(&m->gate.hold) == HOLD_FORKED)
 		return;
 	end_bound(&m->bound_g);
+	wf_tags_drop(&m->bound_g);
 	wf_store_relaxed(&m->gate.in_syscall, 0);
 	wf_store_relaxed(&m->gate.in_runtime, 1);	/* to those who look, it does something */
 	WF_EVENT(foreign_end, m);

@@ -10,6 +10,7 @@
 struct m;
 struct weft_scope;
 struct wf_defer;
+struct wf_tags;
 struct wf_try;
 
 enum g_status {
@@ -113,7 +114,7 @@ struct g {
 		};
 	};
 
-	char *name;			/* c  or NULL; freed at the end */
+	_Atomic(struct wf_tags *) tags;	/* o  name and labels, or NULL: tags.h */
 	struct wf_stack *stack;		/* o  NULL before the first run, and for main and bound
 					 *    ones */
 	uint32_t stack_class;		/* c  bytes of its stack, 0 = default */

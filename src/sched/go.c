@@ -8,25 +8,11 @@
 #include "sched/gcache.h"
 #include "sched/panic.h"
 #include "sched/pick.h"
+#include "sched/tags.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NAME_MAX_BYTES 31u
-
-static char *
-copy_name(const char *name)
-{
-	size_t n = strnlen(name, NAME_MAX_BYTES);
-	char *s = malloc(n + 1);
-
-	if (s != NULL) {
-		memcpy(s, name, n);
-		s[n] = '\0';
-	}
-	return s;
-}
 
 /* The rare parts of a birth: a name, a copied argument, a stack of its own size. */
 static WF_NOINLINE bool
@@ -34,14 +20,13 @@ set_options(struct g *g, const struct wf_go_args *a)
 {
 	unsigned flags = a->is_wrapper ? GF_WRAPPED : 0;
 
-	if (a->name != NULL && (g->name = copy_name(a->name)) == NULL)
+	if (a->name != NULL && a->name[0] != '\0' && !wf_tags_name(g, a->name))
 		return false;
 	if (a->copy != NULL) {
 		void *copy = malloc(a->copy_size != 0 ? a->copy_size : 1);
 
 		if (copy == NULL) {
-			free(g->name);
-			g->name = NULL;
+			wf_tags_drop(g);
 			return false;
 		}
 		memcpy(copy, a->copy, a->copy_size);
@@ -79,9 +64,16 @@ conceive(struct p *p, void (*fn)(void *), void *arg, uintptr_t caller_pc)
 }
 
 static WF_ALWAYS_INLINE struct g *
-bear(struct m *m, struct p *p, struct g *g)
+bear(struct m *m, struct p *p, struct g *g, bool is_nobodys)
 {
-	g->parent_id = m->gate.g != NULL ? wf_load_relaxed(&m->gate.g->id) : 0;
+	const struct g *parent = m->gate.g;
+
+	g->parent_id = 0;
+	if (parent != NULL) {
+		g->parent_id = wf_load_relaxed(&parent->id);
+		if (wf_unlikely(wf_load_relaxed(&parent->tags) != NULL) && !is_nobodys)
+			wf_tags_inherit(g, parent);
+	}
 	wf_store_relaxed(&g->id, goid_new(m, p));
 	wf_store_relaxed(&g->since, wf_load_relaxed(&wf_sched.now_coarse));
 	WF_EVENT(go, m, g);
@@ -113,7 +105,7 @@ wf_g_new(const struct wf_go_args *a)
 		wf_g_free(g);
 		return NULL;
 	}
-	return bear(m, p, g);
+	return bear(m, p, g, a->is_nobodys);
 }
 
 static WF_ALWAYS_INLINE int
@@ -138,7 +130,7 @@ go(struct m *m, void (*fn)(void *), void *arg, void (*ended)(void *), void *ende
 		return -ENOMEM;
 	g->ended = ended;
 	g->ended_arg = ended_arg;
-	return start(m, bear(m, p, g));
+	return start(m, bear(m, p, g, /* is_nobodys */ false));
 }
 
 int

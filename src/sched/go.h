@@ -22,6 +22,7 @@ struct wf_go_args {
 	void (*ended)(void *);
 	void *ended_arg;
 	bool is_wrapper;		/* what fn gets begins with the function that users know */
+	bool is_nobodys;		/* has no labels of who happens to start it */
 	uintptr_t caller_pc;		/* who started it, for "created by" */
 };
 

@@ -24,6 +24,7 @@ struct wf_debug {
 	bool poller;		/* say which poller is used, and why */
 	bool lint;		/* report what is likely to be a mistake */
 	bool crash;		/* die of SIGABRT or of the signal, for a core file */
+	bool no_traceback_labels;	/* dumps without labels, as Go before 1.27 */
 	char guard[12];		/* stack guards: "", "madvise", "mprotect", "canary" */
 };
 

@@ -6,6 +6,7 @@
 
 #include "sched/panic.h"
 #include "sched/scope_hook.h"
+#include "sched/tags.h"
 
 #include <stdlib.h>
 
@@ -95,15 +96,14 @@ free_belongings(struct g *g)
 {
 	if (wf_load_relaxed(&g->flags) & GF_OWN_ARG)
 		free(g->arg);
-	free(g->name);
-	g->name = NULL;
+	wf_tags_drop(g);
 }
 
 /* What a goroutine owned that is not memory of ours. */
 static WF_ALWAYS_INLINE void
 release_belongings(struct g *g)
 {
-	if ((wf_load_relaxed(&g->flags) & GF_OWN_ARG) != 0 || g->name != NULL)
+	if ((wf_load_relaxed(&g->flags) & GF_OWN_ARG) != 0 || wf_load_relaxed(&g->tags) != NULL)
 		free_belongings(g);
 	g->arg = NULL;
 	g->scope = NULL;

@@ -104,6 +104,7 @@ start(void)
 	const struct wf_go_args args = {
 	    .fn = serve,
 	    .name = "weft_signal",
+	    .is_nobodys = true,
 	    .caller_pc = (uintptr_t)__builtin_return_address(0),
 	};
 	int r = wf_signal_open();

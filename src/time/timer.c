@@ -53,7 +53,9 @@ deliver(struct weft_timer *t, struct gqueue *ready)
 		return true;
 	}
 	wf_race_acquire(t);		/* by whoever comes by: for the new goroutine */
-	args = (struct wf_go_args){.fn = t->fn, .arg = t->arg, .caller_pc = t->created_pc};
+	args = (struct wf_go_args){
+	    .fn = t->fn, .arg = t->arg, .caller_pc = t->created_pc, .is_nobodys = true
+	};
 	g = wf_g_new(&args);
 	if (g == NULL)
 		return false;

@@ -42,7 +42,8 @@ receiver=('receive_here\(...\)' "$place" 'deeper\(...\)' "$place" 'deeper\(...\)
 $CC -g -O1 -fno-omit-frame-pointer -I"$WEFT_SRC/include" -o stuck "$WEFT_SRC/test/gdb/stuck.c" \
     "$WEFT_BUILD/libweft.a" -pthread
 mkfifo ready
-./stuck >ready 2>dump &
+# With labels for gdb, in the header of a dump, which the parser below does not know.
+WEFT_DEBUG=tracebacklabels=0 ./stuck >ready 2>dump &
 pid=$!
 read -r _ <ready
 

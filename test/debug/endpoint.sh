@@ -61,7 +61,7 @@ get "${here[@]}" http://localhost/metrics >metrics
 promtool check metrics <metrics || wrong "Prometheus does not like the figures"
 grep -q '^go_sched_goroutines_goroutines 4$' metrics || wrong "it does not know four goroutines"
 get "${here[@]}" 'http://localhost/debug/pprof/goroutine?debug=2' >stacks
-grep -q '^goroutine 2 \[chan receive.*, "receiver"\]:$' stacks ||
+grep -q '^goroutine 2 \[chan receive.*, "receiver"\] {by: "a b", request: 17}:$' stacks ||
 	wrong "no goroutine 2: $(cat stacks)"
 grep -q '^receive_here(...)$' stacks || wrong "no stack: $(cat stacks)"
 # A profile and a trace: what they hold is for others to test, that they come whole is for us.

@@ -106,8 +106,12 @@ main(int argc, char **argv)
 	(void)weft_sem_tryacquire(&sem, 2);
 	weft_once_do(&once, nothing, NULL);
 	weft_chan_send(full, &value, WEFT_FOREVER);
+	weft_label_set("request", "17");
+	weft_label_set("by", "a b");
 	weft_go_with(&named, receiver, empty);
+	weft_label_set("by", NULL);
 	weft_go(chooser, other);
+	weft_label_set("request", NULL);
 	weft_go(locker, &mutex);
 	while (!is_settled(3))
 		weft_sleep(1000000);

@@ -42,6 +42,20 @@ has mutex '[0-9][mun]*s .* weft_mutex_lock$' -sample_index=delay
 has cpu '^Type: cpu'
 has cpu '[0-9][mun]*s .* computes_and_computes$'
 has cpu '[0-9][mun]*s .* computes_and_computes$' -tagfocus=goroutine=hog
+has cpu '[0-9][mun]*s .* computes_and_computes$' '-tagfocus=request=page 17'
+has goroutine '^ *0 .* 3 .* parked_in_channel$' '-tagfocus=tenant=blue & green'
+has leak '^ *0 .* 3 .* parked_in_channel$' -sample_index=goroutine '-tagfocus=tenant=blue & green'
+# tag PROFILE PATTERN: a line of the table of labels.
+tag()
+{
+	"$go" tool pprof -symbolize=none -tags "$1" >said 2>errors && grep -q -e "$2" said ||
+	    { echo "$1: no label: $2; but:"; cat errors said; failed=1; }
+}
+tag cpu '^ request: Total '
+tag cpu '%): page 17$'
+tag goroutine '^ tenant: Total 3.0$'
+tag goroutine '3.0 (  100%): blue & green$'
+tag goroutine '2.0 (  100%): one of two$'
 # A minute has not passed, and a channel is no mutex.
 for profile in young mutex; do
 	"$go" tool pprof -symbolize=none -top "$profile" >said 2>errors || { cat errors; failed=1; }

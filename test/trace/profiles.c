@@ -62,6 +62,13 @@ start(void (*fn)(void *), const char *name)
 		abort();
 }
 
+static void
+label(const char *key, const char *value)
+{
+	if (weft_label_set(key, value) != 0)
+		abort();
+}
+
 static int
 file(const char *directory, const char *name)
 {
@@ -100,7 +107,9 @@ main(int argc, char **argv)
 	if (weft_profile_cpu_stop(-1) != -ESRCH || weft_profile_cpu_start(0) != 0 ||
 	    weft_profile_cpu_start(0) != -EBUSY)
 		return 1;
+	label("request", "page 17");
 	start(computes_and_computes, "hog");
+	label("request", NULL);
 	(void)weft_waitgroup_wait(&wg, WEFT_FOREVER);
 	if (weft_profile_cpu_stop(file(argv[1], "cpu")) != 0)
 		return 1;
@@ -117,8 +126,10 @@ main(int argc, char **argv)
 	weft_profile_block_rate(1);
 	if (weft_profile_mutex_fraction(1) != 0)
 		return 1;
-	for (int i = 0; i < PARKED; i++)
+	for (int i = 0; i < PARKED; i++) {
+		label("tenant", i < 3 ? "blue & green" : NULL);
 		start(parked_in_channel, i < 2 ? "one of two" : NULL);
+	}
 	start(waits_for_slow_channel, NULL);
 	weft_mutex_lock(&mutex);
 	start(waits_for_mutex, NULL);

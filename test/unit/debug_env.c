@@ -19,6 +19,7 @@ TEST(nothing_set_is_all_off)
 		wf_debug_parse(texts[i], &d);
 		EXPECT_EQ(d.schedtrace_ms, 0);
 		EXPECT(!d.scheddetail && !d.crash && !d.nomembarrier);
+		EXPECT(!d.no_traceback_labels);
 		EXPECT_STR(d.guard, "");
 		EXPECT_EQ(d.leak_search_ms, 30000);
 	}
@@ -34,7 +35,11 @@ TEST(every_switch_is_read)
 	EXPECT_STR(d.guard, "mprotect");
 	wf_debug_parse("schedtrace=999999999,scheddetail=0", &d);
 	EXPECT_EQ(d.schedtrace_ms, 999999999);
-	EXPECT(!d.scheddetail);
+	EXPECT(!d.scheddetail && !d.no_traceback_labels);
+	wf_debug_parse("tracebacklabels=0", &d);
+	EXPECT(d.no_traceback_labels);
+	wf_debug_parse("tracebacklabels=1", &d);
+	EXPECT(!d.no_traceback_labels);
 	wf_debug_parse("leaksearch=0", &d);
 	EXPECT_EQ(d.leak_search_ms, 0);
 }

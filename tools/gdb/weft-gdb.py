@@ -143,6 +143,23 @@ class Goroutine:
         at = self.get("name")
         return self.layout.text(at, 32) if at else ""
 
+    def labels(self):
+        """{key: value}, in the order of the library."""
+        at = self.get("name")       # One pointer: a name, and beside it labels; or labels.
+        if "tags.labels" not in self.layout.fields:
+            return {}
+        try:
+            if at and self.layout.number(at, 1):
+                at = self.layout.get(at, "tags.labels")
+            if not at or not self.layout.get(at, "tags.n"):
+                return {}
+            size = self.layout.get(at, "tags.bytes")
+            text = bytes(self.layout.read(self.layout.address(at, "tags.text"), size))
+        except gdb.MemoryError:
+            return {}
+        words = text.decode(errors="replace").split("\0")[:-1]
+        return dict(zip(words[::2], words[1::2]))
+
     def tid(self):
         m = self.get("m")
         return self.layout.get(m, "m.tid") if self.runs and m else 0
@@ -164,7 +181,9 @@ class Goroutine:
         if self.get("locked"):
             parts.append("locked to thread")
         name = f' "{self.name()}"' if self.name() else ""
-        return f"goroutine {self.id}{name} [{', '.join(parts)}]"
+        labels = ", ".join(f"{key}: {value}" for key, value in self.labels().items())
+        return (f"goroutine {self.id}{name} [{', '.join(parts)}]" +
+                (f" {{{labels}}}" if labels else ""))
 
 
 def goroutines(layout):

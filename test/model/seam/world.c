@@ -9,6 +9,7 @@
 #include "sched/panic.h"
 #include "sched/scope_hook.h"
 #include "sched/self_set.h"
+#include "sched/tags.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -291,6 +292,12 @@ wf_fatal_help(const char *text, const char *help, ...)
 
 void
 wf_run_defers(struct g *g)
+{
+	(void)g;
+}
+
+void
+wf_tags_drop(struct g *g)
 {
 	(void)g;
 }
