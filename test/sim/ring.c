@@ -192,6 +192,66 @@ TEST(a_wait_that_is_given_up_leaves_nothing)
 	run_seeds(NULL, deadlines, SEEDS);
 }
 
+/* ---- Kicks ---- */
+
+/* Up to half a second; mostly much less, so that threads come and go. */
+static int64_t
+some_time(void)
+{
+	return (int64_t)(weft_sim_random() % 1000) << weft_sim_random() % 20;
+}
+
+/* Sets timers that are due before the one that the thread in the poller knows of. */
+static void
+nap(void *arg)
+{
+	for (int i = 0; i < 8 * ROUNDS; i++) {
+		int64_t ns = some_time();
+		int64_t until = weft_in(ns);
+
+		EXPECT_EQ(weft_sleep(ns), 0);
+		EXPECT(weft_now() - until < (int64_t)10000000);
+	}
+	weft_waitgroup_done(arg);
+}
+
+static void
+naps(void *arg)
+{
+	const int64_t hour = (int64_t)3600 * 1000000000;
+
+	(void)arg;
+	weft_waitgroup_add(&all, PIPES + 2);
+	for (int i = 0; i < PIPES; i++) {
+		EXPECT_EQ(pipe(ends[i]), 0);
+		EXPECT_EQ(weft_go(read_pipe, (void *)(intptr_t)ends[i][0]), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(weft_go(nap, &all), 0);
+	for (char k = 0; k < ROUNDS; k++) {
+		for (int i = 0; i < PIPES; i++)
+			EXPECT_EQ(weft_write(ends[i][1], &k, 1, WEFT_FOREVER), 1);
+		weft_sleep(some_time());
+	}
+	EXPECT_EQ(weft_waitgroup_wait(&all, weft_in(hour)), 0);
+	for (int i = 0; i < PIPES; i++)
+		EXPECT_EQ(weft_close(ends[i][1]), 0);
+}
+
+/*
+ * A kick is for the thread that waits in the ring. If this fails, one that only looks has taken it
+ * away (U7), nobody kicks any more, and timers wait for each other's time.
+ */
+TEST(a_kick_that_is_taken_by_another_is_put_back)
+{
+	weft_sim_options o = {.size = sizeof(o), .procs = 2};
+
+	/* No stalls, and threads to be had: a timer is late by less than a millisecond. */
+	o.faults = WEFT_SIM_SPURIOUS | WEFT_SIM_PARTIAL;
+	EXPECT_EQ(setenv("WEFT_POLLER", "uring", 1), 0);
+	run_seeds(&o, naps, SEEDS);
+}
+
 /* ---- A seed is a run ---- */
 
 /* If this fails, a failure with io_uring that was found can't be looked at a second time. */
