@@ -13,6 +13,7 @@
 #define PATIENCE_MS 100
 #define PLACES 256u		/* more are not reported */
 #define PLACE_FRAMES 4u		/* what tells one place from another: the innermost calls */
+#define PLACE_FUNCTIONS 2u	/* ... or functions: another that calls memcpy() is another place */
 
 /*
  *   L1  lint.busy: whoever sets it from 0 has the rest until it is 0 again; acquire -> release. A
@@ -65,14 +66,13 @@ function_of(uintptr_t pc)
 bool
 wf_lint_is_new(const struct dump *d, enum lint_kind kind)
 {
+	bool is_loop = kind == LINT_COMPUTES;
 	uint64_t place = kind;
 
-	for (size_t i = 0; i < d->n && i < PLACE_FRAMES; i++) {
-		place = (place ^ (kind == LINT_COMPUTES ? function_of(d->inner[i])
-							: d->inner[i])) * 0x9e3779b97f4a7c15u;
+	for (size_t i = 0; i < d->n && i < (is_loop ? PLACE_FUNCTIONS : PLACE_FRAMES); i++) {
+		place ^= is_loop ? function_of(d->inner[i]) : d->inner[i];
+		place *= 0x9e3779b97f4a7c15u;
 		place ^= place >> 29;
-		if (kind == LINT_COMPUTES)
-			break;
 	}
 	for (unsigned i = 0; i < lint.n_places; i++)
 		if (lint.places[i] == place)

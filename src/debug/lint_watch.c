@@ -13,6 +13,7 @@
 
 #define LONG_NS 10000000	/* as a slice */
 #define STILL_LOOKS 3		/* at least, before a thread counts as blocked */
+#define LINT_ENOUGH 8		/* stacks of a run that were shown, all of known places */
 /* As Go's: hardly ever used, and harmless when it comes for nothing. */
 #define SIGNAL SIGURG
 
@@ -27,22 +28,25 @@ show(struct m *m, const void *uctx)
 	struct dump *d = wf_lint_begin();
 	struct g *g;
 	bool is_known;
+	uint8_t n;
 
 	if (d == NULL)
 		return;			/* it computes on, so there will be another time */
-	wf_store_relaxed(&m->lint.is_told, 1);
 	(void)wf_os_sigregs(uctx, regs, WF_NREGS);
 	g = wf_dump_current(regs[WF_REG_SP]);
 	is_known = wf_dump_bounds(g, regs[WF_REG_SP], &lo, &hi);
 	wf_unwind_signal(&d->u, uctx, lo, hi, is_known);
 	wf_dump_collect(d, HIDE_NOTHING, 0, g);
+	n = (uint8_t)(wf_load_relaxed(&m->lint.n_shown) + 1);
 	if (g != NULL && wf_lint_is_new(d, LINT_COMPUTES)) {
+		n = LINT_ENOUGH;
 		wf_lint_head(d, g);
 		wf_out_str(&d->out, "has computed for 10 ms without a scheduling point");
 		wf_lint_body(d, g, "running",
 		    "it keeps its processor from others meanwhile: call weft_yield() now and then, "
 		    "or let weft_blocking() do it");
 	}
+	wf_store_relaxed(&m->lint.n_shown, n);
 	wf_lint_end_report(d);
 }
 
@@ -137,7 +141,7 @@ report_blocked(struct m *m)
 	/* If it still waits there, it has all the time. */
 	if (wf_os_thread_place(tid, &call_now, &sp_now, &pc_now) == 0 && sp_now == sp &&
 	    pc_now == pc && wf_load_relaxed(&m->gate.in_runtime) == 0) {
-		wf_store_relaxed(&m->lint.is_told, 1);
+		wf_store_relaxed(&m->lint.n_shown, LINT_ENOUGH);
 		if (wf_lint_is_new(d, LINT_BLOCKS)) {
 			wf_lint_head(d, &copy);
 			wf_out_str(&d->out, "has been blocked for 10 ms in ");
@@ -166,7 +170,7 @@ renew(struct m *m, const struct p *p, int64_t now)
 	l->still = 0;
 	l->still_since = now;
 	l->cpu = l->cpu_began = wf_os_thread_cpu(wf_load_relaxed(&m->tid));
-	wf_store_relaxed(&l->is_told, 0);
+	wf_store_relaxed(&l->n_shown, 0);
 }
 
 /* Has m run the same goroutine since the last look, without a scheduling point? */
@@ -205,7 +209,7 @@ look_at(struct m *m, const struct p *p, int64_t now)
 		l->still++;
 	}
 	l->cpu = cpu;
-	if (wf_load_relaxed(&l->is_told) || wf_load_relaxed(&m->gate.in_runtime) ||
+	if (wf_load_relaxed(&l->n_shown) >= LINT_ENOUGH || wf_load_relaxed(&m->gate.in_runtime) ||
 	    wf_load_relaxed(&m->gate.in_syscall))
 		return;
 	/* Time of the processor, not of the clock: others may have kept it from the thread. */

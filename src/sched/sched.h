@@ -162,7 +162,7 @@ struct m_lint {
 	uint32_t still;			/* m  looks in a row at which its CPU clock stood ... */
 	int64_t still_since;		/* m  ... and when that began */
 	int64_t cpu, cpu_began;		/* m  its CPU clock, now and when it was new here */
-	_Atomic uint8_t is_told;	/* x  nothing more to say of this run: set by either */
+	_Atomic uint8_t n_shown;	/* x  of this run, LINT_ENOUGH: no more. Set by either */
 	_Atomic uint8_t is_asked;	/* x  a signal is under way; the handler takes it back */
 };
 
