@@ -1,6 +1,6 @@
-# Go's own parser reads the traces of stress tests, made short: sourced by test/trace/stress*.sh. It
-# follows every goroutine, thread and processor, so it fails if an event is missing, doubled, or in
-# the wrong order when many threads meet. Whether a test passes is its own affair.
+# Go's own parser reads the traces of stress tests: sourced by test/trace/stress*.sh. It follows
+# every goroutine, thread and processor, so it fails if an event is missing, doubled, or in the
+# wrong order when many threads meet. Whether a test passes is its own affair.
 #
 #	feed chan_race ...	all tests of these programs of test/spec
 #	traces_are_read N	the end: at least N were
@@ -12,8 +12,6 @@ trap 'rm -rf "$work"' EXIT
 chmod 777 "$work"		# some tests drop their privileges before their first call
 cd "$work"
 export HOME=$work GOTELEMETRY=off GOFLAGS=
-# Rounds are divided by it: a second of them is half a minute for the parser.
-export WEFT_TEST_SCALE=40
 failed=0 read=0
 
 # Nobody is left to end the trace of the first two: another program has taken the process over, or
