@@ -37,9 +37,14 @@ wf_trace_clock_start(void)
 	struct trace_clock *c = &wf_trace.clock;
 	int64_t ticks = 0, ns = 0;
 
-	if (c->rate != 0 || !wf_os_has_ticks())
+	/* The kernel may have found out since the session before that the counter is no clock. */
+	if (!wf_os_has_ticks()) {
+		c->rate = 0;
 		return;
+	}
 	look(&c->ticks, &c->ns);
+	if (c->rate != 0)
+		return;
 	while (wf_os_now() < c->ns + MEASURE_NS)
 		(void)wf_os_futex_wait(&never, 0, c->ns + MEASURE_NS);
 	look(&ticks, &ns);

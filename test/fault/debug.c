@@ -11,8 +11,10 @@
 #include "fds.h"
 #include "inject.h"
 #include "insist.h"
+#include "os/os.h"
 #include "sched/stack.h"
 #include "test.h"
+#include "trace/trace.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -273,4 +275,30 @@ TEST(a_stack_that_can_not_be_renewed_stays_as_it_was)
 {
 	refuse_these(renew, "map_again");
 	EXPECT(n_kept > 0);
+}
+
+/* A session of the trace; returns whether its times were the processor's counter. */
+static bool
+trace_counts(void)
+{
+	int fd = new_file();
+	bool counts;
+
+	EXPECT_EQ(weft_trace_start(fd), 0);
+	counts = wf_trace.clock.rate != 0;
+	EXPECT_EQ(weft_trace_stop(), 0);
+	EXPECT(read_file(fd) > 0);
+	return counts;
+}
+
+/* The kernel can find out late that the counter is no clock: times would be wrong from then on. */
+TEST(each_trace_asks_whether_the_counter_is_a_clock)
+{
+	if (!wf_os_has_ticks())
+		SKIP("the counter is no clock here");
+	EXPECT(trace_counts());
+	inject_arm("has_ticks", 0, 1);
+	EXPECT(!trace_counts());
+	EXPECT_EQ(inject_disarm(), 1);
+	EXPECT(trace_counts());
 }
