@@ -16,7 +16,11 @@
 #include "explore.h"
 #include "seam/world.h"
 
+#include "sched/kept.h"
+
 #include <weft/go.h>
+
+#include <string.h>
 
 const char *const mc_subjects[] = { "sched/detach.c", "sched/self.h", "sched/enter.c",
 	"sched/procs.c wf_p_acquire", "sched/procs.c wf_p_release", NULL };
@@ -211,7 +215,102 @@ DETACH(one_caller_without_membarrier, detach_blocked, one_fenced, one_ended)
 SCENARIO(a_new_thread, .threads = { new_scheduler, detach_twice, world_monitor },
     .setup = one_new, .check = one_ended, .may_rest = true, .early = 2, .runs = 20000)
 
-/* The monitor meets a thread that another has just made. */
+/* ---- A lock that P 0 keeps (Z1-Z7): its owner is whoever has that P, on whatever thread ---- */
+
+static struct wf_lock kept;
+static int guarded;		/* by it */
+
+static void
+use_kept(void)
+{
+	(void)wf_enter();
+	(void)wf_kept_lock(&kept, 0);
+	guarded++;
+	wf_kept_unlock(&kept, 0);
+	wf_leave();
+}
+
+static void
+keeper(void *arg)
+{
+	(void)arg;
+	use_kept();
+	use_kept();
+	(void)wf_add_relaxed(&n_ended, 1);
+}
+
+/* P 0 keeps it, and has two goroutines that use it; the other Ps are idle. */
+static void
+keep_on(uint32_t n_ps)
+{
+	world_reset(n_ps);
+	wf_store_relaxed(&n_ended, 0);
+	m_first = world_m(&world.ps[0]);
+	wf_sched.free_m = NULL;
+	for (unsigned i = 0; i < 2; i++)
+		MC_ASSERT(runq_put(&world.ps[0].runq, world_g(i, keeper, NULL)));
+	memset(wf_kept, 0, sizeof(wf_kept));
+	memset(&kept, 0, sizeof(kept));
+	wf_store_relaxed(&kept.word, WF_KEPT + 1);
+	guarded = 0;
+}
+
+static void
+kept_on_one_p(void)
+{
+	keep_on(1);
+}
+
+static void
+kept_on_two_ps(void)
+{
+	keep_on(2);
+}
+
+static void
+kept_and_a_stranger(void)
+{
+	keep_on(1);
+	world.foreign[0] = world_m(NULL);
+	wf_store_relaxed(&world.foreign[0]->gate.in_runtime, 0);
+}
+
+static void
+stranger(void)
+{
+	world_become(world.foreign[0]);
+	use_kept();
+}
+
+static void
+all_used(int n)
+{
+	check(2);
+	MC_ASSERT(guarded == n);
+	for (uint32_t i = 0; i < 3; i++)
+		MC_ASSERT(wf_load_relaxed(&wf_kept[i].held[0]) == NULL);
+}
+
+static void
+used_by_two(void)
+{
+	all_used(4);
+}
+
+static void
+used_by_a_stranger_too(void)
+{
+	all_used(5);
+}
+
+DETACH(kept_beside_a_detach, detach_blocked, kept_on_one_p, used_by_two)
+DETACH(kept_while_its_user_moves, detach_blocked, kept_on_two_ps, used_by_two)
+SCENARIO(kept_and_wanted_beside_a_detach,
+    .threads = { scheduler, detach_blocked, world_monitor, stranger },
+    .setup = kept_and_a_stranger, .check = used_by_a_stranger_too, .may_rest = true, .early = 2)
+
+/* ---- The monitor meets a thread that another has just made ---- */
+
 static void
 readier(void *arg)
 {

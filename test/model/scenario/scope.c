@@ -26,7 +26,7 @@
 #include <errno.h>
 #include <string.h>
 
-const char *const mc_subjects[] = { "scope/", NULL };
+const char *const mc_subjects[] = { "scope/", "sched/timer.c wf_timer_hold", NULL };
 
 #define DEADLINE 5000
 #define SCOPES 4
