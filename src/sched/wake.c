@@ -49,6 +49,20 @@ wf_wake_idle(void)
 		start_spinner();
 }
 
+/*
+ * Is there anything for somebody else to do? Work; or to wait in the poller, where nobody does. All
+ * looks are seq_cst, or behind a fence: step R3.
+ */
+static bool
+another_is_wanted(void)
+{
+	if (wf_load_seqcst(&wf_sched.n_idle_p) == 0 || wf_has_work(0))
+		return true;
+	wf_fence_seqcst();						/* V3 */
+	return wf_load_seqcst(&wf_sched.last_poll) != 0 &&
+	    (wf_poll_nwaiters() != 0 || wf_timers_next_all() != INT64_MAX);
+}
+
 /* The M has found work: somebody else must look on (R1-R3). */
 void
 wf_stop_spinning(struct m *m)
@@ -56,7 +70,8 @@ wf_stop_spinning(struct m *m)
 	WF_POINT("spin.found");
 	wf_store_relaxed(&m->is_spinning, 0);
 	(void)wf_sub_seqcst(&wf_sched.n_spinning, 1);			/* R1, R2 */
-	wf_wake_one();							/* R3 */
+	if (another_is_wanted())
+		wf_wake_one();						/* R3 */
 }
 
 /*
