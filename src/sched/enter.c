@@ -4,6 +4,7 @@
  */
 #include "sched/sched.h"
 
+#include "os/moment.h"
 #include "os/os.h"
 #include "sched/panic.h"
 #include "sched/self_set.h"
@@ -193,12 +194,8 @@ await_verdict(struct m *m)
 {
 	wf_store_release(&m->gate.in_runtime, 0);			/* D3 */
 	WF_POINT("enter.stepped_back");
-	for (int i = 0; (wf_load_acquire(&m->gate.hold) & ~HOLD_FENCED) == HOLD_DETACHING; i++) {
-		if (i < 1000)
-			wf_cpu_relax();
-		else
-			wf_os_thread_yield();
-	}
+	for (int i = 0; (wf_load_acquire(&m->gate.hold) & ~HOLD_FENCED) == HOLD_DETACHING; i++)
+		wf_moment(i);
 }
 
 /* Locks may be held for ever by threads that are not there, and the lists are full of them. */

@@ -4,16 +4,12 @@
  */
 #include "sched/kept.h"
 
+#include "os/moment.h"
 #include "os/os.h"
 #include "sched/panic.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* A holder is gone after some dozen instructions, unless the kernel has stopped it there. */
-#ifndef HELD_PAUSES		/* else a test has set it */
-#define HELD_PAUSES 1000
-#endif
 
 struct kept_slot wf_kept[WF_SLOTS_OF_PS + 1];
 
@@ -48,10 +44,7 @@ await_keeper(const struct wf_lock *l, uint32_t number)
 	wf_membarrier();						/* Z4 */
 	WF_POINT("kept.fenced");
 	for (int i = 0; is_held(&wf_kept[number], l); i++)		/* Z5 */
-		if (i < HELD_PAUSES)
-			wf_cpu_relax();
-		else
-			wf_os_thread_yield();
+		wf_moment(i);
 }
 
 bool

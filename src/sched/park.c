@@ -3,6 +3,7 @@
  */
 #include "sched/park.h"
 
+#include "os/moment.h"
 #include "os/os.h"
 #include "sched/panic.h"
 #include "sched/scope_hook.h"
@@ -210,12 +211,8 @@ begin(struct m *m, struct g *g, void (*unlock)(void *), void *arg, enum wf_wait_
 static WF_NOINLINE void
 await_commit(struct g *g)
 {
-	for (int i = 0; wf_load_acquire(&g->committing); i++) {
-		if (i < 1000)
-			wf_cpu_relax();
-		else
-			wf_os_thread_yield();	/* its thread was preempted in between */
-	}
+	for (int i = 0; wf_load_acquire(&g->committing); i++)
+		wf_moment(i);
 }
 
 /* A wait that has a deadline or can be cancelled, or is the first after one that could. */

@@ -10,8 +10,6 @@
 #define MANY ((uint64_t)1 << 30)
 /* An eviction costs a microsecond and an interrupt on every core: a thousandth of the time. */
 #define EVICT_EVERY_NS 1000000
-/* A reader is busy for a few instructions, unless the kernel has stopped it there. */
-#define BUSY_PAUSES 1000
 
 struct bias_table wf_biases;
 
@@ -28,10 +26,7 @@ static void
 await_not_busy(struct bias_slot *s)
 {
 	for (int i = 0; wf_load_acquire(&s->busy) != 0; i++)			/* V2 */
-		if (i < BUSY_PAUSES)
-			wf_cpu_relax();
-		else
-			wf_os_thread_yield();
+		wf_moment(i);
 }
 
 void

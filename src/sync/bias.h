@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "base/atomic.h"
-#include "os/os.h"
+#include "os/moment.h"
 #include "sched/lock.h"
 #include "sched/slot.h"
 
@@ -82,8 +82,8 @@ bias_mark_busy(void)
 		wf_compiler_barrier();	/* the membarrier of U7 orders U1 before U2 */
 		return s;
 	}
-	while (wf_xchg_acquire(&s->busy, 1u) != 0)				/* U1; V2 */
-		wf_os_thread_yield();
+	for (int looks = 0; wf_xchg_acquire(&s->busy, 1u) != 0; looks++)	/* U1; V2 */
+		wf_moment(looks);
 	return s;
 }
 

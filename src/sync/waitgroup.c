@@ -6,7 +6,7 @@
 #include <weft/sync.h>
 
 #include "base/assert.h"
-#include "os/os.h"
+#include "os/moment.h"
 #include "sched/go.h"
 #include "sched/panic.h"
 #include "sync/waitlist.h"
@@ -97,12 +97,8 @@ await_alone(struct waitgroup *wg)
 {
 	struct waiter *w;
 
-	for (int i = 0; (w = wf_load_acquire(&wg->alone)) == NULL; i++) {	/* D4 */
-		if (i < 1000)
-			wf_cpu_relax();
-		else
-			wf_os_thread_yield();	/* its thread was preempted in between */
-	}
+	for (int i = 0; (w = wf_load_acquire(&wg->alone)) == NULL; i++)	/* D4 */
+		wf_moment(i);
 	return w;
 }
 
@@ -240,16 +236,16 @@ wait_alone(struct waitgroup *wg, struct waiter *w)
 
 /*
  * G7, under lock, where old is ALONE. Lets go of it for a moment if the other is between two steps:
- * about to publish, or being released.
+ * about to publish, or being released. looks: how often it was so before.
  */
 static bool
-may_join_locked(struct waitgroup *wg, uint32_t old)
+may_join_locked(struct waitgroup *wg, uint32_t old, int looks)
     WF_HOLDS(wg->lock)
 {
 	if (old >= ONE && wf_load_acquire(&wg->alone) != NULL)		/* D4 */
 		return true;
 	wf_unlock(&wg->lock);
-	wf_os_thread_yield();
+	wf_moment(looks);
 	wf_lock(&wg->lock);
 	return false;
 }
@@ -259,7 +255,7 @@ static int
 announce_locked(struct waitgroup *wg, int64_t deadline)
     WF_HOLDS(wg->lock)
 {
-	for (;;) {
+	for (int looks = 0;; looks++) {
 		uint32_t old = wf_load_acquire(&wg->state);		/* D1 */
 		int may_wait;
 
@@ -270,7 +266,7 @@ announce_locked(struct waitgroup *wg, int64_t deadline)
 			return may_wait;
 		if (old & WAITERS)
 			return 1;
-		if ((old & ALONE) && !may_join_locked(wg, old))		/* G7 */
+		if ((old & ALONE) && !may_join_locked(wg, old, looks))	/* G7 */
 			continue;
 		/* Relaxed: the waiter is under lock, and the look at the counter is above. */
 		if (wf_cas_relaxed(&wg->state, &old, (old & ~ALONE) | WAITERS))

@@ -144,6 +144,14 @@ hold_release(const char *name)
 	pthread_mutex_unlock(&lock);
 }
 
+void
+hold_await_nap(void)
+{
+	hold_at("moment.naps");
+	hold_await("moment.naps");
+	hold_release("moment.naps");
+}
+
 int
 hold_tid(const char *name)
 {

@@ -28,6 +28,12 @@ void hold_await(const char *point);
 /* Lets the thread go on, or, when none has come yet, does not stop one any more. */
 void hold_release(const char *point);
 
+/*
+ * Waits until a thread sleeps in wf_moment(): one that waits for who stands at a point does not
+ * keep the CPU from it for ever, whatever the priorities of the two. For where one does so wait.
+ */
+void hold_await_nap(void);
+
 /* The kernel's number of the thread that stands at the point; 0: nobody does. */
 int hold_tid(const char *point);
 

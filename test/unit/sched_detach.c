@@ -43,7 +43,7 @@ come_back_at(void *point)
 {
 	hold_await(point);
 	atomic_store(&stop, true);
-	pause_ms(5);
+	hold_await_nap();
 	hold_release(point);
 	return NULL;
 }

@@ -256,6 +256,7 @@ TEST(others_wait_for_a_keeper_that_is_inside)
 	hold_release("kept.fenced");
 	for (int i = 0; i < 1000; i++)	/* for it to get in, if it can */
 		weft_yield();
+	hold_await_nap();
 	EXPECT_EQ(wf_load_acquire(&s.n_over), 0);
 	hold_release("kept.locked");
 	EXPECT_EQ(pthread_join(t, NULL), 0);

@@ -166,6 +166,7 @@ send_to_one_in_its_commit(const char *point)
 
 	wait_held_at(point, 60 * S, &s);
 	EXPECT_EQ(weft_chan_send(c, NULL, WEFT_FOREVER), 0);
+	hold_await_nap();
 	go_on(point, s, 1000);
 }
 

@@ -291,6 +291,7 @@ TEST(a_writer_waits_for_a_reader_that_is_about_to_count)
 	hold_release("bias.fenced");
 	for (int i = 0; i < 1000; i++)	/* for the writer to get in, if it can */
 		weft_yield();
+	hold_await_nap();
 	EXPECT_EQ(s.n_log, 0);
 	hold_release("bias.looked");
 	await_ended(&s, 1);

@@ -417,6 +417,7 @@ TEST(waitgroup_done_awaits_who_is_about_to_wait)
 	while (wg_state(&s) != 2)
 		weft_yield();
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
+	hold_await_nap();
 	EXPECT_EQ(s.ended, 0);
 	hold_release("waitgroup.alone");
 	await_ended(&s, 2);
@@ -432,6 +433,7 @@ TEST(waitgroup_two_wait_and_one_was_alone)
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, WEFT_NOW), -ETIMEDOUT);
 	EXPECT_EQ(weft_waitgroup_wait(&s.wg, weft_in(1 * MS)), -ETIMEDOUT);
 	start(wait_wg, &s);
+	hold_await_nap();
 	EXPECT_EQ(wg_state(&s), 4 + 2);
 	hold_release("waitgroup.alone");
 	while (wg_state(&s) != 4 + 1)

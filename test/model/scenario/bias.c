@@ -3,7 +3,7 @@
  * any of the ways there are, while a writer ends the bias and while somebody else evicts it. Here a
  * thread is a P.
  *
- * model: src/sync/bias.c -DBIASES=2u -DWF_SLOTS_SHARED=1u
+ * model: src/sync/bias.c -DWF_SMALL -DBIASES=2u -DWF_SLOTS_SHARED=1u
  */
 #include "explore.h"
 
@@ -60,6 +60,12 @@ void
 wf_os_thread_yield(void)
 {
 	mc_relax();
+}
+
+int
+wf_os_futex_wait(const _Atomic uint32_t *at, uint32_t expected, int64_t deadline)
+{
+	return mc_futex_wait(at, expected, deadline);
 }
 
 int64_t

@@ -7,7 +7,7 @@
  * model: src/sched/park.c src/sched/switch.c src/sched/timer.c src/sched/self.c
  * model: src/sched/pick.c src/sched/life.c src/sched/reason.c
  * model: src/sched/enter.c src/sched/detach.c src/sched/locked.c
- * model: -DWF_SMALL -DRUNQ_CAP=4u -DSTEP_BACK_PAUSES=1 -DHELD_PAUSES=1
+ * model: -DWF_SMALL -DRUNQ_CAP=4u -DSTEP_BACK_PAUSES=1
  * model: -DSPIN_ROUNDS=1 -DYIELDS=1000 -DSTEAL_PASSES=1 -DRUNNEXT_PAUSES=1
  * model: -DRUNNEXT_SLEEPS=0 -DSPIN_NAP_NS=0
  */
