@@ -222,6 +222,7 @@ wait_in_poller(struct m *m)
 	int64_t until = wf_timers_next_all();
 	struct gqueue q = { 0 };
 	struct p *p;
+	bool is_over;
 	int64_t now;
 	uint32_t n;
 
@@ -238,11 +239,13 @@ wait_in_poller(struct m *m)
 		return false;
 	}
 	wf_store_seqcst(&wf_sched.poll_until, until);			/* T3 */
-	until = wf_min(until, wf_timers_next_all());			/* T4 */
+	until = wf_timers_next_all();					/* T4 */
+	/* It was stopped: there is nothing to wait for any more, and nobody else would say so. */
+	is_over = until == INT64_MAX && wf_poll_nwaiters() == 0;
 	now = wf_os_now();
 	WF_POINT("poll.waits");
 	wf_rest_begin(m);
-	wf_poll_wait(until == INT64_MAX ? -1 : wf_max(until - now, (int64_t)0), &q);
+	wf_poll_wait(is_over ? 0 : until == INT64_MAX ? -1 : wf_max(until - now, (int64_t)0), &q);
 	wf_rest_end(m);
 	now = wf_os_now();
 	metrics_idle_poll(q.n);

@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "sched/sched.h"
 
+#include "child.h"
 #include "hold.h"
 #include "test.h"
 #include "window.h"
@@ -406,4 +407,49 @@ TEST(nobody_is_counted_when_all_have_left)
 		weft_scope_free(s);
 		EXPECT_EQ(wf_poll_nwaiters(), 0);
 	}
+}
+
+/* Lets the thread at the point go on when all others sleep. */
+static void *
+go_on_alone(void *arg)
+{
+	bool alone;
+
+	do {
+		pause_ms(1);
+		wf_lock(&wf_sched.lock);
+		alone = wf_sched.n_idle_m + wf_sched.n_locked_idle + 1 == wf_sched.n_m;
+		wf_unlock(&wf_sched.lock);
+	} while (!alone);
+	hold_release("poll.going");
+	return arg;
+}
+
+static void
+stop_the_timer_of_one_on_its_way(void *arg)
+{
+	weft_timer *t;
+	pthread_t thread;
+
+	weft_gomaxprocs(2);
+	hold_at("poll.going");
+	t = weft_timer_new(weft_in(3600 * S), 0, NULL, NULL);
+	hold_await("poll.going");
+	EXPECT(weft_timer_stop(t));
+	EXPECT_EQ(pthread_create(&thread, NULL, go_on_alone, arg), 0);
+	(void)weft_chan_recv(NULL, NULL, WEFT_FOREVER);
+}
+
+/*
+ * A thread is on its way to the poller, for a timer in an hour. The timer is stopped, and all
+ * others go to sleep; who of them looks whether the program is dead finds that one awake. So it has
+ * to find out: else a dead program sits there for an hour.
+ */
+TEST(who_goes_to_the_poller_does_not_wait_for_a_timer_that_was_stopped)
+{
+	struct child_result r = child_run(stop_the_timer_of_one_on_its_way, NULL);
+
+	EXPECT_EQ(r.status, 2);
+	EXPECT_CONTAINS(r.err, "all goroutines are asleep - deadlock!");
+	child_result_free(&r);
 }
