@@ -6,7 +6,7 @@
 #define WEFT_CHAN_CASE_H
 
 #include "chan/event.h"
-#include "chan/ops.h"
+#include "chan/quick.h"
 
 /* A case stands for a channel or an event by its address; both begin with their lock. */
 _Static_assert(offsetof(struct weft_chan, lock) == 0, "lock_of() casts");
@@ -47,27 +47,6 @@ case_try_locked(weft_case *wc, struct g **ret_wake)
 	return event_has_happened(event_of(wc)) ? 0 : CHAN_BLOCKS;
 }
 
-/*
- * A look without the lock: the result of a closed channel or of an event, or CHAN_BLOCKS.
- * *ret_hopeful: it may be worth the lock.
- */
-static inline int
-case_look(weft_case *wc, bool *ret_hopeful)
-{
-	int r;
-
-	if (wc->op == WEFT_OP_WAIT) {
-		*ret_hopeful = event_has_happened(event_of(wc));
-		return event_look(event_of(wc)) ? 0 : CHAN_BLOCKS;
-	}
-	if (wc->op == WEFT_OP_SEND)
-		r = chan_look_send(wc->chan, WEFT_NOW);
-	else
-		r = chan_look_recv(wc->chan, wc->elem, WEFT_NOW);
-	*ret_hopeful = r == CHAN_BLOCKS;
-	return r == -ETIMEDOUT ? CHAN_BLOCKS : r;
-}
-
 /* Its result, or CHAN_BLOCKS, with its lock alone. */
 static inline int
 case_try_alone(weft_case *wc, struct g **ret_wake)
@@ -87,16 +66,44 @@ case_try_alone(weft_case *wc, struct g **ret_wake)
 	return r;
 }
 
+/* S2 for an event. */
+static WF_NOINLINE bool
+case_event_goes(weft_case *wc)
+{
+	struct g *wake = NULL;
+
+	if (!event_look(event_of(wc)) && (!event_has_happened(event_of(wc)) ||
+	    case_try_alone(wc, &wake) == CHAN_BLOCKS))
+		return false;
+	wc->res = 0;
+	return true;
+}
+
 /* S2 for one case. Did it go? */
 static WF_ALWAYS_INLINE bool
 case_goes(weft_case *wc)
+    WF_HANDS_OVER("wf_kept_try() takes the lock, which lock_of() is by another name")
 {
+	struct weft_chan *c = wc->chan;
+	bool sends = wc->op == WEFT_OP_SEND;
 	struct g *wake = NULL;
-	bool hopeful;
-	int r = case_look(wc, &hopeful);
+	chan_hold at;
+	int r;
 
-	if (hopeful && r == CHAN_BLOCKS)
+	if (wf_unlikely(wc->op == WEFT_OP_WAIT))
+		return case_event_goes(wc);
+	r = sends ? chan_look_send(c, WEFT_NOW) : chan_look_recv(c, wc->elem, WEFT_NOW);
+	if (r == -ETIMEDOUT)
+		return false;
+	if (r == CHAN_BLOCKS && (at = wf_kept_try(&c->lock, 0)) == NULL) {
 		r = case_try_alone(wc, &wake);
+	} else if (r == CHAN_BLOCKS) {
+		r = wf_race_told() ? CHAN_RARE : sends ? quick_send(c, wc->elem, &wake)
+		    : quick_recv(c, wc->elem, &wake);
+		if (wf_unlikely(r == CHAN_RARE))
+			r = case_try_locked(wc, &wake);
+		wf_store_release(at, NULL);				/* Z6; J1 */
+	}
 	if (r == CHAN_BLOCKS)
 		return false;
 	wc->res = r;

@@ -376,11 +376,6 @@ select_live(weft_case *cases, size_t n, size_t live, size_t last, int64_t deadli
 		return -ENOMEM;
 	if (live == 1)
 		return select_one(cases, (uint32_t)last, deadline);
-	if (n == 2) {
-		int r = try_two(cases);
-
-		return r >= 0 ? r : select_two(cases, deadline);
-	}
 	if (wf_likely(live <= SELECT_SMALL))
 		return select_small(cases, n, (uint32_t)live, deadline);
 	if (live <= SELECT_LARGE)
@@ -399,18 +394,41 @@ has_timer(const weft_case *cases, size_t n)
 	return false;
 }
 
+/* Is it the common one: two cases, both with a channel or an event? */
+static WF_ALWAYS_INLINE bool
+is_two(const weft_case *cases, size_t n)
+{
+	return n == 2 && cases[0].chan != NULL && cases[1].chan != NULL &&
+	    (unsigned)cases[0].op - WEFT_OP_SEND <= WEFT_OP_WAIT - WEFT_OP_SEND &&
+	    (unsigned)cases[1].op - WEFT_OP_SEND <= WEFT_OP_WAIT - WEFT_OP_SEND;
+}
+
+static WF_ALWAYS_INLINE int
+run_two(weft_case *cases, int64_t deadline)
+{
+	int r = try_two(cases);						/* S1, S2 */
+
+	return r >= 0 ? r : select_two(cases, deadline);
+}
+
+static WF_PARKS int
+run_many(weft_case *cases, size_t n, int64_t deadline)
+{
+	size_t last = 0;
+	size_t live = count_live(cases, n, &last);
+
+	return select_live(cases, n, live, last, deadline);
+}
+
 static WF_ALWAYS_INLINE int
 run_select(weft_case *cases, size_t n, int64_t deadline)
 {
-	size_t last = 0;
-	size_t live;
-	int r;
+	bool two = wf_likely(is_two(cases, n));
+	int r = two ? run_two(cases, deadline) : run_many(cases, n, deadline);
 
-	live = count_live(cases, n, &last);
-	r = select_live(cases, n, live, last, deadline);
 	if (wf_unlikely(r == -ETIMEDOUT) && has_timer(cases, n)) {
 		wf_timers_check();					/* T */
-		r = select_live(cases, n, live, last, WEFT_NOW);
+		r = two ? run_two(cases, WEFT_NOW) : run_many(cases, n, WEFT_NOW);
 	}
 	return r;
 }

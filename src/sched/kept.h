@@ -44,9 +44,8 @@ bool wf_kept_take(struct wf_lock *l) WF_TAKES(l);
 
 /* Z1, Z2. Where it is noted that the caller's P holds l now; NULL: it does not keep it. */
 static WF_ALWAYS_INLINE _Atomic(struct wf_lock *) *
-wf_kept_try(struct wf_lock *l, uint32_t place)
+wf_kept_try_by(struct wf_lock *l, uint32_t place, uint32_t number)
 {
-	uint32_t number = wf_p_number();
 	_Atomic(struct wf_lock *) *at = &wf_kept[number].held[place];
 
 	/* Relaxed: whether it is worth a try. No lock's word is WF_KEPT + 0. */
@@ -62,6 +61,12 @@ wf_kept_try(struct wf_lock *l, uint32_t place)
 	}
 	wf_store_release(at, NULL);					/* Z2; J1 */
 	return NULL;
+}
+
+static WF_ALWAYS_INLINE _Atomic(struct wf_lock *) *
+wf_kept_try(struct wf_lock *l, uint32_t place)
+{
+	return wf_kept_try_by(l, place, wf_p_number());
 }
 
 /* Takes l. True: another P kept it until now, and waiting for that took a microsecond. */

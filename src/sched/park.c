@@ -25,14 +25,7 @@ wf_park_check_slow(struct g *g, int64_t deadline, bool cancellable)
 bool
 wf_claim_ticket(struct g *g, uint64_t ticket, int result)
 {
-	/*
-	 * W4: acq_rel. Acquire pairs with the publish in the commit: the goroutine's frame is
-	 * complete. Exactly one claimer of a ticket succeeds.
-	 */
-	if (!wf_cas_acqrel(&g->wait, &ticket, ticket + 1))
-		return false;
-	g->wait_result = result;
-	return true;
+	return wf_claim_ticket_here(g, ticket, result);			/* W4 */
 }
 
 void

@@ -159,6 +159,28 @@ wf_park_check(int64_t deadline, bool cancellable)
 /* As wf_claim() for a known ticket, from timers and cancellation. */
 bool wf_claim_ticket(struct g *g, uint64_t ticket, int result);
 
+/* The same inline. */
+static WF_ALWAYS_INLINE bool
+wf_claim_ticket_here(struct g *g, uint64_t ticket, int result)
+{
+	/*
+	 * W4: acq_rel. Acquire pairs with the publish in the commit: the goroutine's frame is
+	 * complete. Exactly one claimer of a ticket succeeds.
+	 */
+	if (!wf_cas_acqrel(&g->wait, &ticket, ticket + 1))
+		return false;
+	g->wait_result = result;
+	return true;
+}
+
+/* wf_claim() of one that is solo: the caller, who holds the object's lock, always gets it. */
+static WF_ALWAYS_INLINE void
+wf_claim_solo(struct waiter *w, int result)
+{
+	wf_store_relaxed(&w->g->wait, w->ticket + 1);
+	w->g->wait_result = result;
+}
+
 /*
  * Decides who wakes w's goroutine (W4). True: it is the caller, who must soon call
  * wf_ready(w->g); until then w and what it points to stay valid. Needs the object's lock.
@@ -169,8 +191,7 @@ wf_claim(struct waiter *w, int result)
 	if (wf_unlikely(!w->solo))
 		return wf_claim_ticket(w->g, w->ticket, result);
 	/* The object's lock, which the caller holds, is all the exclusion there need be. */
-	wf_store_relaxed(&w->g->wait, w->ticket + 1);
-	w->g->wait_result = result;
+	wf_claim_solo(w, result);
 	return true;
 }
 

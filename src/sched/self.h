@@ -45,6 +45,15 @@ wf_gate(struct m *m)
 	return (struct m_gate *)(void *)m;
 }
 
+/* Is the M inside now, with nobody disputing its P? */
+static WF_ALWAYS_INLINE bool
+wf_step_in(struct m *m)
+{
+	wf_store_relaxed(&wf_gate(m)->in_runtime, 1);			/* D1 */
+	wf_compiler_barrier();	/* the monitor's membarrier orders D1 before D2 */
+	return wf_likely(wf_load_acquire(&wf_gate(m)->hold) == HOLD_NONE);	/* D2 */
+}
+
 /* From user code into the runtime. Returns this thread's M, with its P held fast. */
 static WF_ALWAYS_INLINE struct m *
 wf_enter(void)
@@ -53,11 +62,21 @@ wf_enter(void)
 
 	if (wf_unlikely(m == NULL))
 		return wf_enter_slow(NULL);
-	wf_store_relaxed(&wf_gate(m)->in_runtime, 1);			/* D1 */
-	wf_compiler_barrier();	/* the monitor's membarrier orders D1 before D2 */
-	if (wf_unlikely(wf_load_acquire(&wf_gate(m)->hold) != HOLD_NONE))	/* D2 */
-		return wf_enter_slow(m);
-	return m;
+	return wf_likely(wf_step_in(m)) ? m : wf_enter_slow(m);
+}
+
+/* The same without a call: NULL if it takes one. Then nothing has happened: use wf_enter(). */
+static WF_ALWAYS_INLINE struct m *
+wf_enter_try(void)
+{
+	struct m *m = wf_self();
+
+	if (wf_unlikely(m == NULL))
+		return NULL;
+	if (wf_likely(wf_step_in(m)))
+		return m;
+	wf_store_release(&wf_gate(m)->in_runtime, 0);			/* D3 */
+	return NULL;
 }
 
 /* Back to user code, on whatever thread the goroutine is now. */
@@ -65,6 +84,13 @@ static WF_ALWAYS_INLINE void
 wf_leave(void)
 {
 	wf_store_release(&wf_gate(wf_self())->in_runtime, 0);		/* D3 */
+}
+
+/* The same for who has not parked since wf_enter() returned m. */
+static WF_ALWAYS_INLINE void
+wf_leave_from(struct m *m)
+{
+	wf_store_release(&wf_gate(m)->in_runtime, 0);			/* D3 */
 }
 
 /* The calling goroutine. Between wf_enter() and wf_leave() only. */

@@ -4,7 +4,7 @@
  * that may be gone. The threads are not weft's, so that a wait takes few steps; what runs a
  * goroutine is in park.c and select.c.
  *
- * model: src/chan/chan.c src/chan/taken.c
+ * model: src/chan/chan.c src/chan/transfer.c src/chan/taken.c
  * model: src/sched/wake.c src/sched/find.c src/sched/queue.c src/sched/procs.c src/sched/m.c
  * model: src/sched/park.c src/sched/switch.c src/sched/timer.c src/sched/lock.c src/sched/self.c
  * model: src/sched/pick.c src/sched/life.c

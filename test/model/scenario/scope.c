@@ -5,7 +5,7 @@
  * cancellation (C1, W6), are in park.c.
  *
  * model: src/scope/scope.c src/scope/cancel.c src/scope/group.c src/scope/value.c
- * model: src/chan/chan.c src/chan/taken.c
+ * model: src/chan/chan.c src/chan/transfer.c src/chan/taken.c
  * model: src/sched/wake.c src/sched/find.c src/sched/queue.c src/sched/procs.c src/sched/m.c
  * model: src/sched/park.c src/sched/switch.c src/sched/timer.c src/sched/lock.c src/sched/self.c
  * model: src/sched/pick.c src/sched/life.c
