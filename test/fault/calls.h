@@ -6,6 +6,8 @@
  *   HALVES(type, name, parameters, arguments, n, errors...)   or n is less than was asked for
  *   LATE(type, name, parameters, arguments, errors...)     done, and then an error
  *   LACKS(type, name, parameters, arguments, value)        that value: NULL, false
+ *   SIGNALLED(name, type, parameters, arguments)           one of libc: a signal came before it
+ *                                                          has done anything
  *
  * Whoever includes it defines these words; they mean nothing after it.
  *
@@ -146,6 +148,40 @@ BLOCK(malloc, (size_t n), (n))
 BLOCK(calloc, (size_t count, size_t n), (count, n))
 BLOCK(aligned_alloc, (size_t alignment, size_t n), (alignment, n))
 
+/*
+ * Of libc, as src/os calls it: "read(2)" for scenarios. Whoever calls os.h does not hear of signals.
+ */
+SIGNALLED(read, ssize_t, (int fd, void *buf, size_t n), (fd, buf, n))
+SIGNALLED(write, ssize_t, (int fd, const void *buf, size_t n), (fd, buf, n))
+SIGNALLED(readv, ssize_t, (int fd, const struct iovec *v, int n), (fd, v, n))
+SIGNALLED(writev, ssize_t, (int fd, const struct iovec *v, int n), (fd, v, n))
+SIGNALLED(preadv, ssize_t, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
+SIGNALLED(pwritev, ssize_t, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
+SIGNALLED(preadv2, ssize_t, (int fd, const struct iovec *v, int n, off_t off, int flags),
+    (fd, v, n, off, flags))
+SIGNALLED(pwritev2, ssize_t, (int fd, const struct iovec *v, int n, off_t off, int flags),
+    (fd, v, n, off, flags))
+SIGNALLED(sendfile, ssize_t, (int out, int in, off_t *off, size_t n), (out, in, off, n))
+SIGNALLED(copy_file_range, ssize_t, (int in, off_t *in_off, int out, off_t *out_off, size_t n,
+    unsigned flags), (in, in_off, out, out_off, n, flags))
+SIGNALLED(splice, ssize_t, (int in, off_t *in_off, int out, off_t *out_off, size_t n,
+    unsigned flags), (in, in_off, out, out_off, n, flags))
+SIGNALLED(recv, ssize_t, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
+SIGNALLED(send, ssize_t, (int fd, const void *buf, size_t n, int flags), (fd, buf, n, flags))
+SIGNALLED(recvfrom, ssize_t, (int fd, void *buf, size_t n, int flags, struct sockaddr *from,
+    socklen_t *len), (fd, buf, n, flags, from, len))
+SIGNALLED(sendto, ssize_t, (int fd, const void *buf, size_t n, int flags,
+    const struct sockaddr *to, socklen_t len), (fd, buf, n, flags, to, len))
+SIGNALLED(recvmsg, ssize_t, (int fd, struct msghdr *m, int flags), (fd, m, flags))
+SIGNALLED(sendmsg, ssize_t, (int fd, const struct msghdr *m, int flags), (fd, m, flags))
+SIGNALLED(accept4, int, (int fd, struct sockaddr *from, socklen_t *len, int flags),
+    (fd, from, len, flags))
+SIGNALLED(poll, int, (struct pollfd *fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
+SIGNALLED(open, int, (const char *path, int flags, mode_t mode), (path, flags, mode))
+SIGNALLED(fsync, int, (int fd), (fd))
+SIGNALLED(fdatasync, int, (int fd), (fd))
+SIGNALLED(ftruncate, int, (int fd, off_t length), (fd, length))
+
 #undef FAILS
 #undef HALVES
 #undef VECTOR
@@ -153,3 +189,4 @@ BLOCK(aligned_alloc, (size_t alignment, size_t n), (alignment, n))
 #undef LACKS
 #undef NAMES
 #undef BLOCK
+#undef SIGNALLED

@@ -15,7 +15,7 @@
 
 struct child_faults {
 	void (*fn)(void *);		/* calls inject_in_child(arg) first, child_is_done() last */
-	const char *functions;		/* that fail, separated by spaces; NULL: all */
+	const char *functions;		/* that fail, separated by spaces; NULL: all of os.h */
 	const char *const *env;		/* as in child_options, or NULL */
 	/* May it end so when this function fails? NULL: never. */
 	bool (*may_end)(const char *function, const char *said);
@@ -73,7 +73,8 @@ refuse_in_children(const struct child_faults *f)
 	int refused = 0;
 
 	for (int i = 0; inject_name(i) != NULL; i++) {
-		if (f->functions != NULL && !inject_is_one_of(inject_name(i), f->functions))
+		if (f->functions != NULL ? !inject_is_one_of(inject_name(i), f->functions)
+		    : strchr(inject_name(i), '(') != NULL)
 			continue;
 		for (int way = 0; inject_has(i, way); way++) {
 			int n = refuse_until_clean(f, i, way);

@@ -113,6 +113,11 @@ TEST(goroutines_are_dumped_after_any_failure)
 	refuse_each(dump, "write elf_find peek");
 }
 
+TEST(goroutines_are_dumped_after_any_signal)
+{
+	interrupt_each(dump, "write(2)");
+}
+
 /* ---- Profiles ---- */
 
 static bool

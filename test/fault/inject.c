@@ -12,12 +12,13 @@
 #include <errno.h>
 #include <malloc.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAYS = 6, HALF = -1, PLAIN = -2 };
+enum { WAYS = 6, HALF = -1, PLAIN = -2, SIGNAL = -3 };
 
 enum id {
 #define FAILS(type, name, ...) ID_##name,
@@ -27,11 +28,12 @@ enum id {
 #define LACKS(type, name, ...) ID_##name,
 #define NAMES(type, name, ...) ID_##name,
 #define BLOCK(name, ...) ID_##name,
+#define SIGNALLED(name, ...) ID_libc_##name,
 #include "calls.h"
 	IDS,
 };
 
-/* The ways of each: an errno, 0 for a wait that ends without cause, HALF, PLAIN. */
+/* The ways of each: an errno, 0 for a wait that ends without cause, HALF, PLAIN, SIGNAL. */
 #define WAYS_OF(name, ...) {#name, sizeof((int[]){__VA_ARGS__}) / sizeof(int), {__VA_ARGS__}},
 #define FAILS(type, name, params, args, ...) WAYS_OF(name, __VA_ARGS__)
 #define HALVES(type, name, params, args, n, ...) WAYS_OF(name, HALF, __VA_ARGS__)
@@ -40,6 +42,7 @@ enum id {
 #define LACKS(type, name, params, args, value) WAYS_OF(name, PLAIN)
 #define NAMES(type, name, params, args) WAYS_OF(name, EAGAIN, ENOMEM)
 #define BLOCK(name, params, args) WAYS_OF(name, PLAIN)
+#define SIGNALLED(name, type, params, args) {#name "(2)", 1, {SIGNAL}},
 
 static const struct {
 	const char *name;
@@ -108,6 +111,7 @@ inject_arm(const char *function, int w, int k)
 
 	snprintf(note, sizeof(note), "while call %d of %s %s%s\n", k, function,
 	    how == HALF ? "does a part"
+	    : how == SIGNAL ? "is interrupted"
 	    : how == PLAIN || how == 0 ? "gives nothing" : "fails: ",
 	    how > 0 ? strerror(how) : "");
 	atomic_store(&made, 0);
@@ -214,7 +218,17 @@ injected(void)
 		int how; \
 		return fails(ID_##name, &how) ? NULL : __real_##name args; \
 	}
-
+#define SIGNALLED(name, type, params, args) \
+	type __real_##name params; \
+	type __wrap_##name params; \
+	type __wrap_##name params \
+	{ \
+		int how; \
+		if (!fails(ID_libc_##name, &how)) \
+			return __real_##name args; \
+		errno = EINTR; \
+		return -1; \
+	}
 
 #include "calls.h"
 
@@ -330,15 +344,17 @@ expect_reached(const int *refused, const char *reached)
 	}
 }
 
-/* only: NULL: all. */
+/* Those of libc, or the others. only: NULL: all of them. */
 static void
-refuse(void (*scenario)(void), const char *only, const char *reached)
+refuse(void (*scenario)(void), bool of_libc, const char *only, const char *reached)
 {
 	static int refused[IDS];
 
 	(void)mallopt(M_ARENA_MAX, 1);	/* whose bytes are counted */
 	scenario();
 	for (int i = 0; i < IDS; i++) {
+		if ((calls[i].way[0] == SIGNAL) != of_libc)
+			continue;
 		if (only != NULL && !inject_is_one_of(calls[i].name, only))
 			continue;
 		for (int w = 0; (size_t)w < calls[i].n; w++) {
@@ -354,11 +370,17 @@ refuse(void (*scenario)(void), const char *only, const char *reached)
 void
 refuse_each(void (*scenario)(void), const char *reached)
 {
-	refuse(scenario, NULL, reached);
+	refuse(scenario, false, NULL, reached);
 }
 
 void
 refuse_these(void (*scenario)(void), const char *functions)
 {
-	refuse(scenario, functions, functions);
+	refuse(scenario, false, functions, functions);
+}
+
+void
+interrupt_each(void (*scenario)(void), const char *reached)
+{
+	refuse(scenario, true, NULL, reached);
 }

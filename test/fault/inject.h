@@ -24,6 +24,11 @@ void refuse_each(void (*scenario)(void), const char *reached);
 /* Only these, separated by spaces, for a scenario that takes its time; each has to be refused. */
 void refuse_these(void (*scenario)(void), const char *functions);
 
+/*
+ * As refuse_each(), but by signals, and below os.h: "read(2)", "poll(2)", ... Nobody is told.
+ */
+void interrupt_each(void (*scenario)(void), const char *reached);
+
 /* For how long descriptors may still be open after a run. */
 extern int refuse_patience_ms;
 

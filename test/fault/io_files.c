@@ -139,3 +139,11 @@ TEST(what_was_written_is_there_after_any_failure)
 	    "open close fsync|uring_submit ftruncate fstat stat lstat rename unlink mkdir rmdir "
 	    "scandir preadv_nowait pwritev_nowait pwritev copy_file_range");
 }
+
+/* A signal is not an error: what it has interrupted is done all the same, and nobody hears of it. */
+TEST(what_was_written_is_there_after_any_signal)
+{
+	for (int i = 0; i < BYTES; i++)
+		out[i] = (char)(i * 7 + i / 251);
+	interrupt_each(files, "open(2) ftruncate(2) preadv2(2) pwritev2(2) copy_file_range(2)");
+}

@@ -314,3 +314,18 @@ TEST(a_name_is_found_after_any_failure)
 {
 	refuse_each(lookup, "getaddrinfo malloc");
 }
+
+/* ---- Signals ---- */
+
+/* A signal is not an error: what it has interrupted is done all the same, and nobody hears of it. */
+TEST(every_byte_comes_through_after_any_signal)
+{
+	for (int i = 0; i < BYTES; i++)
+		out[i] = (char)(i * 7 + i / 251);
+	interrupt_each(tcp, "accept4(2) recv(2) send(2)");
+	interrupt_each(messages, "sendto(2) recvfrom(2) sendmsg(2) recvmsg(2) poll(2)");
+	interrupt_each(send_a_file, "sendfile(2)");
+	interrupt_each(copy, "splice(2)");
+	EXPECT_EQ(openpty(&ours, &theirs, NULL, NULL, NULL), 0);
+	interrupt_each(terminal, "readv(2)|poll(2) writev(2)|poll(2)");
+}

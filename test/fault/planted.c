@@ -104,6 +104,33 @@ TEST(bytes_that_are_lost_at_a_failure)
 	expect_found(find_lost_bytes, "lseek", "call 1 of pwritev");
 }
 
+/* ---- Who takes a signal for an error ---- */
+
+static void
+read_once(void)
+{
+	char c;
+	int ends[2];
+
+	EXPECT_EQ(pipe(ends), 0);
+	EXPECT_EQ(write(ends[1], "c", 1), 1);
+	EXPECT_EQ(read(ends[0], &c, 1), 1);
+	close_it(ends[0]);
+	close_it(ends[1]);
+}
+
+static void
+find_heard_signal(void *arg)
+{
+	(void)arg;
+	interrupt_each(read_once, "read(2)");
+}
+
+TEST(a_signal_that_is_heard)
+{
+	expect_found(find_heard_signal, "read(ends[0]", "call 1 of read(2) is interrupted");
+}
+
 /* ---- What is not tested any more ---- */
 
 static void
