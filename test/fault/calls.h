@@ -149,7 +149,7 @@ BLOCK(calloc, (size_t count, size_t n), (count, n))
 BLOCK(aligned_alloc, (size_t alignment, size_t n), (alignment, n))
 
 /*
- * Of libc, as src/os calls it: "read(2)" for scenarios. Whoever calls os.h does not hear of signals.
+ * Of libc, as src/os calls it: "read(2)" for scenarios. Whoever calls os.h hears of no signal.
  */
 SIGNALLED(read, ssize_t, (int fd, void *buf, size_t n), (fd, buf, n))
 SIGNALLED(write, ssize_t, (int fd, const void *buf, size_t n), (fd, buf, n))

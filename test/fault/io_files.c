@@ -140,7 +140,7 @@ TEST(what_was_written_is_there_after_any_failure)
 	    "scandir preadv_nowait pwritev_nowait pwritev copy_file_range");
 }
 
-/* A signal is not an error: what it has interrupted is done all the same, and nobody hears of it. */
+/* A signal is not an error: what it has interrupted is done all the same, and nobody hears. */
 TEST(what_was_written_is_there_after_any_signal)
 {
 	for (int i = 0; i < BYTES; i++)

@@ -317,7 +317,7 @@ TEST(a_name_is_found_after_any_failure)
 
 /* ---- Signals ---- */
 
-/* A signal is not an error: what it has interrupted is done all the same, and nobody hears of it. */
+/* A signal is not an error: what it has interrupted is done all the same, and nobody hears. */
 TEST(every_byte_comes_through_after_any_signal)
 {
 	for (int i = 0; i < BYTES; i++)
