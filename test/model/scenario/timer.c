@@ -11,6 +11,7 @@
  * model: src/sched/enter.c src/sched/detach.c src/sched/locked.c seam/os.c seam/world.c
  * model: -DWF_SMALL -DRUNQ_CAP=4u -DSTEP_BACK_PAUSES=1
  * model: -DRUNNEXT_SLEEPS=0 -DSPIN_NAP_NS=0
+ * model: -Daligned_alloc=world_alloc
  * model: -DSPIN_ROUNDS=1 -DYIELDS=1000 -DSTEAL_PASSES=1 -DRUNNEXT_PAUSES=1
  */
 #include "explore.h"
@@ -21,7 +22,10 @@
 
 #include <string.h>
 
-const char *const mc_subjects[] = { NULL };	/* its orders are not weakened one by one yet */
+/* wf_timer_hold() has its order for C4, of the program `scope`. */
+const char *const mc_subjects[] = { "sched/timer.c publish", "sched/timer.c own_timers",
+	"sched/timer.c wf_timers", "sched/timer_heap", "sched/wake.c wf_wake_poller",
+	"sched/wake.c wf_want_poller", "sched/find.c wait_in_poller", NULL };
 
 #define EARLY 3000		/* the clock begins at 1000 */
 #define LATE 9000
@@ -114,6 +118,54 @@ SCENARIO(armed_beside_two_going_idle, .threads = { armer, worker, worker2 }, .se
 SCENARIO(armed_before_another, .threads = { armer, worker }, .setup = late_is_armed,
     .check = both_have_fired, .may_rest = true)
 
+/* Who slept in the poller for one of its own has come back, or is about to. */
+static void
+armed_elsewhere(void)
+{
+	begin(2);
+	world_become(worker_m);
+	wf_timer_arm(&early, EARLY);
+	world_become(NULL);
+}
+
+static void
+late_armer(void)
+{
+	world_become(armer_m);
+	wf_timer_arm(&late, LATE);
+}
+
+SCENARIO(armed_beside_coming_back, .threads = { late_armer, worker }, .setup = armed_elsewhere,
+    .check = both_have_fired, .may_rest = true, .early = 1)
+
+/* While others look, a thread goes idle without a look at the clock; then they find something. */
+static void
+others_look(void)
+{
+	begin(3);
+	wf_store_relaxed(&armer_m->is_spinning, 1);
+	wf_store_relaxed(&worker_m2->is_spinning, 1);
+	wf_store_relaxed(&wf_sched.n_spinning, 2u);
+}
+
+static void
+find_and_arm(void)
+{
+	world_become(armer_m);
+	wf_stop_spinning(armer_m);
+	wf_timer_arm(&early, EARLY);
+}
+
+static void
+finds_something(void)
+{
+	world_become(worker_m2);
+	wf_stop_spinning(worker_m2);
+}
+
+SCENARIO(armed_beside_going_idle_unlooked, .threads = { find_and_arm, worker, finds_something },
+    .setup = others_look, .check = has_fired, .may_rest = true)
+
 /* ---- By a thread without a P, for the heap of one that computes ---- */
 
 static struct m *foreign_m;
@@ -154,7 +206,7 @@ static void
 foreign_waits(void)
 {
 	world_become(foreign_m);
-	(void)wf_add_seqcst(&world.poll_waiters, 1);
+	(void)wf_add_acqrel(&world.poll_waiters, 1);	/* as wf_poll_count() */
 	wf_want_poller();
 }
 
@@ -163,7 +215,7 @@ static void
 locked_waits(void)
 {
 	world_become(armer_m);
-	(void)wf_add_seqcst(&world.poll_waiters, 1);
+	(void)wf_add_acqrel(&world.poll_waiters, 1);	/* as wf_poll_count() */
 	wf_hand_off(wf_p_release(armer_m));
 }
 
@@ -294,6 +346,22 @@ look_for_the_next(void)
 	MC_ASSERT(wf_timers_next_all() == EARLY);
 }
 
+/* P-ALL: a P is made meanwhile. */
+static void
+make_a_p(void)
+{
+	wf_procs_init(3);
+}
+
+static void
+look_at_all(void)
+{
+	world_become(armer_m);
+	MC_ASSERT(wf_timers_next_all() == EARLY);
+	wf_timers_check();
+	MC_ASSERT(wf_load_relaxed(&n_fired) == 0);
+}
+
 static void
 no_heap_has_it(void)
 {
@@ -302,5 +370,7 @@ no_heap_has_it(void)
 }
 
 SCENARIO(moved_and_looked_for, .threads = { move, look_for_the_next }, .setup = is_armed_on_p1)
+SCENARIO(looked_at_beside_a_new_p, .threads = { make_a_p, look_at_all },
+    .setup = is_armed_on_p1)
 SCENARIO(moved_and_disarmed, .threads = { move, disarm_it }, .setup = is_armed_on_p1,
     .check = no_heap_has_it)
