@@ -16,6 +16,7 @@ add_library(weft_tls_objects OBJECT tls/bio.c tls/conn.c tls/context.c tls/error
 target_link_libraries(weft_tls_objects PUBLIC weft_flags OpenSSL::SSL)
 target_compile_definitions(weft_tls_objects PRIVATE _GNU_SOURCE)
 target_compile_options(weft_tls_objects PRIVATE -fvisibility=hidden -fno-lto)
+set_target_properties(weft_tls_objects PROPERTIES CANARIES_EVERYWHERE TRUE)
 
 set(map ${PROJECT_SOURCE_DIR}/tls/weft-tls.map)
 add_library(weft_tls SHARED $<TARGET_OBJECTS:weft_tls_objects>)

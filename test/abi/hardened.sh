@@ -12,6 +12,17 @@ complain()
 	failed=1
 }
 
+# What is no scheduler has a canary in each function, also where there is nothing to overrun.
+guarded() # FILE FUNCTION
+{
+	case $("$CC" -dumpmachine) in
+	x86_64*)
+		objdump -d --no-show-raw-insn --disassemble="$2" "$1" | grep -q '%fs:0x28' ||
+			complain "$1: no canary in $2 (-fstack-protector-all)"
+		;;
+	esac
+}
+
 for product in libweft.so libweft-tls.so libweft-sim.so bin/weft weft-httpd; do
 	file=$WEFT_BUILD/$product
 	[ -e "$file" ] || continue
@@ -24,8 +35,13 @@ for product in libweft.so libweft-tls.so libweft-sim.so bin/weft weft-httpd; do
 	nm -D "$file" | grep -q ' __stack_chk_fail' ||
 		complain "$product: no canaries (-fstack-protector-strong)"
 	case $product in
+	libweft-tls.so) guarded "$file" weft_tls_client ;;
 	lib*) ;;
-	*) grep -q 'FLAGS_1.*PIE' <<<"$dynamic" || complain "$product: at a fixed address (-pie)" ;;
+	*)
+		guarded "$file" main
+		grep -q 'FLAGS_1.*PIE' <<<"$dynamic" ||
+			complain "$product: at a fixed address (-pie)"
+		;;
 	esac
 done
 [ $n -ge 2 ] || complain "only $n products: is this looking at anything?"

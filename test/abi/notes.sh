@@ -38,4 +38,24 @@ for object in *.o; do
 	readelf --wide --notes "$object" | grep -q "$want" ||
 		complain "$object: does not claim $want ($flag)"
 done
+for product in libweft.so libweft-tls.so libweft-sim.so bin/weft weft-httpd; do
+	[ ! -e "$WEFT_BUILD/$product" ] ||
+		! readelf --wide --notes "$WEFT_BUILD/$product" 2>/dev/null | grep -q "$never" ||
+		complain "$product: claims $never"
+done
+
+# Nor does the linker claim it for a program that could, when weft is in it. (The start files of
+# the system may say less than ours: without them.)
+if [ "$never" = SHSTK ]; then
+	echo 'int answer(void) { return 42; }' >able.c
+	"$CC" -fPIC -fcf-protection=full -c able.c -o able.obj
+	"$CC" -nostdlib -shared able.obj -o able.so
+	"$CC" -nostdlib -shared able.obj weft.o -o both.so
+	readelf --wide --notes able.so | grep -q SHSTK ||
+		complain "able.so: no SHSTK, so that this finds nothing"
+	! readelf --wide --notes both.so | grep -q SHSTK ||
+		complain "a program with shadow stacks keeps the claim when weft is in it"
+	readelf --wide --notes both.so | grep -q IBT ||
+		complain "a program with branch tracking loses it by weft"
+fi
 exit $failed
