@@ -20,8 +20,8 @@
 #define REST_ROUNDS 0			/* ... then the first is enough */
 /* Looks without a nap, some 50 us: as long as a thread needs to start and block like the last. */
 #define EAGER_LOOKS 12
-/* Ps that threads may give away by themselves, since we saw one asleep in a marked call. */
-#define GIFTS 64
+/* Ps that threads may give away by themselves, since we saw one asleep; a short call ends that. */
+#define GIFTS 1024
 #define POLL_STALE_NS 1000000		/* nobody asked the poller for so long: we do (Go: 10 ms) */
 #define REVALIDATE_NS 100000000
 #define SCAVENGE_NS 500000
