@@ -17,6 +17,8 @@
 #include "workers.h"
 #include "seam/world.h"
 
+#include "sched/pick.h"
+
 #include <weft/go.h>
 
 const char *const mc_subjects[] = { "sched/wake.c start_spinner", "sched/wake.c wf_wake",
@@ -74,6 +76,26 @@ ready_two(void)
 
 SCENARIO(two_readied_meet_going_idle, .threads = { ready_two, worker }, .setup = reset,
     .check = no_work_is_left, .may_rest = true)
+
+/* ---- One would wake somebody, and finds that no P is idle any more ---- */
+
+/* It has counted itself among those that look, so nobody else wakes, and the worker goes idle. */
+static void
+wakes_in_vain(void)
+{
+	world_become(giver_m2);
+	wf_wake_idle();
+}
+
+static void
+another_wakes(void)
+{
+	reset();
+	giver_m2 = world_m(NULL);
+}
+
+SCENARIO(ready_behind_a_wake_in_vain, .threads = { ready_one, worker, wakes_in_vain },
+    .setup = another_wakes, .check = no_work_is_left, .may_rest = true)
 
 /* ---- By a thread without a P: through the global queue ---- */
 
