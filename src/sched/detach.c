@@ -59,7 +59,7 @@ wf_give_up_p(struct m *m)
 	WF_EVENT(give, m, p);
 	part(m, p);
 	(void)wf_add_relaxed(&wf_sched.n_detach_blocked, 1);
-	WF_PROBE3(detach, p->id, wf_load_relaxed(&m->tid), 1);
+	WF_PROBE3(detach, p->id, wf_load_relaxed(&m->tid), (int)true);
 	wf_hand_off(p);
 }
 
