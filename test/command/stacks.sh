@@ -50,8 +50,8 @@ read -r _ <ready
 # From outside.
 "$weft" stacks "$pid" >stacks
 expect stacks 'goroutine 1 \[running, .*thread [0-9]+\]:' '	goroutine running on other thread.*'
-expect stacks 'goroutine 2 \[chan receive.*, "receiver"\]:' 'weft_chan_recv\(...\)' '.*/chan.c:.*' \
-    "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(') \+0x[0-9a-f]+"
+expect stacks 'goroutine 2 \[chan receive.*, "receiver"\]:' 'weft_chan_recv\(...\)' \
+    '.*/transfer.c:.*' "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(') \+0x[0-9a-f]+"
 expect stacks 'goroutine 3 \[select.*\]:' 'weft_select\(...\)' '.*' 'chooser\(...\)' '.*' \
     'created by main in goroutine 1' "	$source:$(line 'weft_go(chooser') \+0x[0-9a-f]+"
 "$weft" stacks --all "$pid" >all
@@ -160,8 +160,8 @@ kill -QUIT "$pid"
 wait "$pid" || true
 pid=
 "$weft" symbolize dump >lines
-expect lines 'goroutine 2 \[chan receive.*, "receiver"\]:' 'weft_chan_recv\(...\)' '.*/chan.c:.*' \
-    "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(') \+0x[0-9a-f]+"
+expect lines 'goroutine 2 \[chan receive.*, "receiver"\]:' 'weft_chan_recv\(...\)' \
+    '.*/transfer.c:.*' "${receiver[@]}" ".*/stuck.c:$(line 'weft_go_with(') \+0x[0-9a-f]+"
 [ "$(grep -c . dump)" -le "$(grep -c . lines)" ] || { echo "lines are lost"; failed=1; }
 # A parser of Go's tracebacks reads it, all goroutines: as the program wrote it, and each frame with
 # its line, from outside or afterwards.
@@ -181,7 +181,7 @@ expect parsed '1: select.*' ' *\?.c:0 *weft_select\(...\)' ' *\?.c:0 *chooser\(.
 for file in stacks go; do
 	parsed $file
 	expect parsed '1: chan receive.* \[Created by .main in goroutine 1 @ stuck.c:[0-9]*\]' \
-	    ' *chan.c:[0-9]* *weft_chan_recv\(...\)' \
+	    ' *transfer.c:[0-9]* *weft_chan_recv\(...\)' \
 	    " *stuck.c:$(($(line 'weft_chan_recv(c')))  *receive_here\(...\)" \
 	    ' *stuck.c:[0-9]* *deeper\(...\)'
 	expect parsed '1: sync.Mutex.Lock.*' ' *mutex.c:.*' ' *stuck.c:[0-9]* *locker\(...\)'

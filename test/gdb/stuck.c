@@ -116,8 +116,10 @@ main(int argc, char **argv)
 	while (!is_settled(3))
 		weft_sleep(1000000);
 	look_here(empty, full);
-	if (argc > 1)
+	if (argc > 1) {
 		weft_go(abort_here, NULL);
-	weft_sleep(INT64_C(600000000000));
+		weft_sleep(INT64_C(600000000000));
+	}
+	sleep(600);
 	return 0;
 }
