@@ -245,11 +245,11 @@ foreach(script ${scripts})
 	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
 	    ${PROJECT_SOURCE_DIR}/test/${script})
 	add_test(NAME sh.${name} COMMAND bash ${PROJECT_SOURCE_DIR}/test/${script})
-	weft_set_test(sh.${name} ${PROJECT_SOURCE_DIR}/test/${script} sh 120)
+	weft_set_test(sh.${name} ${PROJECT_SOURCE_DIR}/test/${script} sh 240)
 	if(everything AND name MATCHES "^(httpd|net)\\.|^tls\\.openssl$")
 		add_test(NAME sh.${name}@uring
 		    COMMAND test_poller uring bash ${PROJECT_SOURCE_DIR}/test/${script})
-		weft_set_test(sh.${name}@uring ${PROJECT_SOURCE_DIR}/test/${script} sh 120)
+		weft_set_test(sh.${name}@uring ${PROJECT_SOURCE_DIR}/test/${script} sh 240)
 	endif()
 endforeach()
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ctest: timeout=180
+# ctest: timeout=400
 # Runs tests of every kind of wait under valgrind's memcheck, which knows of goroutines' stacks: it
 # must say nothing. And programs with a bug planted in a goroutine: it must find that.
 set -u

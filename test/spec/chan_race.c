@@ -527,6 +527,38 @@ TEST(close_wakes_every_kind_of_waiter)
 	on_1_2_4_procs(close_wakes_all);
 }
 
+/*
+ * RELIABILITY 101: the same where nobody else could wake them. Beside receivers a sender that the
+ * close forgot is still received from.
+ */
+static void
+close_wakes_one_kind(void)
+{
+	static void (*const kinds[])(void *) = {
+	    crowd_recv, crowd_send, crowd_recv_until, crowd_select};
+
+	for (int i = 0; i < 4 * 3 * 4; i++) {
+		struct crowd x = {
+		    .c = chan_int((size_t)(i % 3)), .other = chan_int(0), .done = chan_signal(0)};
+
+		for (int k = 0; k < 3; k++)
+			go(kinds[i % 4], &x);
+		await_count(&x.entered, 3);
+		for (int k = 0; k < i / 12 * 3; k++)
+			weft_yield();
+		weft_chan_close(x.c);
+		await(x.done, 3);
+		weft_chan_unref(x.c);
+		weft_chan_unref(x.other);
+		weft_chan_unref(x.done);
+	}
+}
+
+TEST(close_wakes_each_kind_where_it_is_alone)
+{
+	on_1_2_4_procs(close_wakes_one_kind);
+}
+
 /* ---- Cost ---- */
 
 struct herd {

@@ -1,6 +1,8 @@
 /*
  * A deadline or a cancellation that comes at the same moment as the data: the reader always comes
  * back, with the byte or without, and no byte is lost.
+ *
+ * ctest: timeout=180
  */
 #include <weft.h>
 

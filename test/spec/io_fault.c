@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -174,6 +175,35 @@ write_slowly(void *arg)
 	}
 }
 
+/* Opening a FIFO waits for the other side, in the kernel. */
+static void
+open_to_write(void *path)
+{
+	int fd;
+
+	EXPECT_EQ(weft_sleep(20 * MS), 0);
+	fd = weft_open(path, O_WRONLY, 0, soon());
+	EXPECT(fd >= 0);
+	EXPECT_EQ(weft_close(fd), 0);
+}
+
+static void
+open_fifo(void)
+{
+	char path[] = "/tmp/weft-fifo-XXXXXX";
+	weft_waitgroup wg = {0};
+	int fd = mkstemp(path);
+
+	EXPECT(fd >= 0);
+	EXPECT_EQ(close(fd) + unlink(path) + mkfifo(path, 0600), 0);
+	EXPECT_EQ(weft_waitgroup_go(&wg, open_to_write, path), 0);
+	fd = weft_open(path, O_RDONLY, 0, soon());
+	EXPECT_EQ(unlink(path), 0);
+	EXPECT(fd >= 0);
+	EXPECT_EQ(weft_close(fd), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
+}
+
 TEST(signals_without_restart_do_not_show)
 {
 	struct itimerval every_ms = {.it_interval.tv_usec = 500, .it_value.tv_usec = 500},
@@ -184,6 +214,7 @@ TEST(signals_without_restart_do_not_show)
 
 	EXPECT_EQ(sigaction(SIGALRM, &sa, NULL), 0);
 	EXPECT_EQ(setitimer(ITIMER_REAL, &every_ms, NULL), 0);
+	open_fifo();
 	while (weft_now() < end || signals <= 100) {
 		int kind = rounds++ % STREAM_KINDS;
 		weft_waitgroup wg = {0};

