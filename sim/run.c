@@ -57,6 +57,7 @@ wf_sim_fail(const char *fmt, ...)
 	va_list ap;
 
 	wf_sim.current = NULL;
+	wf_sim.has_failed = true;
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);

@@ -11,7 +11,7 @@
 int64_t
 wf_os_now(void)
 {
-	if (!wf_sim_is_on())
+	if (!wf_sim_is_on() && !wf_sim.has_failed)
 		return wf_real_now();
 	wf_sim_step();
 	wf_sim.now += 30;	/* reading it takes that long, so that a loop over it ends */

@@ -78,6 +78,7 @@ struct sim_world {
 	enum sim_style style;
 	int64_t lowest;			/* priority that anybody has */
 	bool is_up;			/* the runtime has begun */
+	bool has_failed;		/* what comes now is the report, at the run's time */
 	uint64_t calls;			/* for resources, since then */
 	uint64_t faults_until;		/* steps; then all goes well: the liveness phase */
 	uint64_t hash;			/* of every choice so far */

@@ -5,9 +5,11 @@
 #include <weft.h>
 #include <weft/sim.h>
 
+#include "child.h"
 #include "test.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * Found within so many seeds. Each of these programs fails under one seed of four or more, so that
@@ -148,6 +150,26 @@ leak_on_timeout(void *arg)
 TEST(a_goroutine_that_nobody_hears)
 {
 	expect_found(leak_on_timeout);
+}
+
+static void
+find_leak(void *arg)
+{
+	(void)arg;
+	expect_found(leak_on_timeout);
+}
+
+/* How long it has waited is by the clock of the run: an hour or two, not as long as the machine. */
+TEST(the_report_has_the_time_of_the_run)
+{
+	static const struct child_options patient = { .limit_ms = 120000 };
+	struct child_result r = child_run_with(&patient, find_leak, NULL);
+	const char *at = strstr(r.err, " [chan send, ");
+	int minutes = at != NULL ? atoi(at + strlen(" [chan send, ")) : -1;
+
+	EXPECT_EQ(r.status, 0);
+	EXPECT(minutes >= 60 && minutes < 180);
+	child_result_free(&r);
 }
 
 /* Closed by the one who counts to two, which both may do. */
