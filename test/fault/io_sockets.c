@@ -312,7 +312,7 @@ lookup(void)
 
 TEST(a_name_is_found_after_any_failure)
 {
-	refuse_each(lookup, "getaddrinfo malloc");
+	refuse_each(lookup, "getaddrinfo calloc");
 }
 
 /* ---- Signals ---- */
