@@ -20,7 +20,7 @@
 #include <errno.h>
 
 const char *const mc_subjects[] = { "sched/park", "sched/switch", "sched/lock", "sched/m.c",
-	"sched/scope_hook.h", NULL };
+	"sched/scope_hook.h", "sched/pick.h wf_put_ready", NULL };
 
 #define DEADLINE 5000
 
