@@ -88,6 +88,7 @@ const weft_debug_layout_table weft_debug_layout = {
 	FIELD("sched.now", struct sched, now_coarse),
 	FIELD("sched.start", struct sched, start),
 	FIELD("sched.detached", struct sched, n_detached),
+	FIELD("sched.no_labels", struct sched, debug.no_traceback_labels),
 
 	FIELD("chunk.g", struct wf_chunk, gs),
 	FIELD("chunk.next", struct wf_chunk, all_next),

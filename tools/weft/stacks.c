@@ -3,6 +3,7 @@
  * lines of source, and without its help: it may hang, or be too busy to answer.
  */
 #include "command.h"
+#include "sched/tags.h"
 #include "symbols.h"
 #include "target.h"
 
@@ -116,6 +117,61 @@ print_name(const char *name)
 	putchar('"');
 }
 
+/* Quoted as in a dump: all but letters, digits, ".", "/" and "_". */
+static void
+print_word(const char *s)
+{
+	bool is_plain = s[0] != '\0' && s[strspn(s, "0123456789abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ./_")] == '\0';
+
+	if (!is_plain)
+		putchar('"');
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			putchar('\\');
+		putchar((unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s);
+	}
+	if (!is_plain)
+		putchar('"');
+}
+
+/* Its labels, or the address of what it has; 0: none. They are beside its name, or alone. */
+static uint64_t
+labels_of(const struct target *t, const struct goroutine *g)
+{
+	uint64_t at = target_get(t, g->at, "g.name");
+	char first;
+
+	if (at == 0 || target_offset(t, "tags.text") == 0 || !target_read(t, &first, at, 1))
+		return 0;
+	return first == '\0' ? at : target_get(t, at, "tags.labels");
+}
+
+/* " {key: value}", if they have not changed meanwhile. Not where its dumps have none either. */
+static void
+print_labels(const struct target *t, const struct goroutine *g)
+{
+	uint64_t at = labels_of(t, g), n = 0, bytes = 0;
+	char text[WF_LABELS_BYTES + 1], *word = text;
+	bool is_off = target_get(t, (uint64_t)(uintptr_t)t->layout.sched, "sched.no_labels") != 0;
+
+	if (at != 0 && !is_off) {
+		n = target_get(t, at, "tags.n");
+		bytes = target_get(t, at, "tags.bytes");
+	}
+	if (n == 0 || n > WEFT_LABELS_MAX || bytes > WF_LABELS_BYTES ||
+	    !target_read(t, text, at + target_offset(t, "tags.text"), bytes) ||
+	    labels_of(t, g) != at || target_get(t, g->at, "g.id") != g->id)
+		return;
+	text[bytes] = '\0';
+	for (uint64_t i = 0; i < 2 * n && word < text + bytes; i++) {
+		printf("%s", i == 0 ? " {" : i % 2 != 0 ? ": " : ", ");
+		print_word(word);
+		word += strlen(word) + 1;
+	}
+	printf("}");
+}
+
 static void
 print_header(const struct target *t, const struct goroutine *g, int64_t now)
 {
@@ -133,7 +189,9 @@ print_header(const struct target *t, const struct goroutine *g, int64_t now)
 		printf(", locked to thread");
 	if (g->name[0] != '\0')
 		print_name(g->name);
-	printf("]:\n");
+	printf("]");
+	print_labels(t, g);
+	printf(":\n");
 }
 
 /* As copied; the copy is renewed if the goroutine goes on. 0: it went on all the time. */
