@@ -96,7 +96,8 @@ for variable in "WEFT_TRACE=$work/trace" "WEFT_FLIGHT=$work/flight"; do
 		sleep 0.1
 	done
 	"$weft" stacks "$traced" >stacks-traced 2>&1 || true
-	expect stacks-traced 'goroutine 2 \[chan receive.*, "receiver"\] \{by: "a b", request: 17\}:'
+	expect stacks-traced \
+	    'goroutine 2 \[chan receive.*, "receiver"\] \{by: "a b", request: 17\}:'
 	expect stacks-traced 'goroutine 3 \[select.*\] \{request: 17\}:'
 	expect stacks-traced 'goroutine 4 \[sync.Mutex.Lock.*\]:'
 	kill -9 $traced
