@@ -94,6 +94,7 @@ adopt_main(void)
 		wf_throw("out of memory at start", __FILE__, __LINE__);
 	wf_store_relaxed(&g->id, wf_add_relaxed(&wf_sched.goid_gen, 1));
 	wf_store_relaxed(&g->flags, GF_MAIN);
+	wf_store_relaxed(&g->since, wf_sched.start);
 	wf_store_relaxed(&g->stack_lo, lo);
 	wf_store_relaxed(&g->stack_hi, hi);
 	g->m = m;

@@ -96,6 +96,7 @@ wf_adopt_foreign(void)
 	wf_store_relaxed(&g->stack_hi, hi);
 	wf_store_relaxed(&g->id, wf_goid_new(m));
 	wf_store_relaxed(&g->flags, GF_BOUND);
+	wf_store_relaxed(&g->since, wf_os_now());
 	m->gate.g = g;
 	wf_store_relaxed(&m->trace.own_p, 0);
 	WF_EVENT(adopt, m);
