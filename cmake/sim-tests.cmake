@@ -14,10 +14,24 @@ function(weft_sim_mutant path program test)
 	    COMMAND python3 ${apply} ${path} ${PROJECT_SOURCE_DIR} ${before}
 	    DEPENDS ${path} ${apply} ${PROJECT_SOURCE_DIR}/src/${changed}
 	    VERBATIM COMMENT "Making ${changed} wrong: ${name}")
-	add_executable(sim_wrong_${name} ${before}/${changed}
+	# If it is a header, the sources that are named after the test are compiled with it.
+	set(replaced ${changed})
+	set(objects "")
+	if(ARGN)
+		string(REPLACE ";" "|" replaced "${ARGN}")
+		list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/src/)
+		add_library(sim_wrong_${name}_rest OBJECT ${before}/${changed} ${ARGN})
+		target_compile_definitions(sim_wrong_${name}_rest PRIVATE ${sim_renamed}
+		    WF_NO_RACES)
+		target_include_directories(sim_wrong_${name}_rest BEFORE PRIVATE ${before}
+		    ${sim}/include)
+		target_link_libraries(sim_wrong_${name}_rest PRIVATE weft_internal)
+		set(objects $<TARGET_OBJECTS:sim_wrong_${name}_rest>)
+	endif()
+	add_executable(sim_wrong_${name} ${before}/${changed} ${objects}
 	    ${PROJECT_SOURCE_DIR}/test/sim/${program}.c $<TARGET_OBJECTS:weft_sim_os>
 	    $<TARGET_OBJECTS:weft_sim_own>
-	    $<FILTER:$<TARGET_OBJECTS:weft_sim_rest>,EXCLUDE,/src/${changed}>)
+	    "$<FILTER:$<TARGET_OBJECTS:weft_sim_rest>,EXCLUDE,/src/(${replaced})>")
 	set_target_properties(sim_wrong_${name} PROPERTIES
 	    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/sim)
 	set_source_files_properties(${before}/${changed} PROPERTIES COMPILE_DEFINITIONS
@@ -45,5 +59,7 @@ foreach(line ${also})
 	list(GET line 0 name)
 	list(GET line 1 program)
 	list(GET line 2 test)
-	weft_sim_mutant(${PROJECT_SOURCE_DIR}/test/model/wrong/${name}.wrong ${program} ${test})
+	list(REMOVE_AT line 0 1 2)
+	weft_sim_mutant(${PROJECT_SOURCE_DIR}/test/model/wrong/${name}.wrong ${program} ${test}
+	    ${line})
 endforeach()
