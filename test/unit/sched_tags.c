@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 static atomic_bool samples;
-static atomic_int n_unused, n_dropped;
 
 #ifdef WEFT_DEBUG_BUILD
+static atomic_int n_unused, n_dropped;
+
 /* The signal comes here, on this thread, now. */
 static void
 sample_at_points(const char *point)
