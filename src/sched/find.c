@@ -219,7 +219,7 @@ go_idle(struct m *m, int64_t now)
 static bool
 wait_in_poller(struct m *m)
 {
-	int64_t until = wf_timers_next_all();
+	int64_t until, next = wf_timers_next_all();
 	struct gqueue q = { 0 };
 	struct p *p;
 	bool is_over;
@@ -227,19 +227,23 @@ wait_in_poller(struct m *m)
 	uint32_t n;
 
 	wf_fence_seqcst();						/* V3 */
-	if (wf_poll_nwaiters() == 0 && until == INT64_MAX) {
+	if (wf_poll_nwaiters() == 0 && next == INT64_MAX) {
 		WF_POINT("poll.unwanted");
 		return false;
 	}
 	WF_POINT("poll.going");
 	if (wf_xchg_seqcst(&wf_sched.last_poll, 0) == 0) {
-		/* Somebody else waits there: not longer than until, please. */
-		if (until < wf_load_seqcst(&wf_sched.poll_until))
+		/* Somebody else waits there: not longer than that, please. */
+		if (next < wf_load_seqcst(&wf_sched.poll_until))
 			wf_poll_wake();
 		return false;
 	}
-	wf_store_seqcst(&wf_sched.poll_until, until);			/* T3 */
-	until = wf_timers_next_all();					/* T4 */
+	do {
+		until = next;
+		wf_store_seqcst(&wf_sched.poll_until, until);		/* T3 */
+		next = wf_timers_next_all();				/* T4 */
+	} while (next > until);
+	until = next;
 	/* It was stopped: there is nothing to wait for any more, and nobody else would say so. */
 	is_over = until == INT64_MAX && wf_poll_nwaiters() == 0;
 	now = wf_os_now();

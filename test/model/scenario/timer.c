@@ -27,10 +27,11 @@ const char *const mc_subjects[] = { "sched/timer.c publish", "sched/timer.c own_
 	"sched/timer.c wf_timers", "sched/timer_heap", "sched/wake.c wf_wake_poller",
 	"sched/wake.c wf_want_poller", "sched/find.c wait_in_poller", NULL };
 
-#define EARLY 3000		/* the clock begins at 1000 */
+#define FIRST 2000		/* the clock begins at 1000 */
+#define EARLY 3000
 #define LATE 9000
 
-static struct wf_timer early, late;
+static struct wf_timer first, early, late;
 static struct m *armer_m;
 static int64_t fired_at;	/* under the lock of the heap */
 static _Atomic unsigned n_fired;
@@ -60,6 +61,7 @@ static void
 begin(unsigned n_ps)
 {
 	world_reset(n_ps);
+	set_up(&first, FIRST);
 	set_up(&early, EARLY);
 	set_up(&late, LATE);
 	fired_at = 0;
@@ -117,6 +119,34 @@ SCENARIO(armed_beside_two_going_idle, .threads = { armer, worker, worker2 }, .se
     .check = has_fired, .may_rest = true)
 SCENARIO(armed_before_another, .threads = { armer, worker }, .setup = late_is_armed,
     .check = both_have_fired, .may_rest = true)
+
+/* The first one is stopped, and one armed between it and the last. */
+static void
+first_and_late_are_armed(void)
+{
+	late_is_armed();
+	world_become(armer_m);
+	wf_timer_arm(&first, FIRST);
+	world_become(NULL);
+}
+
+static void
+stop_and_arm(void)
+{
+	world_become(armer_m);
+	was_armed = wf_timer_disarm(&first);
+	wf_timer_arm(&early, EARLY);
+}
+
+static void
+but_the_first_have_fired(void)
+{
+	MC_ASSERT(was_armed);
+	both_have_fired();
+}
+
+SCENARIO(armed_behind_one_stopped, .threads = { stop_and_arm, worker },
+    .setup = first_and_late_are_armed, .check = but_the_first_have_fired, .may_rest = true)
 
 /* Who slept in the poller for one of its own has come back, or is about to. */
 static void
