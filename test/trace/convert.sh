@@ -161,6 +161,12 @@ files = {
     "number": head + clock + status + batch(bytes([25, 1, 2, 0, 1,  19, 1, 0, 0,  16, 1, 2, 2])),
     "state": head + clock + batch(bytes([25, 1, 2, 0, 9])),
     "again": head + clock + status + batch(bytes([14, 1, 1, 0, 0])),
+    # Goroutine 2 waits, says thread 8 at 1 us; on 7 the next generation has begun long before: 1
+    # blocks at 202 ns, and the P stops at 2 us.
+    "behind": head + clock + status +
+        batch(b"\x19" + varint(900) + b"\2" + varint(2**64 - 1) + b"\4", thread=8) +
+        batch(b"\x08" + varint(10**9), gen=2) +
+        batch(status[-9:] + b"\x14\0\0\0" + b"\x0b" + varint(1798), gen=2, time=200),
 }
 for name, data in files.items():
     open(name, "wb").write(data)
@@ -207,6 +213,8 @@ timeout 60 "$weft" trace convert /dev/zero 2>err && bad "no trace, and not refus
 grep -q 'byte 0: not a trace' err || bad "not a trace: $(cat err)"
 "$weft" trace convert tiny | python3 -c 'import json, sys; json.load(sys.stdin)' ||
     bad "the smallest trace is refused"
+# As for Go's parser, nothing of a generation was before the end of the last.
+"$weft" trace convert behind | grep -q '"tid":1,.*"dur":1\.000' || bad "a wait began too early"
 # Also when the output is known to be lost only at its end.
 got=0
 "$weft" trace convert --to pprof tiny >/dev/full 2>err || got=$?

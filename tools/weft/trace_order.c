@@ -6,7 +6,8 @@
  * in waits until it can: it is tried again when what it waits for has changed, and only then, so
  * that the work grows with the events, whatever they are. Starts and wake-ups of a goroutine, and
  * starts and thefts of a P, carry numbers, which decide most of it (src/trace/README.md, "The
- * format"). When all threads' next events wait, events are missing.
+ * format"). When all threads' next events wait, events are missing. As for Go's parser, nothing of a
+ * generation has happened before the last event of the one before.
  */
 #include "trace_order.h"
 
@@ -36,6 +37,8 @@ struct order {
 	size_t n, n_heap;
 	struct idmap wait_ids;			/* of struct trace_wait */
 	struct trace_vector waiting;		/* by its numbers: the first struct cursor * */
+	int64_t since;				/* the last time in the generations before */
+	int64_t last;				/* the same, and in this one */
 	uint64_t tries;
 };
 
@@ -132,7 +135,12 @@ read_event(struct order *o, struct cursor *c)
 		if (!read_arg(o, s, forms[s->type].args[i], v))
 			return false;
 	}
-	return to_ns(o, c->time, s->at, &s->ns);
+	if (!to_ns(o, c->time, s->at, &s->ns))
+		return false;
+	/* A thread may have gone on to this generation while another still wrote in the last. */
+	s->ns = wf_max(s->ns, o->since);
+	o->last = wf_max(o->last, s->ns);
+	return true;
 }
 
 /* The thread's next event. *more: there is one. */
@@ -376,6 +384,7 @@ read_all(struct order *o)
 			return false;
 		is_first = false;
 		o->state.gen = o->file.gen;
+		o->since = o->last;
 		if (!begin(o) || !merge(o))
 			return false;
 	}
