@@ -6,8 +6,8 @@
  * in waits until it can: it is tried again when what it waits for has changed, and only then, so
  * that the work grows with the events, whatever they are. Starts and wake-ups of a goroutine, and
  * starts and thefts of a P, carry numbers, which decide most of it (src/trace/README.md, "The
- * format"). When all threads' next events wait, events are missing. As for Go's parser, nothing of a
- * generation has happened before the last event of the one before.
+ * format"). When all threads' next events wait, events are missing. As for Go's parser, nothing of
+ * a generation has happened before the last event of the one before.
  */
 #include "trace_order.h"
 
