@@ -61,16 +61,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	const int64_t max = 999999999;
 	char *text = malloc(n + 1);
-	struct wf_debug d, none = {0};
+	struct wf_debug d, none;
 
 	memcpy(text, data, n);
 	text[n] = '\0';
 	text_lo = text;
 	text_hi = text + strlen(text);
 	n_warnings = 0;
+	wf_debug_parse("", &none);
 	wf_debug_parse(text, &d);
 	if (d.schedtrace_ms < 0 || d.schedtrace_ms > max || d.trace_period_ns < 0 ||
-	    d.trace_period_ns > max || memchr(d.guard, '\0', sizeof(d.guard)) == NULL)
+	    d.trace_period_ns > max || d.leak_search_ms < 0 || d.leak_search_ms > max ||
+	    memchr(d.guard, '\0', sizeof(d.guard)) == NULL)
 		abort();
 	if (d.guard[0] != '\0' && strcmp(d.guard, "madvise") != 0 &&
 	    strcmp(d.guard, "mprotect") != 0 && strcmp(d.guard, "canary") != 0)

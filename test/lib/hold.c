@@ -93,13 +93,19 @@ find_or_add(const char *name)
 }
 
 void
+hold_needed(void)
+{
+#ifndef WEFT_DEBUG_BUILD
+	SKIP("hold points are in debug builds only");
+#endif
+}
+
+void
 hold_at(const char *name)
 {
 	struct point *p;
 
-#ifndef WEFT_DEBUG_BUILD
-	SKIP("hold points are in debug builds only");
-#endif
+	hold_needed();
 	atomic_store_explicit(&is_used, true, memory_order_relaxed);
 	pthread_mutex_lock(&lock);
 	p = find_or_add(name);

@@ -19,6 +19,9 @@
 extern "C" {
 #endif
 
+/* Skips the test where there are no points: for one whose child is to stop at some. */
+void hold_needed(void);
+
 /* The next thread that reaches the point stops there; those after it pass. */
 void hold_at(const char *point);
 

@@ -117,9 +117,7 @@ TEST(a_thread_of_the_endpoint_that_begins_is_nobody_yet)
 {
 	struct child_result r;
 
-#ifndef WEFT_DEBUG_BUILD
-	SKIP("hold points are in debug builds only");
-#endif
+	hold_needed();
 	r = child_run_with(&patient, is_helped_by_a_stranger, NULL);
 	EXPECT_STR(r.err, "");
 	EXPECT_EQ(r.status, 0);
@@ -165,9 +163,7 @@ TEST(neither_the_endpoint_nor_the_tracer_counts_before_it_is_there)
 {
 	static void (*const fns[])(void *) = { begin_the_endpoint, begin_the_tracer };
 
-#ifndef WEFT_DEBUG_BUILD
-	SKIP("hold points are in debug builds only");
-#endif
+	hold_needed();
 	for (int i = 0; i < 2; i++) {
 		struct child_result r = child_run_with(&patient, fns[i], NULL);
 
@@ -230,9 +226,7 @@ TEST(who_has_come_to_a_call_is_not_asked_for_its_stack)
 	const struct child_options o = { .env = linted, .limit_ms = 120000 };
 	bool is_whole = false;
 
-#ifndef WEFT_DEBUG_BUILD
-	SKIP("hold points are in debug builds only");
-#endif
+	hold_needed();
 	for (int i = 0; i < 3 && !is_whole; i++) {
 		struct child_result r = child_run_with(&o, compute_then_poll, NULL);
 

@@ -447,8 +447,10 @@ stop_the_timer_of_one_on_its_way(void *arg)
  */
 TEST(who_goes_to_the_poller_does_not_wait_for_a_timer_that_was_stopped)
 {
-	struct child_result r = child_run(stop_the_timer_of_one_on_its_way, NULL);
+	struct child_result r;
 
+	hold_needed();
+	r = child_run(stop_the_timer_of_one_on_its_way, NULL);
 	EXPECT_EQ(r.status, 2);
 	EXPECT_CONTAINS(r.err, "all goroutines are asleep - deadlock!");
 	child_result_free(&r);
