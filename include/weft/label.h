@@ -2,9 +2,9 @@
  * Labels: what a goroutine works for, said by the program. (Go: runtime/pprof labels.)
  *
  * A label is a key and a value, both text. Those of a goroutine are shown with its stack in dumps
- * and are tags of its samples in profiles. Goroutines that it starts afterwards begin with the same
- * ones; what either changes later, the other does not see. Those of timers, which nobody starts,
- * begin with none.
+ * and are tags of its samples in the profiles "goroutine", "leak" and of CPU time. Goroutines that
+ * it starts afterwards begin with the same ones; what either changes later, the other does not see.
+ * Those of timers, which nobody starts, begin with none.
  */
 #ifndef WEFT_LABEL_H
 #define WEFT_LABEL_H
@@ -26,7 +26,8 @@ WEFT_BEGIN_DECLS
  * Returns 0, -EINVAL (@key is NULL or empty, @key or @value is too long or has a control character,
  *   or there are WEFT_LABELS_MAX others already), -ENOMEM. On failure nothing has changed.
  * Blocking: never. Context: goroutine or any thread; not a signal handler.
- * Costs: memory for all labels of the goroutine anew, shared with those that inherit them.
+ * Costs: memory for all labels of the goroutine anew, shared with those that inherit them; also to
+ *   take one away.
  */
 WEFT_API int weft_label_set(const char *key, const char *value);
 
@@ -35,6 +36,7 @@ WEFT_API int weft_label_set(const char *key, const char *value);
  *
  * Returns NULL for none. Borrowed: the text stays until the goroutine changes any of its labels or
  * ends, so who wants it longer, or in another goroutine, copies it.
+ * Blocking: never. Context: goroutine or any thread; not a signal handler.
  */
 WEFT_API const char *weft_label(const char *key);
 
@@ -46,6 +48,7 @@ WEFT_API const char *weft_label(const char *key);
  * before, whatever @fn did with them, also when it panics or calls weft_goexit().
  *
  * Returns 0, or what weft_label_set() would; then @fn was not called.
+ * Blocking: as @fn does. Context: goroutine or any thread; not a signal handler.
  */
 WEFT_API int weft_label_do(const char *key, const char *value, void (*fn)(void *), void *arg);
 

@@ -49,6 +49,17 @@ wf_race_told(void)
 #define __tsan_write_range(at, bytes) ((void)(at), (void)(bytes))
 #endif
 
+/* Does ThreadSanitizer look at this process, whoever was built with it? */
+static WF_ALWAYS_INLINE bool
+wf_race_is_watched(void)
+{
+#ifdef WF_TSAN
+	return true;
+#else
+	return wf_race_told();
+#endif
+}
+
 /* What this goroutine has done happens before what others do after they acquire `at`. */
 static WF_ALWAYS_INLINE void
 wf_race_release(const void *at)

@@ -101,19 +101,20 @@ wf_lint_head(struct dump *d, const struct g *g)
 }
 
 void
-wf_lint_body(struct dump *d, const struct g *g, const char *state, const char *remedy)
+wf_lint_body(struct dump *d, const struct g *g, const struct g *copy, const char *state,
+    const char *remedy)
 {
 	wf_out_str(&d->out, "\n[");
 	wf_out_str(&d->out, remedy);
 	wf_out_str(&d->out, "]\n\n");
 	if (g != NULL)
-		wf_dump_header(d, g, g, state, 0);
+		wf_dump_header(d, g, copy, state, 0);
 	if (d->n != 0)
 		wf_dump_frames(d);
 	else
 		wf_out_str(&d->out, "\tgoroutine running on other thread; stack unavailable\n");
 	if (g != NULL)
-		wf_dump_created_by(d, g);
+		wf_dump_created_by(d, copy);
 	wf_out_str(&d->out, "\n");
 }
 
@@ -165,7 +166,7 @@ check_locks(const struct g *g, enum wf_wait_reason reason)
 		wf_out_str(&d->out, kind);
 		wf_out_str(&d->out, " ");
 		wf_out_hex(&d->out, (uintptr_t)lock);
-		wf_lint_body(d, g, wf_wait_reason_name(reason),
+		wf_lint_body(d, g, g, wf_wait_reason_name(reason),
 		    "a goroutine that locks it meanwhile blocks its thread, and the unlock may "
 		    "come from another thread: unlock it before, or make it a weft_mutex "
 		    "or weft_rwmutex");
@@ -216,7 +217,7 @@ check_stack(const struct g *g, bool has_ended)
 		wf_out_str(&d->out, " of the ");
 		wf_out_u64(&d->out, s->hi - s->lo);
 		wf_out_str(&d->out, " bytes of its stack, more than 75 %");
-		wf_lint_body(d, g, has_ended ? "running, has ended" : "running",
+		wf_lint_body(d, g, g, has_ended ? "running, has ended" : "running",
 		    "found at its next wait, or its end: raise it with WEFT_STACK or "
 		    "weft_go_options.stack_size, or keep large objects elsewhere");
 	}
@@ -241,7 +242,7 @@ check_small(const struct g *g, const char *state, bool has_ended)
 	wf_lint_head(d, g);
 	wf_out_str(&d->out, "has asked for WEFT_STACK_SMALL, and without lints would get 16 KiB, "
 	    "too: the program binds its calls late");
-	wf_lint_body(d, g, state,
+	wf_lint_body(d, g, g, state,
 	    "link it with -Wl,-z,now; told once, of the first such goroutine");
 	wf_lint_end_report(d);
 }
@@ -293,7 +294,7 @@ wf_lint_procs(uint32_t n)
 		wf_out_u64(&d->out, n);
 		wf_out_str(&d->out, " processors, but this process may use only ");
 		wf_out_u64(&d->out, cpus);
-		wf_lint_body(d, g, "running",
+		wf_lint_body(d, g, g, "running",
 		    "by its affinity mask and the CPU quota of its cgroup: leave WEFT_MAXPROCS "
 		    "unset and do not call weft_gomaxprocs(), then weft follows these limits");
 	}

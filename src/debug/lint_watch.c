@@ -42,7 +42,7 @@ show(struct m *m, const void *uctx)
 		n = LINT_ENOUGH;
 		wf_lint_head(d, g);
 		wf_out_str(&d->out, "has computed for 10 ms without a scheduling point");
-		wf_lint_body(d, g, "running",
+		wf_lint_body(d, g, g, "running",
 		    "it keeps its processor from others meanwhile: call weft_yield() now and then, "
 		    "or let weft_blocking() do it");
 	}
@@ -147,7 +147,7 @@ report_blocked(struct m *m)
 			wf_out_str(&d->out, "has been blocked for 10 ms in ");
 			print_call(d, call);
 			wf_out_str(&d->out, ", and weft was not told");
-			wf_lint_body(d, &copy, "running",
+			wf_lint_body(d, g, &copy, "running",
 			    "use weft's own call for it, or weft_blocking(), or put "
 			    "weft_syscall_enter() and weft_syscall_exit() around it");
 		}

@@ -147,13 +147,15 @@ struct snapshot {
 	struct label_text labels;	/* of the goroutine that is being added */
 };
 
-/* Of a goroutine that may end meanwhile: a copy. NULL: none, or no memory. */
-static struct wf_tags *
-labels_of(struct snapshot *s, const struct g *g, const struct g *copy)
+/* Of a goroutine that may end meanwhile: a copy; NULL for none. False: no memory. */
+static bool
+labels_of(struct snapshot *s, const struct g *g, const struct g *copy, struct wf_tags **ret)
 {
+	*ret = NULL;
 	if (!wf_labels_copy(g, copy, &s->labels))
-		return NULL;
-	return wf_labels_new(s->labels.n, s->labels.text, s->labels.bytes);
+		return true;
+	*ret = wf_labels_new(s->labels.n, s->labels.text, s->labels.bytes);
+	return *ret != NULL;
 }
 
 static void
@@ -179,7 +181,10 @@ add_goroutine(struct g *g, void *arg)
 		n = pcs[0] > 1;
 	}
 	wf_dump_name(&copy, name, sizeof(name));
-	labels = labels_of(s, g, &copy);
+	if (!labels_of(s, g, &copy, &labels)) {
+		s->table.lost++;
+		return;
+	}
 	wf_profile_table_add(&s->table, pcs, n, name, labels, 1,
 	    s->now - wf_load_relaxed(&copy.since));
 	wf_labels_unref(labels);

@@ -15,13 +15,14 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HZ 100			/* as Go */
 #define HZ_MAX 1000
 #define STACKS_FIRST 4096u	/* different ones: there is room for so many, then more is made */
-#define STACKS_MAX 65536u	/* more are lost: 30 MB */
+#define STACKS_MAX 65536u	/* more are lost: 30 MB, and the labels that they hold */
 #define SPINS 20000
 
 static struct {
@@ -61,11 +62,8 @@ charge(const uintptr_t *pcs, uint32_t n, const char *name, struct wf_tags *label
 {
 	int64_t now = wf_os_prof_time();
 
-	if (cpu.table.n < STACKS_MAX)
-		wf_profile_table_add(&cpu.table, pcs, n, name, labels, 1,
-		    wf_max(now - cpu.charged, (int64_t)0));
-	else
-		cpu.table.lost++;
+	wf_profile_table_add(&cpu.table, pcs, n, name, labels, 1,
+	    wf_max(now - cpu.charged, (int64_t)0));
 	cpu.charged = now;
 }
 
@@ -152,6 +150,7 @@ start_locked(int hz)
 	r = install();
 	if (r == 0 && !wf_profile_table_reserve(&cpu.table, STACKS_FIRST))
 		r = -ENOMEM;
+	cpu.table.max = STACKS_MAX;
 	if (r < 0)
 		return r;
 	hz = hz <= 0 ? HZ : wf_min(hz, HZ_MAX);
@@ -190,6 +189,7 @@ weft_profile_cpu_stop(int fd)
 		.period_type = "cpu", .period_unit = "nanoseconds",
 	};
 	struct profile_table table;
+	char lost[96];
 	int r;
 
 	(void)wf_enter();
@@ -208,6 +208,11 @@ weft_profile_cpu_stop(int fd)
 	cpu.is_on = false;
 	wf_unlock(&cpu.calls);
 	wf_leave();
+	if (table.lost != 0) {
+		(void)snprintf(lost, sizeof(lost), "incomplete: %lld samples are left out, there is "
+		    "room for %u different stacks and labels", (long long)table.lost, STACKS_MAX);
+		kind.comment = lost;
+	}
 	r = wf_profile_table_write(&table, &kind, fd);
 	wf_profile_table_free(&table);
 	return r;

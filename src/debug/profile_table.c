@@ -65,7 +65,7 @@ unmap(const struct profile_table *t)
 static bool
 resize(struct profile_table *t, uint32_t cap)
 {
-	struct profile_table new = { .cap = cap, .lost = t->lost };
+	struct profile_table new = { .cap = cap, .max = t->max, .lost = t->lost };
 
 	new.samples = wf_os_map(samples_bytes(cap));
 	new.slots = wf_os_map(slots_bytes(cap));
@@ -91,14 +91,19 @@ wf_profile_table_add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, 
 	struct profile_sample *s;
 	uint64_t hash;
 	uint32_t *slot;
+	bool is_full = t->max != 0 && t->n == t->max;
 
 	n = wf_min(n, PROFILE_FRAMES);
 	hash = hash_of(pcs, n, name, labels);
-	if (t->n == t->cap && !resize(t, t->cap == 0 ? MIN_CAP : 2 * t->cap)) {
+	if (t->n == t->cap && !is_full && !resize(t, t->cap == 0 ? MIN_CAP : 2 * t->cap)) {
 		t->lost++;
 		return;
 	}
 	slot = slot_of(t, hash, pcs, n, name, labels);
+	if (*slot == 0 && is_full) {
+		t->lost++;
+		return;
+	}
 	if (*slot == 0) {
 		s = &t->samples[t->n++];
 		*slot = t->n;

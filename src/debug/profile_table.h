@@ -27,7 +27,8 @@ struct profile_table {
 	struct profile_sample *samples;
 	uint32_t *slots;			/* index + 1; 0 = empty. A power of two of them */
 	uint32_t n, cap;
-	int64_t lost;				/* there was no memory for them */
+	uint32_t max;				/* as many at most; 0: as there is memory for */
+	int64_t lost;				/* there was no room for them */
 };
 
 /* labels: NULL, or there for as long as the call lasts; the table has references of its own. */

@@ -1,6 +1,6 @@
 /*
  * Which goroutines nobody can wake. See reach.h; the argument is in README.md, "Leaks by
- * reference", R1 to R6.
+ * reference", R1 to R7.
  */
 #include "debug/reach.h"
 
@@ -59,7 +59,7 @@ look_at_live(struct g *g, void *arg)
 	uintptr_t lo, hi, sp;
 	uint64_t wait;
 
-	if (!wf_peek_copy(&r->copy, (uintptr_t)g, sizeof(r->copy), true))
+	if (r->memory.is_late || !wf_peek_copy(&r->copy, (uintptr_t)g, sizeof(r->copy), true))
 		return;
 	if (c != NULL && wf_reach_is_same_wait(c, &r->copy))
 		return;

@@ -285,6 +285,7 @@ get_helper_locked(struct lookup *l)
 	    .fn = help,
 	    .name = "weft_lookup",
 	    .stack_size = HELPER_STACK,
+	    .is_nobodys = true,
 	    .caller_pc = (uintptr_t)__builtin_return_address(0),
 	};
 	int r;

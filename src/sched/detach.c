@@ -55,12 +55,15 @@ wf_give_up_p(struct m *m)
 	if (!wf_cas_relaxed(&m->gate.hold, &found, (uint8_t)(HOLD_DETACHED | quiet)))
 		return;
 	WF_POINT("detach.given");
-	m->gave_at = wf_os_now();
 	WF_EVENT(give, m, p);
+	/* Whoever has it next begins a slice of its own. */
+	wf_store_relaxed(&p->schedtick, wf_load_relaxed(&p->schedtick) + 1);
 	part(m, p);
 	(void)wf_add_relaxed(&wf_sched.n_detach_blocked, 1);
 	WF_PROBE3(detach, p->id, wf_load_relaxed(&m->tid), (int)true);
 	wf_hand_off(p);
+	/* What the hand-over took is not the call's. */
+	m->gave_at = wf_os_now();
 }
 
 /* Detaches p from its M. False: the M is inside the runtime, or was just there. Monitor only. */

@@ -14,6 +14,9 @@
 #define RUNNEXT_SLEEPS 8
 #define STEAL_PASSES 4
 #endif
+#ifndef UNTIL_LOOKS
+#define UNTIL_LOOKS 8
+#endif
 #define HAND_OVER_NS 5000	/* who hands over as often as that needs nobody */
 #define RUNNEXT_SLEEP_NS 3000
 
@@ -219,7 +222,7 @@ go_idle(struct m *m, int64_t now)
 static bool
 wait_in_poller(struct m *m)
 {
-	int64_t until, next = wf_timers_next_all();
+	int64_t until = INT64_MIN, next = wf_timers_next_all();
 	struct gqueue q = { 0 };
 	struct p *p;
 	bool is_over;
@@ -238,12 +241,13 @@ wait_in_poller(struct m *m)
 			wf_poll_wake();
 		return false;
 	}
-	do {
+	for (int i = 0; i < UNTIL_LOOKS && next > until; i++) {
 		until = next;
 		wf_store_seqcst(&wf_sched.poll_until, until);		/* T3 */
 		next = wf_timers_next_all();				/* T4 */
-	} while (next > until);
-	until = next;
+	}
+	/* Not longer than it has said, then, if timers are put off faster than they are seen. */
+	until = wf_min(until, next);
 	/* It was stopped: there is nothing to wait for any more, and nobody else would say so. */
 	is_over = until == INT64_MAX && wf_poll_nwaiters() == 0;
 	now = wf_os_now();

@@ -140,6 +140,16 @@ retire_idle(struct m *m)
 }
 
 /*
+ * Until when may an idle thread sleep? Always with an end under ThreadSanitizer: it keeps a signal
+ * that came upon a thread until that makes a call it knows, which the sleep is not.
+ */
+static int64_t
+idle_until(bool is_one_more)
+{
+	return is_one_more || wf_race_is_watched() ? wf_os_now() + IDLE_NS : INT64_MAX;
+}
+
+/*
  * The M has no P and nothing to do: sleeps until it is given one (S5). Who is one of the few that
  * stay sleeps without end; of those there are never more, as each counts itself.
  */
@@ -151,7 +161,7 @@ wf_m_stop(struct m *m)
 	WF_CHECK(m->p == NULL && !wf_load_relaxed(&m->is_spinning));
 	wf_lock(&wf_sched.lock);
 	idle_put_locked(m);
-	until = wf_sched.n_idle_m > KEEP_IDLE ? wf_os_now() + IDLE_NS : INT64_MAX;
+	until = idle_until(wf_sched.n_idle_m > KEEP_IDLE);
 	wf_check_dead_locked();
 	wf_unlock(&wf_sched.lock);
 	wf_rest_begin(m);
@@ -159,7 +169,7 @@ wf_m_stop(struct m *m)
 		int r = wf_os_futex_wait(&m->note, 0, until);
 
 		if (r == -ETIMEDOUT) {
-			until = INT64_MAX;
+			until = idle_until(false);
 			WF_POINT("idle.overslept");
 			if (retire_idle(m)) {
 				m->is_exiting = true;

@@ -12,7 +12,7 @@
 
 /*
  * Marked calls have been sleeping: does this one better give its P away at once? Only if there is
- * work that nobody else would take. A hint: the last ones may be given away twice.
+ * work that nobody else would take. Who takes the gifts back meanwhile, wins.
  */
 static WF_NOINLINE void
 give_up_if_wanted(struct m *m)
@@ -25,8 +25,8 @@ give_up_if_wanted(struct m *m)
 	    wf_load_relaxed(&wf_sched.n_idle_p) != 0 ||
 	    here - wf_load_relaxed(&m->gate.g->stack_lo) < ROOM_TO_START)
 		return;
-	wf_store_relaxed(&wf_sched.gifts_left, left - 1);
-	wf_give_up_p(m);
+	if (wf_cas_relaxed(&wf_sched.gifts_left, &left, left - 1))
+		wf_give_up_p(m);
 }
 
 static WF_ALWAYS_INLINE void

@@ -9,6 +9,8 @@
 
 #include <weft/label.h>
 
+#include <stddef.h>
+
 #define WF_NAME_BYTES 32u	/* with its NUL */
 #define WF_LABELS_BYTES \
 	((size_t)WEFT_LABELS_MAX * (WEFT_LABEL_KEY_BYTES + WEFT_LABEL_VALUE_BYTES + 2))
@@ -30,6 +32,8 @@ struct wf_tags {
 	uint16_t bytes;				/* c  of text */
 	char text[];				/* c  key NUL value NUL ..., sorted by key */
 };
+
+_Static_assert(offsetof(struct wf_tags, name) == 0, "tools outside find the name there");
 
 /* The labels of who has these tags; NULL = none. */
 static inline struct wf_tags *

@@ -350,6 +350,7 @@ refuse(void (*scenario)(void), bool of_libc, const char *only, const char *reach
 {
 	static int refused[IDS];
 
+	memset(refused, 0, sizeof(refused));	/* a test may have several of these */
 	(void)mallopt(M_ARENA_MAX, 1);	/* whose bytes are counted */
 	scenario();
 	for (int i = 0; i < IDS; i++) {

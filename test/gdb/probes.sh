@@ -2,7 +2,7 @@
 # The probes, asked by who asks them in the world: their arguments by gdb, and examples/waits.bt by
 # bpftrace, where the kernel lets itself be asked by it. If it fails, who looks for a rare event in
 # a server sees none, or another.
-# ctest: timeout=300
+# ctest: timeout=900
 set -eu
 export LC_ALL=C DEBUGINFOD_URLS= WEFT_MAXPROCS=2
 work=$(mktemp -d)

@@ -13,6 +13,7 @@
  * model: -DRUNNEXT_SLEEPS=0 -DSPIN_NAP_NS=0
  * model: -Daligned_alloc=world_alloc
  * model: -DSPIN_ROUNDS=1 -DYIELDS=1000 -DSTEAL_PASSES=1 -DRUNNEXT_PAUSES=1
+ * model: -DUNTIL_LOOKS=2
  */
 #include "explore.h"
 #include "workers.h"
