@@ -152,6 +152,32 @@ read_thread(void *arg)
 	return NULL;
 }
 
+static void *
+drain_thread(void *arg)
+{
+	struct call *c = arg;
+	char buf[16];
+
+	c->r = weft_read(c->fd, buf, sizeof(buf), WEFT_FOREVER);
+	return NULL;
+}
+
+/* As drain_one(), by one who waited: so the byte's edge is over, whoever looks for events when. */
+static void
+drain_one_awaited(int fd[2])
+{
+	struct call rd = {.fd = fd[0]};
+
+	hold_at("pd.parks");
+	EXPECT_EQ(pthread_create(&rd.thread, NULL, drain_thread, &rd), 0);
+	hold_await("pd.parks");
+	EXPECT_EQ(write(fd[1], "a", 1), 1);
+	hold_release("pd.parks");
+	EXPECT_EQ(pthread_join(rd.thread, NULL), 0);
+	EXPECT_EQ(rd.r, 1);
+	EXPECT(is_drained(fd[0]));
+}
+
 /* R7. The next read waits without asking, and gets what comes while it is about to. */
 TEST(a_short_read_is_not_followed_by_an_empty_one)
 {
@@ -159,7 +185,7 @@ TEST(a_short_read_is_not_followed_by_an_empty_one)
 	int fd[2];
 
 	tcp_pair(fd);
-	drain_one(fd);
+	drain_one_awaited(fd);
 	hold_at("pd.parks");
 	rd.fd = fd[0];
 	EXPECT_EQ(pthread_create(&rd.thread, NULL, read_thread, &rd), 0);

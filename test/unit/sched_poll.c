@@ -405,7 +405,9 @@ TEST(nobody_is_counted_when_all_have_left)
 		}
 		(void)weft_scope_wait(s, WEFT_FOREVER);
 		weft_scope_free(s);
-		EXPECT_EQ(wf_poll_nwaiters(), 0);
+		/* Whoever brought the last ones may be about to count them off. */
+		while (wf_poll_nwaiters() != 0)
+			weft_yield();
 	}
 }
 
