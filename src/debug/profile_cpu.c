@@ -209,8 +209,9 @@ weft_profile_cpu_stop(int fd)
 	wf_unlock(&cpu.calls);
 	wf_leave();
 	if (table.lost != 0) {
-		(void)snprintf(lost, sizeof(lost), "incomplete: %lld samples are left out, there is "
-		    "room for %u different stacks and labels", (long long)table.lost, STACKS_MAX);
+		(void)snprintf(lost, sizeof(lost), "incomplete: %lld samples are left out: there "
+		    "is room for %u different stacks and labels", (long long)table.lost,
+		    STACKS_MAX);
 		kind.comment = lost;
 	}
 	r = wf_profile_table_write(&table, &kind, fd);
