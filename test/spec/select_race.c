@@ -258,6 +258,8 @@ opposed(bool third)
 		go(opposed_third, &o);
 	while (weft_chan_len(o.done) < (third ? 3 : 2))
 		weft_sleep(100 * US);
+	/* Received, not only counted: who sent may not have let go of the channel yet. */
+	await(o.done, third ? 3 : 2);
 	EXPECT_EQ(atomic_load(&o.sent), atomic_load(&o.received));
 	if (third)
 		EXPECT(atomic_load(&o.sent) >= o.n);
