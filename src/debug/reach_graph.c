@@ -186,13 +186,14 @@ filter_bit(uintptr_t addr)
 	return (uint32_t)((uint64_t)(addr >> 12) * 0x9e3779b97f4a7c15u >> (64 - REACH_FILTER_BITS));
 }
 
-/* Each once, in order, and none in another. */
-static void
+/* Each once, in order, and none in another. False: there was no time. */
+static bool
 sort_targets(struct reach_graph *r)
 {
 	size_t n = n_targets(r), kept = 0;
 
-	wf_reach_sort(r->targets.data, n, sizeof(struct reach_target));
+	if (!wf_reach_sort(r->memory, r->targets.data, n, sizeof(struct reach_target)))
+		return false;
 	for (size_t i = 0; i < n; i++)
 		if (kept == 0 || target(r, i)->at.lo >= target(r, kept - 1)->at.hi)
 			*target(r, kept++) = *target(r, i);
@@ -203,6 +204,7 @@ sort_targets(struct reach_graph *r)
 		for (uintptr_t at = target(r, i)->at.lo; at < target(r, i)->at.hi;
 		     at = (at | 4095) + 1)
 			r->filter[filter_bit(at) / 64] |= (uint64_t)1 << filter_bit(at) % 64;
+	return true;
 }
 
 /* Those who wait in it, of each scope. */
@@ -227,12 +229,12 @@ wf_reach_gather(struct reach_graph *r)
 
 	wf_g_each(add_candidate, r);
 	n = r->candidates.n / sizeof(struct reach_candidate);
-	wf_reach_sort(r->candidates.data, n, sizeof(struct reach_candidate));
+	if (!wf_reach_sort(r->memory, r->candidates.data, n, sizeof(struct reach_candidate)))
+		return false;
 	for (size_t i = 0; i < n && !wf_reach_is_late(r->memory); i++)
 		add_targets(r, (uint32_t)i);
-	if (r->candidates.failed || r->targets.failed || r->memory->is_late)
+	if (r->candidates.failed || r->targets.failed || r->memory->is_late || !sort_targets(r))
 		return false;
-	sort_targets(r);
 	link_scopes(r);
 	return true;
 }

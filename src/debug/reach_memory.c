@@ -12,6 +12,7 @@
 
 /* Of address space: pagemap has 2 GiB of entries for it, read in a second. */
 #define BYTES_MAX ((uint64_t)1 << 40)
+#define STEPS_TO_CLOCK 4096u	/* of a sort: under a millisecond */
 #define PAGE_PRESENT ((uint64_t)1 << 63)
 #define PAGE_SWAPPED ((uint64_t)1 << 62)
 
@@ -48,15 +49,28 @@ sift(char *items, size_t i, size_t n, size_t bytes)
 	}
 }
 
-void
-wf_reach_sort(void *items, size_t n, size_t bytes)
+/* R7: millions take seconds. Each n-th step looks at the clock. */
+static bool
+is_late_at(struct reach_memory *m, size_t step)
 {
-	for (size_t i = n / 2; i-- > 0;)
+	return step % STEPS_TO_CLOCK == 0 && wf_reach_is_late(m);
+}
+
+bool
+wf_reach_sort(struct reach_memory *m, void *items, size_t n, size_t bytes)
+{
+	for (size_t i = n / 2; i-- > 0;) {
+		if (is_late_at(m, i))
+			return false;
 		sift(items, i, n, bytes);
+	}
 	while (n > 1) {
-		swap(items, 0, --n, bytes);
+		if (is_late_at(m, --n))
+			return false;
+		swap(items, 0, n, bytes);
 		sift(items, 0, n, bytes);
 	}
+	return true;
 }
 
 /* ---- ranges ---- */
@@ -244,10 +258,9 @@ wf_reach_all(struct reach_memory *m)
 	size_t used = 0;
 	off_t at = 0;
 	char *line;
-	bool ok = !m->holes.failed;
+	bool ok = !m->holes.failed && wf_reach_sort(m, m->holes.data,
+	    m->holes.n / sizeof(struct reach_range), sizeof(struct reach_range));
 
-	wf_reach_sort(m->holes.data, m->holes.n / sizeof(struct reach_range),
-	    sizeof(struct reach_range));
 	m->bytes = 0;
 	m->n_text = 0;
 	while (ok && (line = next_line(m, &used, &at)) != NULL)

@@ -61,7 +61,7 @@ bool wf_reach_all(struct reach_memory *m);
  */
 bool wf_reach_is_memory(const char *rights, const char *path);
 
-/* Sorts n items by their first word; they have so many bytes each, at most 64. */
-void wf_reach_sort(void *items, size_t n, size_t bytes);
+/* Sorts n items of so many bytes, at most 64, by their first word. False: there was no time. */
+bool wf_reach_sort(struct reach_memory *m, void *items, size_t n, size_t bytes);
 
 #endif /* WEFT_DEBUG_REACH_MEMORY_H */

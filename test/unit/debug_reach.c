@@ -4,7 +4,10 @@
  */
 #include "debug/reach_memory.h"
 
+#include "os/os.h"
 #include "test.h"
+
+#include <stdlib.h>
 
 TEST(what_programs_write_to_is_searched)
 {
@@ -30,4 +33,44 @@ TEST(devices_and_what_files_hold_are_left_alone)
 	EXPECT(!wf_reach_is_memory("r--p 0", "/usr/lib/libc.so.6"));
 	EXPECT(!wf_reach_is_memory("---p 0", ""));
 	EXPECT(!wf_reach_is_memory("-w-p 0", ""));
+}
+
+#define MANY ((size_t)4 << 20)
+
+static uintptr_t *
+shuffled(size_t n)
+{
+	uintptr_t *words = malloc(n * sizeof(*words));
+
+	EXPECT(words != NULL);
+	for (size_t i = 0; i < n; i++)
+		words[i] = i * (uintptr_t)0x9e3779b1 % n;	/* odd, and n a power of two */
+	return words;
+}
+
+/* What is in no order is not found, and then who lives is called leaked. */
+TEST(a_sort_puts_all_in_order)
+{
+	static struct reach_memory m = { .deadline = INT64_MAX };
+	const size_t n = 1 << 15;
+	uintptr_t *words = shuffled(n);
+
+	EXPECT(wf_reach_sort(&m, words, 0, sizeof(*words)));
+	EXPECT(wf_reach_sort(&m, words, n, sizeof(*words)));
+	EXPECT(!m.is_late);
+	for (size_t i = 0; i < n; i++)
+		EXPECT_EQ(words[i], i);
+	free(words);
+}
+
+/* Who asked for so long at most would wait for seconds while millions are sorted. */
+TEST(a_sort_ends_when_it_is_late)
+{
+	static struct reach_memory m;
+	uintptr_t *words = shuffled(MANY);
+
+	m.deadline = wf_os_now() + 1000000;	/* far less than so many take */
+	EXPECT(!wf_reach_sort(&m, words, MANY, sizeof(*words)));
+	EXPECT(m.is_late);
+	free(words);
 }
