@@ -11,6 +11,7 @@ enum {
 	EXIT_OK = 0,
 	EXIT_FINDING = 1,	/* it worked, and what it found is bad; or the output was lost */
 	EXIT_USAGE = 2,
+	EXIT_UNFIT = 2,		/* doctor: programs will not work here */
 	EXIT_CANNOT_ATTACH = 3,	/* another process can't be read */
 	EXIT_UNSUPPORTED = 4,	/* built without, or not on this system */
 	EXIT_OWN_FAILURE = 125,	/* run: as env(1) and other programs that start programs */

@@ -31,7 +31,7 @@ const char doctor_help[] =
 	"Limits are inherited: run it where the program will run (same user, same container,\n"
 	"same service).\n"
 	"\n"
-	"Exit status: 0 nothing failed, 1 something did, 2 wrong usage.\n";
+	"Exit status: 0 all is ok, 1 something is warned of, 2 something failed, or wrong usage.\n";
 
 enum { OPT_JSON = OPT_FIRST, OPT_COLOR, OPT_ROOT };
 
@@ -65,6 +65,8 @@ static const struct {
 #define N_CHECKS (sizeof(checks) / sizeof(checks[0]))
 
 static const char *const words[] = { "ok", "warn", "fail" };
+/* The worst is the status of the command. Wrong usage is 2, too, but says nothing on stdout. */
+static const int exits[] = { EXIT_OK, EXIT_FINDING, EXIT_UNFIT };
 
 void
 check_ok(struct check *c, const char *fmt, ...)
@@ -230,5 +232,5 @@ doctor_main(const struct command *self, int argc, char **argv)
 		print_json(all, worst);
 	else
 		print_text(all, colour);
-	return worst == CHECK_FAIL ? EXIT_FINDING : EXIT_OK;
+	return exits[worst];
 }
