@@ -4,7 +4,8 @@
  *
  * Under sched.lock, as in Go. What that lock does not cover is read through the kernel or with
  * relaxed loads: it is a snapshot of numbers that move. Fields of Go that have no meaning here
- * (gcwaiting, mallocing, ...) are printed as they are in an idle Go program.
+ * (gcwaiting, mallocing, ...) are printed as they are in an idle Go program. weft's own stand
+ * behind Go's, where readers of Go's form pass over them.
  */
 #include "sched/hooks.h"
 
@@ -61,6 +62,12 @@ runq_size(const struct p *p)
 	return wf_min(n, RUNQ_CAP);
 }
 
+static uint32_t
+sched_ticks(const struct p *p)
+{
+	return wf_load_relaxed(&p->schedtick);
+}
+
 static void
 print_p(struct wf_out *o, const struct p *p)
 {
@@ -70,7 +77,7 @@ print_p(struct wf_out *o, const struct p *p)
 
 	field(o, "  P", p->id);
 	field(o, ": status=", status < wf_countof(go_status) ? go_status[status] : status);
-	field(o, " schedtick=", wf_load_relaxed(&p->schedtick));
+	field(o, " schedtick=", sched_ticks(p));
 	field(o, " syscalltick=", m != NULL ? wf_load_relaxed(&m->gate.syscall_tick) : 0);
 	id_field(o, " m=", m != NULL, m != NULL ? m->id : 0);
 	field(o, " runqsize=", runq_size(p));
@@ -126,17 +133,36 @@ print_g(struct g *g, void *arg)
 	wf_out_str(o, "\n");
 }
 
+/* weft's own, at the end of the line about all: threads without a P, and why they lost it. */
 static void
-print_detail(struct wf_out *o, uint32_t n_p)
+print_own(struct wf_out *o)
 {
-	field(o, " gcwaiting=false nmidlelocked=", wf_sched.n_locked_idle);
-	wf_out_str(o, " stopwait=0 sysmonwait=false");
-	/* weft's own stand behind Go's, where readers of Go's form pass over them. */
 	field(o, " detached=", wf_load_relaxed(&wf_sched.n_detached));
 	field(o, " detachblocked=", wf_load_relaxed(&wf_sched.n_detach_blocked));
 	field(o, " detachcomputing=", wf_load_relaxed(&wf_sched.n_detach_computing));
 	field(o, " handoffs=", wf_load_relaxed(&wf_sched.n_hand_offs));
 	wf_out_str(o, "\n");
+}
+
+/* A number of each P in brackets, as Go has it since 1.25: "[ 5 1 3 5 ]". */
+static void
+print_of_each(struct wf_out *o, const char *name, uint32_t n_p, uint32_t (*of)(const struct p *p))
+{
+	wf_out_str(o, name);
+	wf_out_str(o, "[ ");
+	for (uint32_t i = 0; i < n_p; i++) {
+		wf_out_u64(o, of(wf_load_acquire(&wf_sched.all_p[i])));
+		wf_out_str(o, " ");
+	}
+	wf_out_str(o, "]");
+}
+
+static void
+print_detail(struct wf_out *o, uint32_t n_p)
+{
+	field(o, " gcwaiting=false nmidlelocked=", wf_sched.n_locked_idle);
+	wf_out_str(o, " stopwait=0 sysmonwait=false");
+	print_own(o);
 	for (uint32_t i = 0; i < n_p; i++)
 		print_p(o, wf_load_acquire(&wf_sched.all_p[i]));
 	for (const struct m *m = wf_load_acquire(&wf_sched.all_m); m != NULL; m = m->all_next) {
@@ -166,10 +192,9 @@ wf_schedtrace_print(int64_t ms_since_start, bool detail)
 	if (detail) {
 		print_detail(o, n_p);
 	} else {
-		for (uint32_t i = 0; i < n_p; i++)
-			field(o, i == 0 ? " [" : " ",
-			    runq_size(wf_load_acquire(&wf_sched.all_p[i])));
-		wf_out_str(o, "]\n");
+		print_of_each(o, " ", n_p, runq_size);
+		print_of_each(o, " schedticks=", n_p, sched_ticks);
+		print_own(o);
 	}
 	wf_out_flush(o);
 }

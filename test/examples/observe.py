@@ -31,7 +31,8 @@ SHOWN = {
         r"", r"goroutine \d+ \[running, \"serve\"\]:"],
     "weft run --procs 2 --schedtrace": [
         r"SCHED \d+ms: gomaxprocs=2 idleprocs=\d threads=\d+ spinningthreads=\d needspinning=\d "
-        r"idlethreads=\d+ runqueue=\d+ \[\d+ \d+\]"],
+        r"idlethreads=\d+ runqueue=\d+ \[ \d+ \d+ \] schedticks=\[ \d+ \d+ \] "
+        r"detached=\d+ detachblocked=\d+ detachcomputing=\d+ handoffs=\d+"],
     "weft stacks": STACK,
     "curl -s --unix-socket /run/slow.sock http://localhost/debug/weft": [
         r'{"function":"serve","state":"sync.Mutex.Lock","count":[23]\d,"oldest":\d+,"oldest_ns":\d+}'],
