@@ -52,7 +52,8 @@ foreach(path ${programs})
 		# Once, for the program and all that have one of them wrong.
 		add_library(fuzz_${name}_parts OBJECT ${files})
 		target_link_libraries(fuzz_${name}_parts PRIVATE weft_internal)
-		target_compile_options(fuzz_${name}_parts PRIVATE ${fuzz_flags_objects} -fno-lto)
+		target_compile_options(fuzz_${name}_parts PRIVATE ${fuzz_flags_objects}
+		    ${fuzz_${name}_flags} -fno-lto)
 		set(files $<TARGET_OBJECTS:fuzz_${name}_parts>)
 	endif()
 	weft_fuzz_program(fuzz_${name} ${name} ${path} ${files})
