@@ -49,9 +49,10 @@ static struct {
 void
 wf_monitor_wake(void)
 {
-	/* Set already: it has not seen that yet, and will see with it what we have left for it. */
-	if (wf_xchg_seqcst(&wf_sched.monitor_note, 1u) == 0)
-		(void)wf_os_futex_wake(&wf_sched.monitor_note, 1);
+	(void)wf_xchg_seqcst(&wf_sched.monitor_note, 1u);
+	WF_POINT("monitor.told");
+	/* Also if it was set: who set it may have been stopped here, for nobody knows how long. */
+	(void)wf_os_futex_wake(&wf_sched.monitor_note, 1);
 }
 
 /* Sleeps until the time, or until somebody calls wf_monitor_wake(). */
