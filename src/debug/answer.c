@@ -204,6 +204,8 @@ answer_events(struct wf_out *o, const struct wf_http_request *r)
 
 static void answer_index(struct wf_out *o, const struct wf_http_request *r);
 
+#define PPROF "/debug/pprof/"
+
 static const struct {
 	const char *path, *help;
 	void (*answer)(struct wf_out *o, const struct wf_http_request *r);
@@ -211,6 +213,7 @@ static const struct {
 } answers[] = {
     {"/", "this list", answer_index, false},
     {"/metrics", "figures, for Prometheus", answer_metrics, false},
+    {PPROF, "the profiles of it", answer_index, false},
     {"/debug/pprof/goroutine", "all goroutines; ?debug=2: as text", answer_goroutines, true},
     {"/debug/pprof/goroutineleak", "those that nobody can wake, or wait for a minute",
      answer_leak, true},
@@ -222,12 +225,16 @@ static const struct {
     {"/debug/weft/events", "the same again and again; ?interval=MS", answer_events, false},
 };
 
+/* All there is; below Go's folder of profiles, what is there. */
 static void
 answer_index(struct wf_out *o, const struct wf_http_request *r)
 {
-	(void)r;
+	size_t n = wf_http_is(r->path, PPROF) ? sizeof(PPROF) - 1 : 0;
+
 	print_head(o, "200 OK", "text/plain; charset=utf-8");
 	for (size_t i = 0; i < wf_countof(answers); i++) {
+		if (strncmp(answers[i].path, PPROF, n) != 0)
+			continue;
 		wf_out_str(o, answers[i].path);
 		wf_out_str(o, "  ");
 		wf_out_str(o, answers[i].help);

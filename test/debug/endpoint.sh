@@ -57,6 +57,9 @@ start "unix:$work/socket"
 [ "$(stat -c %a socket)" = 600 ] || wrong "others may open the socket: $(stat -c %a socket)"
 here=(--unix-socket "$work/socket")
 get "${here[@]}" http://localhost/ | grep -q '^/metrics ' || wrong "no list of what there is"
+get "${here[@]}" http://localhost/debug/pprof/ | grep -q '^/debug/pprof/goroutine ' ||
+	wrong "no list of profiles"
+! grep -q '^/metrics' body || wrong "figures are no profile"
 get "${here[@]}" http://localhost/metrics >metrics
 promtool check metrics <metrics || wrong "Prometheus does not like the figures"
 grep -q '^go_sched_goroutines_goroutines 4$' metrics || wrong "it does not know four goroutines"
@@ -97,8 +100,8 @@ done
 curl -sN "${here[@]}" 'http://localhost/debug/weft/events?interval=100' 2>/dev/null |
     sed 10q >events || true
 get "${here[@]}" http://localhost/debug/weft >snapshot
-python3 - snapshot events <<'PY' || failed=1
-import json, sys
+python3 - snapshot events "$WEFT_SRC/man/weft_metrics_read.3" <<'PY' || failed=1
+import json, re, sys
 
 def is_form(value, form):	# as docs/observe.md has it
     if isinstance(form, type):
@@ -137,6 +140,9 @@ assert s["version"] == 1 and len(s["procs"]) >= 1, s
 assert groups["receiver"]["state"] == "chan receive" and groups["receiver"]["count"] == 1, s
 assert groups["locker"]["state"] == "sync.Mutex.Lock", s
 assert s["metrics"]["/sched/goroutines:goroutines"] == 4, s
+# Each figure is explained, and nothing is explained that is not there.
+manual = set(re.findall(r"^\.It Li (/\S+)$", open(sys.argv[3]).read(), re.M))
+assert manual == {*s["metrics"], "/sched/latencies:seconds"}, manual ^ set(s["metrics"])
 cpu = {k.split("/")[3].split(":")[0]: v for k, v in s["metrics"].items() if "/cpu/" in k}
 assert 0 < cpu["total"] < 1e6 and abs(cpu["total"] - cpu["idle"] - cpu["user"]) < 1e-6, s
 PY

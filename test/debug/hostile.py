@@ -169,8 +169,8 @@ def two_of_what_is_one(p):
 
 def paths(p):
     for path in ("/metrics/", "/metrics/../metrics", "/./metrics", "//metrics", "/%6detrics", "/metrics%00",
-                 "/metrics;x", "/METRICS", "/metrics%3f", "/debug/weft/../../metrics", "/debug/pprof/",
-                 "/debug/pprof/../../../../etc/passwd", "/..", "/*",
+                 "/metrics;x", "/METRICS", "/metrics%3f", "/debug/weft/../../metrics", "/debug/pprof",
+                 "/debug/pprof//", "/debug/pprof/../../../../etc/passwd", "/..", "/*",
                  "/debug/pprof/heap", "/debug/pprof/symbol", "/debug/pprof/cmdline"):
         expect(p, 404, p.get(path))
     for path in ("http://localhost/metrics", "http://evil.example/metrics", "metrics", "*", "", " /metrics",
