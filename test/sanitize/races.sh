@@ -29,7 +29,7 @@ found()
 
 for link in "$WEFT_BUILD/libweft.a" "$WEFT_BUILD/libweft.so"; do
 	"$CC" -g -O1 -fsanitize=thread -I"$WEFT_SRC/include" -o "$dir/races" \
-	    "$WEFT_SRC/test/sanitize/races.c" "$link" -Wl,-rpath,"$WEFT_BUILD" -pthread || exit 1
+	    "$WEFT_SRC"/test/sanitize/races*.c "$link" -Wl,-rpath,"$WEFT_BUILD" -pthread || exit 1
 	for poller in epoll uring; do
 		WEFT_POLLER=$poller "$dir/races" >"$dir/log" 2>&1 && [ ! -s "$dir/log" ] ||
 		    say "a program without a race, $link, $poller:"
