@@ -251,9 +251,10 @@ wait_in_poller(struct m *m)
 	/* It was stopped: there is nothing to wait for any more, and nobody else would say so. */
 	is_over = until == INT64_MAX && wf_poll_nwaiters() == 0;
 	now = wf_os_now();
+	until = wf_max(wf_timers_share(until, now), now);
 	WF_POINT("poll.waits");
 	wf_rest_begin(m);
-	wf_poll_wait(is_over ? 0 : until == INT64_MAX ? -1 : wf_max(until - now, (int64_t)0), &q);
+	wf_poll_wait(is_over ? 0 : until == INT64_MAX ? -1 : until - now, &q);
 	wf_rest_end(m);
 	now = wf_os_now();
 	metrics_idle_poll(q.n);

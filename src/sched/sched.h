@@ -46,6 +46,8 @@
 #define SPIN_NAP_NS 50000	/* between two looks for work beside hand-overs (K3) */
 #endif
 #define PREFETCH_AHEAD 3u	/* of the ring: whose record the caches are asked for */
+#define TIMER_SLACK_NS 200000	/* so late may a timer be ... */
+#define TIMER_CROWD 8u		/* ... where so many are due in such a time */
 #define POLL_PICKS 64u		/* a busy P asks the poller every so many goroutines (W4) */
 
 enum p_status {
@@ -71,6 +73,8 @@ enum doubt {
 struct timers {
 	struct wf_lock lock;
 	_Atomic int64_t next;		/* when of the earliest; INT64_MAX. Written under lock */
+	_Atomic int64_t crowd;		/* when those due at next share a wake; 0: not. A hint, as
+					 * of the last firing. Written under lock */
 	struct timer_entry *heap;	/* under lock */
 	uint32_t n, cap;		/* under lock */
 };
@@ -413,6 +417,7 @@ void wf_timers_init(struct timers *ts);
 int64_t wf_timers_run(struct timers *ts, int64_t now, struct gqueue *ready);
 void wf_timers_move(struct timers *from, struct timers *to);
 int64_t wf_timers_next_all(void);
+int64_t wf_timers_share(int64_t until, int64_t now);
 /* ---- monitor.c, detach.c ---- */
 void wf_monitor_main(void *arg);
 void wf_monitor_wake(void);

@@ -18,6 +18,7 @@ void
 wf_timers_init(struct timers *ts)
 {
 	wf_store_relaxed(&ts->next, INT64_MAX);
+	wf_store_relaxed(&ts->crowd, 0);
 	ts->heap = NULL;
 	ts->n = ts->cap = 0;
 }
@@ -158,6 +159,7 @@ wf_timers_run(struct timers *ts, int64_t now, struct gqueue *ready)
 		}
 	}
 	publish_next(ts);
+	wf_store_relaxed(&ts->crowd, timer_heap_crowd(ts));
 	next = wf_load_relaxed(&ts->next);
 	wf_unlock(&ts->lock);
 	return next;
@@ -225,4 +227,25 @@ wf_timers_next_all(void)
 		next = wf_min(next, wf_load_seqcst(&p->timers.next));	/* T4 */
 	}
 	return next;
+}
+
+/*
+ * Until when to sleep instead of until the earliest timer is due: that, unless it is a moment only,
+ * and others are due in the next. README.md, "Timers that share a wake".
+ */
+int64_t
+wf_timers_share(int64_t until, int64_t now)
+{
+	uint32_t n = wf_load_acquire(&wf_sched.n_p);
+
+	if (until - now >= TIMER_SLACK_NS)
+		return until;
+	for (uint32_t i = 0; i < n; i++) {
+		struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
+		int64_t crowd = wf_load_relaxed(&p->timers.crowd);
+
+		if (crowd > until && crowd - until <= TIMER_SLACK_NS)
+			return crowd;
+	}
+	return until;
 }

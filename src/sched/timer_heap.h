@@ -143,4 +143,33 @@ timer_heap_put_off(struct timers *ts, uint32_t i, int64_t when)
 		timer_heap_sift_down(ts, i);
 }
 
+/*
+ * If at least TIMER_CROWD are due within TIMER_SLACK_NS from the first on: by when it is worth to
+ * wait for them, that is until the last is due, or, if they are many, for all of that time. Else 0.
+ */
+static inline int64_t
+timer_heap_crowd(const struct timers *ts)
+{
+	uint32_t met[2 * TIMER_CROWD] = { 0 }, n = 1;
+	int64_t last, end;
+
+	if (ts->n < TIMER_CROWD || ts->heap[0].when > INT64_MAX - TIMER_SLACK_NS)
+		return 0;
+	last = ts->heap[0].when;
+	end = last + TIMER_SLACK_NS;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t first = met[i] * TIMER_HEAP_ARITY + 1;
+
+		for (uint32_t c = first; c < first + TIMER_HEAP_ARITY && c < ts->n; c++) {
+			if (ts->heap[c].when > end)
+				continue;
+			if (n == wf_countof(met))
+				return end;
+			met[n++] = c;
+			last = wf_max(last, ts->heap[c].when);
+		}
+	}
+	return n >= TIMER_CROWD ? last : 0;
+}
+
 #endif /* WEFT_SCHED_TIMER_HEAP_H */

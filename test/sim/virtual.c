@@ -132,6 +132,57 @@ timers(void *arg)
 	weft_timer_free(t);
 }
 
+/* ---- How late ---- */
+
+enum { CROWD = 500, APART = 10000 };
+
+static int64_t woke_at[CROWD], worst_late;
+static int n_woken;
+
+static void
+sleep_in_a_crowd(void *arg)
+{
+	int64_t due = weft_in((int64_t)(intptr_t)arg * APART), now;
+
+	EXPECT_EQ(weft_sleep(due - weft_now()), 0);
+	now = weft_now();
+	worst_late = now - due > worst_late ? now - due : worst_late;
+	woke_at[n_woken++] = now;
+	weft_waitgroup_done(&awake);
+}
+
+static void
+crowd(void *arg)
+{
+	int64_t from, late;
+	int n_pauses = 0;
+
+	(void)arg;
+	weft_waitgroup_add(&awake, CROWD);
+	for (intptr_t i = 1; i <= CROWD; i++)
+		EXPECT_EQ(weft_go(sleep_in_a_crowd, (void *)(CROWD + i)), 0);
+	EXPECT_EQ(weft_waitgroup_wait(&awake, WEFT_FOREVER), 0);
+	for (int i = 1; i < CROWD; i++)
+		n_pauses += woke_at[i] - woke_at[i - 1] > 5 * APART;
+	EXPECT(n_pauses >= 10);
+	EXPECT(worst_late < 400000);
+	/* Nobody is near these: they are punctual, the first too. */
+	for (int i = 0; i < 10; i++) {
+		from = weft_now();
+		EXPECT_EQ(weft_sleep(100000), 0);
+		late = weft_now() - from - 100000;
+		EXPECT(late < 100000);
+	}
+}
+
+/* If this fails, dense timers wake a thread each, or one that is alone is late for company. */
+TEST(many_timers_share_a_wake_and_a_lone_one_is_punctual)
+{
+	weft_sim_options o = {.size = sizeof(o), .procs = 1, .no_faults = true};
+
+	run_seeds(&o, crowd, SEEDS);
+}
+
 /* SCENARIOS 275. If this fails, timers in a simulated test are not those of the program. */
 TEST(timers_keep_to_the_simulated_clock)
 {

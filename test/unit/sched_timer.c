@@ -91,3 +91,69 @@ TEST(the_heap_agrees_with_a_list)
 	EXPECT_EQ(ts->n, 0);
 	wf_leave();
 }
+
+/* Arms k timers, `apart` ns from each other from `first` on, and fires what is due at now. */
+static void
+arm_some(struct timers *ts, int k, int64_t first, int64_t apart, int64_t now)
+{
+	struct gqueue ready = { 0 };
+
+	for (int i = 1; i <= k; i++) {
+		timers[i].fire = fire;
+		model[i] = first + i * apart;
+		wf_timer_arm(&timers[i], model[i]);
+	}
+	(void)wf_timers_run(ts, now, &ready);
+}
+
+static void
+disarm_all(void)
+{
+	for (int i = 0; i < N; i++) {
+		EXPECT_EQ(wf_timer_disarm(&timers[i]), model[i] != 0);
+		model[i] = 0;
+	}
+}
+
+/*
+ * May who sleeps for the first timer sleep longer? Only for a moment, and if others are due in the
+ * next. If this fails a lone timer is late, or dense ones wake a thread each.
+ */
+TEST(who_sleeps_for_many_timers_may_be_late)
+{
+	int64_t now = wf_os_now() + ((int64_t)1 << 60);
+	int n = TIMER_CROWD;
+	struct timers *ts;
+
+	weft_gomaxprocs(1);
+	(void)wf_enter();
+	ts = &wf_self()->p->timers;
+	memset(model, 0, sizeof(model));
+	/* The first fires. One too few are left. */
+	arm_some(ts, n, now - 1000, 1000, now);
+	EXPECT_EQ(ts->n, n - 1);
+	EXPECT_EQ(wf_timers_share(now + 1000, now), now + 1000);
+	disarm_all();
+	/* As many as it takes: until the last. */
+	arm_some(ts, n + 1, now - 1000, 1000, now);
+	EXPECT_EQ(wf_timers_share(now + 1000, now), now + n * 1000);
+	EXPECT_EQ(wf_timers_share(now + 1000, now + 1000 - TIMER_SLACK_NS), now + 1000);
+	/* They have gone: what was seen of them counts no more. */
+	disarm_all();
+	EXPECT_EQ(wf_timers_share(now + 50000, now), now + 50000);
+	/* One of them is not due in that time. */
+	arm_some(ts, n + 1, now - TIMER_SLACK_NS / n, TIMER_SLACK_NS / n, now);
+	EXPECT_EQ(wf_timers_share(now + TIMER_SLACK_NS / n, now), now + TIMER_SLACK_NS);
+	disarm_all();
+	arm_some(ts, n + 1, now - TIMER_SLACK_NS / n * 2, TIMER_SLACK_NS / n * 2, now);
+	EXPECT_EQ(wf_timers_share(now + TIMER_SLACK_NS / n * 2, now),
+	    now + TIMER_SLACK_NS / n * 2);
+	disarm_all();
+	/* So many that not all are looked at: for as long as a timer may be late. */
+	arm_some(ts, 9 * n, now - 1000, 1000, now);
+	EXPECT_EQ(wf_timers_share(now + 1000, now), now + 1000 + TIMER_SLACK_NS);
+	disarm_all();
+	/* Nobody waits for any. */
+	EXPECT_EQ(wf_timers_share(INT64_MAX, now), INT64_MAX);
+	wf_leave();
+}

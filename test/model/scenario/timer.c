@@ -388,6 +388,7 @@ static void
 look_at_all(void)
 {
 	world_become(armer_m);
+	MC_ASSERT(wf_timers_share(EARLY, EARLY - 1) == EARLY);
 	MC_ASSERT(wf_timers_next_all() == EARLY);
 	wf_timers_check();
 	MC_ASSERT(wf_load_relaxed(&n_fired) == 0);
