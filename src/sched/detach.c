@@ -39,7 +39,8 @@ part(struct m *m, struct p *p)
 	wf_store_relaxed(&m->is_detached, 1);
 	(void)wf_add_relaxed(&wf_sched.n_detached, 1);
 	/* The slice ends here, and what was held against it; the global queue keeps its turn. */
-	wf_store_relaxed(&p->preempt, wf_load_relaxed(&p->preempt) & PREEMPT_GLOBAL);
+	wf_store_relaxed(&p->preempt,
+	    wf_load_relaxed(&p->preempt) & (PREEMPT_GLOBAL | PREEMPT_SHARE));
 }
 
 void

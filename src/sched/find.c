@@ -5,6 +5,7 @@
  */
 #include "sched/pick.h"
 
+#include "os/moment.h"
 #include "os/os.h"
 #include "sched/order.h"
 
@@ -58,6 +59,54 @@ runs_it_itself(struct p *victim, const struct g *g)
 	return false;
 }
 
+/* How many picks a ring must be left alone before it is own again. It was so for `lasted`. */
+static uint32_t
+next_wait(uint32_t wait, uint32_t lasted)
+{
+	if (lasted >= OWN_PAYS)
+		return wf_max(wait / 4, OWN_WAIT_MIN);
+	return wf_min(wf_max(wait * 4, OWN_WAIT_MIN), OWN_WAIT_MAX);
+}
+
+/* H3, H4. The victim's ring is its own no more. False: the kernel refuses to help. */
+static WF_NOINLINE bool
+end_own(struct p *victim)
+{
+	struct runq *q = &victim->runq;
+	uint32_t lasted;
+
+	wf_store_relaxed(&q->own, RUNQ_ENDING);				/* H3 */
+	WF_POINT("ring.ending");
+	if (wf_os_membarrier() != 0) {
+		wf_store_relaxed(&q->own, RUNQ_OWN);
+		wf_refuse_own(victim);
+		return false;
+	}
+	WF_POINT("ring.ended");
+	for (int i = 0; wf_load_acquire(&q->busy); i++)			/* H4, Q8 */
+		wf_moment(i);
+	lasted = wf_load_relaxed(&victim->picks) - wf_load_relaxed(&q->own_from);
+	q->own_wait = next_wait(q->own_wait, lasted);
+	wf_store_release(&q->own, RUNQ_SHARED);				/* H4, Q7 */
+	return true;
+}
+
+/* May the caller take from the victim's ring, until runq_unlock()? H1 to H4. */
+static bool
+begin_steal(struct p *victim)
+{
+	struct runq *q = &victim->runq;
+
+	if (!runq_trylock(q))						/* H1 */
+		return false;
+	if (wf_load_relaxed(&q->own) != RUNQ_SHARED && !end_own(victim)) {	/* H2 */
+		runq_unlock(q);
+		return false;
+	}
+	wf_store_relaxed(&q->own_from, wf_load_relaxed(&victim->picks) + q->own_wait);
+	return true;
+}
+
 /* Takes the goroutine that the victim is to run next, unless the victim does so in time. */
 static struct g *
 steal_runnext(struct p *victim)
@@ -68,14 +117,32 @@ steal_runnext(struct p *victim)
 		return NULL;
 	if (wf_load_relaxed(&victim->status) == P_RUNNING && runs_it_itself(victim, g))
 		return NULL;
-	return wf_cas_acqrel(&victim->runq.runnext, &g, NULL) ? g : NULL;	/* Q4, Q5 */
+	if (!begin_steal(victim))
+		return NULL;
+	if (!wf_cas_acqrel(&victim->runq.runnext, &g, NULL))		/* H5, Q4, Q5 */
+		g = NULL;
+	runq_unlock(&victim->runq);
+	return g;
+}
+
+/* Half of the victim's ring, into batch. Returns how many. */
+static uint32_t
+grab(struct p *victim, struct g **batch)
+{
+	uint32_t n;
+
+	if (runq_len_racy(&victim->runq) == 0 || !begin_steal(victim))
+		return 0;
+	n = runq_grab(&victim->runq, batch);				/* H5 */
+	runq_unlock(&victim->runq);
+	return n;
 }
 
 static struct g *
 steal_from(struct p *p, struct p *victim, bool runnext)
 {
 	struct g *batch[RUNQ_CAP / 2];
-	uint32_t n = runq_grab(&victim->runq, batch);
+	uint32_t n = grab(victim, batch);
 
 	if (n == 0)
 		return runnext ? steal_runnext(victim) : NULL;
@@ -203,6 +270,7 @@ go_idle(struct m *m, int64_t now)
 		(void)wf_sub_seqcst(&wf_sched.n_spinning, 1);		/* S2, S3 */
 	}
 	WF_POINT("idle.announced");
+	wf_fence_owners();						/* S3 */
 	if (wf_has_work(now)) {						/* S4 */
 		wf_lock(&wf_sched.lock);
 		p = wf_p_get_idle_locked(NULL);

@@ -104,6 +104,10 @@ obey(struct p *p)
 	struct g *g;
 
 	wf_store_relaxed(&p->preempt, 0);
+	if (wf_unlikely(wanted & PREEMPT_SHARE)) {
+		runq_own(&p->runq, false, wf_load_relaxed(&p->picks));
+		wf_wake_one();						/* A3 */
+	}
 	if (wanted & PREEMPT_NEXT) {
 		/* The slice of what runs from runnext is over: what is there waits its turn. */
 		if ((g = runq_take_next(&p->runq)) != NULL)
@@ -128,6 +132,19 @@ stop_being_alone(struct p *p)
 	wf_wake_one();							/* A3 */
 }
 
+/* O4: has nobody stolen from p for a while? Then it is its holder's own. */
+static void
+try_own(struct p *p)
+{
+	uint32_t picks = wf_load_relaxed(&p->picks), n = wf_load_relaxed(&wf_sched.n_p);
+
+	if (wf_load_relaxed(&p->runq.own) == RUNQ_OWN || n == 1 || n > OWN_PROCS_MAX ||
+	    (int32_t)(picks - wf_load_relaxed(&p->runq.own_from)) < 0 ||
+	    !wf_sched.has_membarrier || wf_load_relaxed(&wf_sched.is_own_refused))
+		return;
+	runq_own(&p->runq, true, picks);
+}
+
 /* WEFT_PERTURB: another one comes first. */
 WF_COLD void
 wf_pick_shuffle(struct p *p)
@@ -136,7 +153,7 @@ wf_pick_shuffle(struct p *p)
 
 	if (WF_PERTURB(2))
 		wf_store_relaxed(&p->preempt, PREEMPT_NEXT | PREEMPT_GLOBAL);
-	else if ((g = runq_take(&p->runq)) != NULL)
+	else if ((g = runq_take_own(&p->runq)) != NULL)
 		wf_runq_put(p, g, false);
 }
 
@@ -151,8 +168,10 @@ wf_pick_special(struct p *p)
 
 	if (runq_is_alone(&p->runq) && wf_load_relaxed(&wf_sched.n_p) > 1)
 		stop_being_alone(p);
-	if (wf_load_relaxed(&p->picks) % POLL_PICKS == 0)
+	if (wf_load_relaxed(&p->picks) % POLL_PICKS == 0) {
+		try_own(p);
 		wf_look_around(p);
+	}
 	if (wf_load_relaxed(&p->schedtick) % GLOBAL_TICK == GLOBAL_TICK - 1 &&
 	    (g = take_global_in_turn(p)) != NULL)
 		return g;

@@ -160,7 +160,7 @@ wf_pick_local(struct m *m)
 			wf_store_relaxed(&p->hand_overs, wf_load_relaxed(&p->hand_overs) + 1);
 		return g;
 	}
-	if ((g = runq_take(&p->runq)) == NULL && (g = wf_take_global(p, 0)) == NULL)
+	if ((g = runq_take_own(&p->runq)) == NULL && (g = wf_take_global(p, 0)) == NULL)
 		return NULL;
 	pick_prefetch(&p->runq);
 new_slice:

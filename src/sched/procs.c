@@ -37,6 +37,8 @@ new_p_locked(void)
 void
 wf_p_put_idle_locked(struct p *p)
 {
+	if (wf_load_relaxed(&p->runq.own) != RUNQ_SHARED)
+		runq_own(&p->runq, false, wf_load_relaxed(&p->picks));	/* O5 */
 	wf_store_relaxed(&p->status, P_IDLE);
 	p->idle_next = wf_sched.idle_p;
 	wf_sched.idle_p = p;
@@ -139,6 +141,8 @@ wf_p_retire(struct p *p)
 	wf_timers_move(&p->timers, &wf_load_relaxed(&wf_sched.all_p[0])->timers);
 	while (p->n_stacks > 0)
 		wf_stack_put(p->stacks[--p->n_stacks]);
+	if (wf_load_relaxed(&p->runq.own) != RUNQ_SHARED)
+		runq_own(&p->runq, false, wf_load_relaxed(&p->picks));	/* O5 */
 	if ((g = runq_take_next(&p->runq)) != NULL)
 		gqueue_put(&q, g);
 	while ((g = runq_take(&p->runq)) != NULL)

@@ -26,6 +26,11 @@
  *       While there is one P only nobody steals: what its owner does to head and runnext is plain.
  *       A thief that sees the end of this sees all that was done before it.
  *
+ *   Q7  own: release in H4, O5 -> seq_cst in S3
+ *   Q8  busy: release in O3 -> acquire in H4
+ *   Q9  stealing: release in runq_unlock -> acquire in runq_trylock
+ *       A ring that is its holder's own: README.md, "A ring of one's own".
+ *
  * The slots are relaxed atomics, not plain pointers: a thief that has fallen a lap behind may
  * read a slot while the owner overwrites it. What it reads is then junk, and its CAS on head is
  * certain to fail.
@@ -43,10 +48,26 @@
 
 _Static_assert((RUNQ_CAP & (RUNQ_CAP - 1)) == 0, "slot index relies on wrap-around");
 
+enum runq_own {
+	RUNQ_SHARED,		/* everybody takes by CAS and exchange */
+	RUNQ_OWN,		/* the owner by plain stores, thieves not at all */
+	RUNQ_ENDING,		/* the owner as when shared; thieves once it is not busy */
+};
+
+/* In goroutines that the owner picks: it is worth while from OWN_PAYS on. */
+#define OWN_WAIT_MIN 64u
+#define OWN_WAIT_MAX 65536u
+#define OWN_PAYS 4096u
+
 struct runq {
 	_Alignas(WF_CACHELINE) _Atomic uint32_t head;	/* CAS by consumers */
 	_Atomic(struct g *) runnext;			/* exchange by all; set by the owner */
 	_Atomic uint8_t is_alone;			/* cleared once, by the owner; Q6 */
+	_Atomic uint8_t own;				/* enum runq_own; Q7 */
+	_Atomic uint8_t busy;				/* the owner between O1 and O3; Q8 */
+	_Atomic uint32_t stealing;			/* 1: a thief is here, or own changes */
+	_Atomic uint32_t own_from;			/* pick since which it is own, or may be */
+	uint32_t own_wait;				/* under stealing: picks until the next */
 	_Alignas(WF_CACHELINE) _Atomic uint32_t tail;	/* stored by the owner only */
 	_Atomic(struct g *) slot[RUNQ_CAP];
 };
@@ -70,6 +91,53 @@ static inline bool
 runq_may_steal(struct runq *q)
 {
 	return wf_load_acquire(&q->is_alone) == 0;			/* Q6 */
+}
+
+/* ---- A ring of one's own ---- */
+
+/* May the owner go by plain stores until runq_leave_own()? Owner only. */
+static WF_ALWAYS_INLINE bool
+runq_enter_own(struct runq *q)
+{
+	wf_store_relaxed(&q->busy, 1);					/* O1 */
+	wf_compiler_barrier();	/* the membarrier of H3 orders O1 before O2 */
+	if (wf_load_relaxed(&q->own) == RUNQ_OWN)			/* O2: our own word */
+		return true;
+	wf_store_release(&q->busy, 0);					/* O3 */
+	return false;
+}
+
+static WF_ALWAYS_INLINE void
+runq_leave_own(struct runq *q)
+{
+	wf_store_release(&q->busy, 0);					/* O3, Q8 */
+}
+
+/* The lock on own. Tried only: whoever has it may be interrupted for long. */
+static inline bool
+runq_trylock(struct runq *q)
+{
+	uint32_t nobody = 0;
+
+	return wf_load_relaxed(&q->stealing) == 0 && wf_cas_acquire(&q->stealing, &nobody, 1u);
+}
+
+static inline void
+runq_unlock(struct runq *q)
+{
+	wf_store_release(&q->stealing, 0);				/* H6, Q9 */
+}
+
+/* The owner, outside of O1 to O3, has it to itself from this pick on, or with false no more. */
+static inline void
+runq_own(struct runq *q, bool is_own, uint32_t picks)
+{
+	if (!runq_trylock(q))
+		return;		/* a thief is here, and will end it */
+	wf_store_relaxed(&q->own_from, picks);
+	wf_store_release(&q->own, is_own ? RUNQ_OWN : RUNQ_SHARED);	/* O4, O5, Q7 */
+	wf_fence_seqcst();	/* before any A3 that it makes plain */
+	runq_unlock(q);
 }
 
 /* Appends g. Returns false if the ring is full; g is then still the caller's. Owner only. */
@@ -96,6 +164,13 @@ runq_put_next(struct runq *q, struct g *g)
 		wf_store_relaxed(&q->runnext, g);
 		return old;
 	}
+	if (runq_enter_own(q)) {
+		struct g *old = wf_load_relaxed(&q->runnext);
+
+		wf_store_relaxed(&q->runnext, g);	/* thieves come by Q8 and Q9 */
+		runq_leave_own(q);
+		return old;
+	}
 	return wf_xchg_seqcst(&q->runnext, g);				/* Q4 */
 }
 
@@ -109,6 +184,12 @@ runq_take_next(struct runq *q)
 		return NULL;
 	if (runq_is_alone(q)) {
 		wf_store_relaxed(&q->runnext, NULL);
+		return g;
+	}
+	if (runq_enter_own(q)) {
+		g = wf_load_relaxed(&q->runnext);
+		wf_store_relaxed(&q->runnext, NULL);	/* who looks here has passed S3 */
+		runq_leave_own(q);
 		return g;
 	}
 	return wf_xchg_acqrel(&q->runnext, NULL);			/* Q4, Q5 */
@@ -138,6 +219,24 @@ runq_take(struct runq *q)
 		if (wf_cas_acqrel(&q->head, &h, h + 1))			/* Q2, Q3 */
 			return g;
 	}
+}
+
+/* The same for the owner, whose own the ring may be. */
+static inline struct g *
+runq_take_own(struct runq *q)
+{
+	if (!runq_is_alone(q) && runq_enter_own(q)) {
+		uint32_t h = wf_load_relaxed(&q->head);
+		struct g *g = NULL;
+
+		if (h != wf_load_relaxed(&q->tail)) {
+			g = wf_load_relaxed(&q->slot[h % RUNQ_CAP]);
+			wf_store_relaxed(&q->head, h + 1);	/* as above: Q8 and Q9 */
+		}
+		runq_leave_own(q);
+		return g;
+	}
+	return runq_take(q);
 }
 
 /*

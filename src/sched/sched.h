@@ -45,6 +45,7 @@
 #ifndef SPIN_NAP_NS		/* else a model has set it: 0 = none */
 #define SPIN_NAP_NS 50000	/* between two looks for work beside hand-overs (K3) */
 #endif
+#define OWN_PROCS_MAX 8u		/* with more Ps no ring becomes its holder's own (O4) */
 #define PREFETCH_AHEAD 3u	/* of the ring: whose record the caches are asked for */
 #define TIMER_SLACK_NS 200000	/* so late may a timer be ... */
 #define TIMER_CROWD 8u		/* ... where so many are due in such a time */
@@ -60,6 +61,7 @@ enum p_status {
 enum p_preempt {
 	PREEMPT_NEXT = 1,	/* what is in runnext must not inherit the slice once more */
 	PREEMPT_GLOBAL = 2,	/* one of the global queue comes before the ring */
+	PREEMPT_SHARE = 4,	/* its ring must not be its own: not the monitor's wish */
 };
 
 /* Is the program dead, unless threads help that weft does not know? */
@@ -307,6 +309,7 @@ struct sched {
 						 * without P */
 	int64_t start;				/* c  weft_now() at boot */
 	bool has_membarrier;			/* c */
+	_Atomic uint8_t is_own_refused;		/* w  set once: no ring may be its holder's own */
 	bool follows_limit;			/* s  neither the environment nor a call has
 						 *    set gomaxprocs */
 	bool main_exited;			/* s  main called weft_goexit */
@@ -392,6 +395,8 @@ void wf_stop_spinning(struct m *m);
 bool wf_start_spinning(struct m *m, bool force);
 void wf_hand_off(struct p *p) WF_MUST_NOT_HOLD(wf_sched.lock);
 bool wf_has_work(int64_t now);
+void wf_fence_owners(void);
+void wf_refuse_own(struct p *p);
 void wf_wake_poller(int64_t when);
 void wf_want_poller(void);
 /* ---- locked.c: goroutines locked to threads ---- */

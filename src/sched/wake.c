@@ -56,7 +56,10 @@ wf_wake_idle(void)
 static bool
 another_is_wanted(void)
 {
-	if (wf_load_seqcst(&wf_sched.n_idle_p) == 0 || wf_has_work(0))
+	if (wf_load_seqcst(&wf_sched.n_idle_p) == 0)
+		return true;
+	wf_fence_owners();						/* R3 */
+	if (wf_has_work(0))
 		return true;
 	wf_fence_seqcst();						/* V3 */
 	return wf_load_seqcst(&wf_sched.last_poll) != 0 &&
@@ -91,6 +94,34 @@ wf_start_spinning(struct m *m, bool force)
 	wf_store_relaxed(&m->is_spinning, 1);
 	(void)wf_add_seqcst(&wf_sched.n_spinning, 1);
 	return true;
+}
+
+/*
+ * S3 and R3 for the holders of rings that are their own: they bring work without a fence, so it is
+ * put into them. Ours has been there already: S1, S2 or R1.
+ */
+void
+wf_fence_owners(void)
+{
+	uint32_t n = wf_min(wf_load_acquire(&wf_sched.n_p), OWN_PROCS_MAX);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct p *p = wf_load_acquire(&wf_sched.all_p[i]);
+
+		if (wf_load_seqcst(&p->runq.own) == RUNQ_SHARED)
+			continue;
+		if (wf_os_membarrier() == 0)
+			return;
+		wf_refuse_own(p);
+	}
+}
+
+/* membarrier(2) worked once, and is refused now: what p's holder has to itself it must share. */
+WF_COLD void
+wf_refuse_own(struct p *p)
+{
+	wf_store_relaxed(&wf_sched.is_own_refused, 1);
+	wf_store_relaxed(&p->preempt, PREEMPT_SHARE);
 }
 
 /* Is there anything a thread with a P could do? All looks are seq_cst: step S4. */
@@ -150,6 +181,7 @@ wf_hand_off(struct p *p)
 	next = wf_load_relaxed(&p->timers.next);
 	wf_p_put_idle_locked(p);					/* S1 */
 	wf_unlock(&wf_sched.lock);
+	wf_fence_owners();						/* S3 */
 	if (wf_has_work(0))						/* S4 */
 		wf_wake_one();
 	if (next != INT64_MAX)

@@ -24,7 +24,9 @@
 const char *const mc_subjects[] = { "sched/wake.c start_spinner", "sched/wake.c wf_wake",
 	"sched/wake.c wf_stop_spinning", "sched/wake.c wf_start_spinning",
 	"sched/wake.c wf_has_work", "sched/wake.c wf_hand_off", "sched/find.c steal_runnext",
-	"sched/find.c go_idle", "sched/procs.c wf_p_put_idle", "sched/procs.c wf_p_get_idle",
+	"sched/find.c go_idle", "sched/find.c begin_steal", "sched/find.c end_own",
+	"sched/wake.c wf_fence_owners",
+	"sched/procs.c wf_p_put_idle", "sched/procs.c wf_p_get_idle",
 	"sched/queue.c", "sched/pick.h wf_wake", "sched/pick.h wf_runq_put", NULL };
 
 static struct m *giver_m, *giver_m2;
@@ -260,6 +262,17 @@ comes_back(void)
 SCENARIO(a_waker_in_vain, .threads = { finder, comes_back, ready_one }, .setup = vain_reset,
     .check = no_work_is_left, .may_rest = true)
 
+/* The work is brought by a plain store, and who looks finds other work: a P is idle meanwhile. */
+static void
+own_vain_reset(void)
+{
+	vain_reset();
+	wf_store_relaxed(&world.ps[0].runq.own, RUNQ_OWN);
+}
+
+SCENARIO(own_ready_meets_a_finder, .threads = { finder, ready_one }, .setup = own_vain_reset,
+    .check = no_work_is_left, .may_rest = true)
+
 /* ---- A P is added while others look ---- */
 
 static void
@@ -313,6 +326,115 @@ again_reset(void)
 
 SCENARIO(the_same_goroutine_again, .threads = { put_again, worker }, .setup = again_reset,
     .may_rest = true)
+
+/* ---- A ring that is its holder's own (O1-O5, H1-H6) ---- */
+
+static void
+own_reset(void)
+{
+	reset();
+	wf_store_relaxed(&world.ps[0].runq.own, RUNQ_OWN);
+}
+
+SCENARIO(own_ready_meets_going_idle, .threads = { ready_one, worker }, .setup = own_reset,
+    .check = no_work_is_left, .may_rest = true)
+SCENARIO(two_own_readied_meet_going_idle, .threads = { ready_two, worker }, .setup = own_reset,
+    .check = no_work_is_left, .may_rest = true)
+
+/* parent_id, which is plain: a goroutine that is run twice, or a missing edge, is a race. */
+static void
+run_once(void *arg)
+{
+	struct g *g = arg;
+
+	MC_ASSERT(g->parent_id == 0);
+	g->parent_id = 1;
+	(void)wf_add_relaxed(&n_run, 1);
+}
+
+static void
+own_taken_reset(void)
+{
+	own_reset();
+	for (unsigned i = 0; i < WORLD_GS; i++)
+		(void)world_g(i, run_once, &world.gs[i]);
+}
+
+/* The holder takes what it has put, by the slot and by the ring. */
+static void
+own_owner(void)
+{
+	struct runq *q = &world.ps[0].runq;
+	struct g *g;
+
+	world_become(giver_m);
+	MC_ASSERT(runq_put(q, &world.gs[0]));
+	MC_ASSERT(runq_put_next(q, &world.gs[1]) == NULL);
+	if ((g = runq_take_next(q)) != NULL)
+		run_once(g);
+	if ((g = runq_take_own(q)) != NULL)
+		run_once(g);
+}
+
+static void
+each_ran_once(void)
+{
+	MC_ASSERT(wf_load_relaxed(&n_run) == 2 || world_has_work());
+	MC_ASSERT(wf_load_relaxed(&n_run) <= 2);
+}
+
+SCENARIO(own_is_taken_once, .threads = { own_owner, worker }, .setup = own_taken_reset,
+    .check = each_ran_once, .may_rest = true)
+
+/* O4 in the middle, beside a thief. */
+static void
+begin_own(void)
+{
+	struct runq *q = &world.ps[0].runq;
+	struct g *g;
+
+	world_become(giver_m);
+	MC_ASSERT(runq_put(q, &world.gs[0]));
+	MC_ASSERT(runq_put(q, &world.gs[1]));
+	runq_own(q, true, 0);
+	if ((g = runq_take_own(q)) != NULL)
+		run_once(g);
+	if ((g = runq_take_own(q)) != NULL)
+		run_once(g);
+}
+
+static void
+shared_taken_reset(void)
+{
+	own_taken_reset();
+	wf_store_relaxed(&world.ps[0].runq.own, RUNQ_SHARED);
+}
+
+SCENARIO(own_begins_beside_a_thief, .threads = { begin_own, worker },
+    .setup = shared_taken_reset, .check = each_ran_once, .may_rest = true)
+
+/* O4, and what is brought then. */
+static void
+begin_own_and_ready(void)
+{
+	world_become(giver_m);
+	runq_own(&world.ps[0].runq, true, 0);
+	wf_ready(&world.gs[0]);
+}
+
+SCENARIO(own_begins_and_brings, .threads = { begin_own_and_ready, worker }, .setup = reset,
+    .check = no_work_is_left, .may_rest = true)
+
+/* One steals, which ends it, while another goes idle. */
+static void
+own_three_reset(void)
+{
+	three_reset();
+	wf_store_relaxed(&world.ps[0].runq.own, RUNQ_OWN);
+}
+
+SCENARIO(own_ends_beside_going_idle, .threads = { ready_two, worker, worker2 },
+    .setup = own_three_reset, .check = no_work_is_left, .may_rest = true)
 
 /* ---- The only P, whose goroutines compute without end, and another is added (X1-X3) ---- */
 

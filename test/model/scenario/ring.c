@@ -289,3 +289,104 @@ alone_thief(void)
 
 SCENARIO(alone_and_then_not, .threads = { alone_owner, alone_thief }, .setup = alone_reset,
     .check = conserved)
+
+/* ---- A ring of one's own (O1-O5, H1-H6); find.c's thief is in idle.c ---- */
+
+static void
+own_reset(void)
+{
+	reset();
+	wf_store_relaxed(&q.own, RUNQ_OWN);
+}
+
+static void
+own_owner(void)
+{
+	struct g *g;
+
+	put();
+	put();
+	got(runq_take_own(&q));
+	g = &gs[n_put++];
+	g->parent_id = 42;
+	MC_ASSERT(runq_put_next(&q, g) == NULL);
+	got(runq_take_next(&q));
+	runq_own(&q, true, 0);
+	got(runq_take_own(&q));
+}
+
+/* H1 to H4. It does not wait: who is busy is left. */
+static bool
+own_begin_steal(void)
+{
+	if (!runq_trylock(&q))
+		return false;
+	if (wf_load_relaxed(&q.own) == RUNQ_SHARED)
+		return true;
+	wf_store_relaxed(&q.own, RUNQ_ENDING);
+	mc_membarrier();
+	if (wf_load_acquire(&q.busy)) {
+		runq_unlock(&q);
+		return false;
+	}
+	wf_store_release(&q.own, RUNQ_SHARED);
+	return true;
+}
+
+static void
+own_thief(void)
+{
+	if (!own_begin_steal())
+		return;
+	next_thief();
+	runq_unlock(&q);
+}
+
+SCENARIO(own_and_a_thief, .threads = { own_owner, own_thief }, .setup = own_reset,
+    .check = conserved)
+SCENARIO(own_and_two_thieves, .threads = { own_owner, own_thief, own_thief }, .setup = own_reset,
+    .check = conserved)
+
+/* What is brought by plain stores, beside one who goes idle with a membarrier (S3), or O5. */
+static void
+own_publish_reset(void)
+{
+	publish_reset();
+	wf_store_relaxed(&q.own, RUNQ_OWN);
+}
+
+static void
+own_go_idle(void)
+{
+	(void)wf_add_seqcst(&idle_ps, 1);
+	if (wf_load_seqcst(&q.own) != RUNQ_SHARED)
+		mc_membarrier();
+	was_seen_work = !runq_is_empty(&q);
+}
+
+static void
+own_begin_publish(void)
+{
+	runq_own(&q, true, 0);
+	publish_next();
+}
+
+SCENARIO(own_publish_next, .threads = { publish_next, own_go_idle }, .setup = own_publish_reset,
+    .check = somebody_saw)
+SCENARIO(own_begin_publish, .threads = { own_begin_publish, own_go_idle },
+    .setup = publish_reset, .check = somebody_saw)
+
+static void
+own_kick_and_end(void)
+{
+	(void)runq_put_next(&q, &gs[0]);
+	MC_ASSERT(runq_put_next(&q, &gs[1]) == &gs[0]);
+	MC_ASSERT(runq_put(&q, &gs[0]));
+	n_put = 2;
+	got(runq_take_next(&q));
+	runq_own(&q, false, 0);
+	was_seen_idle = wf_load_seqcst(&idle_ps) != 0;
+}
+
+SCENARIO(own_kick_and_end, .threads = { own_kick_and_end, own_go_idle },
+    .setup = own_publish_reset, .check = somebody_saw)
