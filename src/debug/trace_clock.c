@@ -35,20 +35,22 @@ wf_trace_clock_start(void)
 {
 	static _Atomic uint32_t never;
 	struct trace_clock *c = &wf_trace.clock;
-	int64_t ticks = 0, ns = 0;
+	int64_t ticks = 0, ns = 0, later_ticks = 0, later = 0;
 
 	/* The kernel may have found out since the session before that the counter is no clock. */
 	if (!wf_os_has_ticks()) {
 		c->rate = 0;
 		return;
 	}
-	look(&c->ticks, &c->ns);
-	if (c->rate != 0)
-		return;
-	while (wf_os_now() < c->ns + MEASURE_NS)
-		(void)wf_os_futex_wait(&never, 0, c->ns + MEASURE_NS);
 	look(&ticks, &ns);
-	if (ticks > c->ticks)
-		c->rate = (uint64_t)((double)(ns - c->ns) / (double)(ticks - c->ticks) *
-		    4294967296.0);
+	if (c->rate == 0) {
+		while (wf_os_now() < ns + MEASURE_NS)
+			(void)wf_os_futex_wait(&never, 0, ns + MEASURE_NS);
+		look(&later_ticks, &later);
+		if (later_ticks > ticks)
+			c->rate = (uint64_t)((double)(later - ns) / (double)(later_ticks - ticks) *
+			    4294967296.0);
+	}
+	c->base = 0;
+	c->base = ns - trace_time_of(ticks);
 }

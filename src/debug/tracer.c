@@ -8,6 +8,7 @@
 
 #include "debug/out.h"
 #include "debug/trace_gen.h"
+#include "debug/trace_kept.h"
 #include "os/os.h"
 #include "sched/lock.h"
 #include "sched/sched.h"
@@ -48,62 +49,13 @@ static struct {
 	int fd;				/* of the trace being written, or -1 */
 	int error;			/* first of it */
 	bool keeps;			/* the flight recorder is on */
-	int64_t keep_ns;
-	size_t keep_bytes;
-	struct trace_out *oldest, *newest;
-	size_t kept;
+	struct trace_kept kept;
 
 	char flight_file[PATH_BYTES];	/* constant once the recorder is on; "" = none */
 	_Atomic uint32_t wants_file;	/* by a signal. T2 */
 } tracer = { .fd = -1 };
 
 /* ---- output ---- */
-
-static void
-forget_oldest(void)
-{
-	struct trace_out *o = tracer.oldest;
-
-	tracer.oldest = o->next;
-	if (tracer.oldest == NULL)
-		tracer.newest = NULL;
-	tracer.kept -= o->n;
-	wf_trace_out_free(o);
-	free(o);
-}
-
-/* Takes the bytes over. */
-static void
-keep(struct trace_out *bytes)
-{
-	struct trace_out *o = malloc(sizeof(*o));
-
-	if (o == NULL) {
-		wf_trace_out_free(bytes);
-		return;
-	}
-	*o = *bytes;
-	o->next = NULL;
-	if (tracer.newest != NULL)
-		tracer.newest->next = o;
-	else
-		tracer.oldest = o;
-	tracer.newest = o;
-	tracer.kept += o->n;
-	while (tracer.oldest != tracer.newest && (tracer.kept > tracer.keep_bytes ||
-	    tracer.oldest->next->at < o->at - tracer.keep_ns))
-		forget_oldest();
-}
-
-static int
-dump_kept(int fd)
-{
-	int r = wf_out_all(fd, TRACE_HEADER, TRACE_HEADER_BYTES);
-
-	for (struct trace_out *o = tracer.oldest; o != NULL && r == 0; o = o->next)
-		r = wf_out_all(fd, o->data, o->n);
-	return r;
-}
 
 /* What is kept, to the file that WEFT_FLIGHT names. */
 static void
@@ -113,7 +65,7 @@ dump_to_file(void)
 
 	if (fd < 0)
 		return;
-	(void)dump_kept(fd);
+	(void)wf_trace_kept_write(&tracer.kept, fd);
 	(void)wf_os_close(fd);
 }
 
@@ -131,7 +83,7 @@ advance(bool last, int64_t give_up)
 	if (tracer.fd >= 0 && tracer.error == 0)
 		tracer.error = wf_out_all(tracer.fd, bytes.data, bytes.n);
 	if (tracer.keeps)
-		keep(&bytes);
+		wf_trace_kept_add(&tracer.kept, &bytes);
 	else
 		wf_trace_gen_reuse(&tracer.gen, &bytes);
 	return true;
@@ -147,8 +99,7 @@ give_up(void)
 	wf_trace_gen_drop(&tracer.gen);
 	if (!tracer.keeps)
 		return;
-	while (tracer.oldest != NULL)
-		forget_oldest();
+	wf_trace_kept_drop(&tracer.kept);
 	wf_trace_gen_open(&tracer.gen);
 }
 
@@ -160,7 +111,7 @@ set_limit(void)
 	size_t bytes = STREAM_BYTES;
 
 	if (tracer.keeps)
-		bytes = wf_min(bytes, tracer.keep_bytes / FLIGHT_PARTS);
+		bytes = wf_min(bytes, tracer.kept.max_bytes / FLIGHT_PARTS);
 	wf_store_relaxed(&wf_trace.bytes_max, bytes);
 }
 
@@ -220,8 +171,8 @@ flight_start(int64_t ns, size_t bytes)
 {
 	if (tracer.keeps)
 		return -EBUSY;
-	tracer.keep_ns = ns > 0 ? ns : FLIGHT_NS;
-	tracer.keep_bytes = bytes != 0 ? bytes : FLIGHT_BYTES;
+	tracer.kept.max_ns = ns > 0 ? ns : FLIGHT_NS;
+	tracer.kept.max_bytes = bytes != 0 ? bytes : FLIGHT_BYTES;
 	listen_on();
 	tracer.keeps = true;
 	set_limit();
@@ -234,8 +185,7 @@ flight_stop(void)
 	if (!tracer.keeps)
 		return -ESRCH;
 	tracer.keeps = false;
-	while (tracer.oldest != NULL)
-		forget_oldest();
+	wf_trace_kept_drop(&tracer.kept);
 	listen_off();
 	return 0;
 }
@@ -248,11 +198,12 @@ flight_dump(int fd)
 	if (!tracer.keeps)
 		return -ESRCH;
 	if (!advance(false, INT64_MAX)) {
-		r = tracer.oldest == NULL ? -ENOBUFS : dump_kept(fd);
+		r = tracer.kept.oldest == NULL ? -ENOBUFS
+		    : wf_trace_kept_write(&tracer.kept, fd);
 		give_up();
 		return r;
 	}
-	return dump_kept(fd);
+	return wf_trace_kept_write(&tracer.kept, fd);
 }
 
 static void

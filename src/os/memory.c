@@ -46,6 +46,12 @@ wf_os_unmap(void *p, size_t bytes)
 	(void)munmap(p, bytes);
 }
 
+void
+wf_os_touch(void *p, size_t bytes)
+{
+	(void)madvise(p, bytes, MADV_POPULATE_WRITE);
+}
+
 int
 wf_os_guard_install(void *p, size_t bytes)
 {

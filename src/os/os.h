@@ -115,6 +115,8 @@ void wf_os_at_fork_child(void (*fn)(void));
  */
 void *wf_os_map(size_t bytes);
 void wf_os_unmap(void *p, size_t bytes);
+/* Has such pages be there at once, not by a fault for each. A hint: one that is not had faults. */
+void wf_os_touch(void *p, size_t bytes);
 /* Puts such memory, fresh, in place of p to p + bytes, whole pages of some. 0 or -errno. */
 int wf_os_map_again(void *p, size_t bytes);
 /* Any access to [p, p+bytes) faults from now on: cheap guards, or by mprotect. 0 or -errno. */

@@ -68,15 +68,16 @@ void
 wf_on_go(struct m *m, struct g *g)
 {
 	struct event_writer w;
-	uint64_t stack, first;
+	struct trace_packed stack;
+	uint64_t first;
 
 	if (!event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	first = wf_event_stack_of(&w, wf_g_began_with(g) + 1);
-	stack = wf_event_stack(&w, m);
+	first = wf_event_stack_of(w, wf_g_began_with(g) + 1);
+	stack = event_stack(&w);
 	event_word_new(&w, &g->trace, TG_RUNNABLE);
-	event_put(&w, EV_GO_CREATE, 3, wf_load_relaxed(&g->id), first, stack);
+	event_put_stack(&w, EV_GO_CREATE, stack, 2, wf_load_relaxed(&g->id), first);
 	event_end(&w);
 }
 
@@ -84,29 +85,31 @@ void
 wf_on_ready(struct m *m, struct g *g)
 {
 	struct event_writer w;
+	struct trace_packed stack;
 
 	if (!event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
 	event_say_g(&w, g, TG_WAITING, NULL);
-	event_put(&w, EV_GO_UNBLOCK, 3, wf_load_relaxed(&g->id),
-	    event_word_next(&w, &g->trace, TG_RUNNABLE, 0), wf_event_stack(&w, m));
+	stack = event_stack(&w);
+	event_put_stack(&w, EV_GO_UNBLOCK, stack, 2, wf_load_relaxed(&g->id),
+	    event_word_next(&w, &g->trace, TG_RUNNABLE, 0));
 	event_end(&w);
 }
 
 /* g, which was running on m, leaves it. */
-static void
-put_leave(struct event_writer *w, struct m *m, struct g *g, enum wf_event_how how)
+static WF_ALWAYS_INLINE void
+put_leave(const struct event_writer *w, struct g *g, enum wf_event_how how)
 {
 	switch (how) {
 	case EVENT_PARK:
 		event_word_keep(w, &g->trace, TG_WAITING, 0);
-		event_put(w, EV_GO_BLOCK, 2, reason_of(wf_load_relaxed(&g->wait_reason)),
-		    wf_event_stack(w, m));
+		event_put_stack(w, EV_GO_BLOCK, event_stack(w), 1,
+		    reason_of(wf_load_relaxed(&g->wait_reason)));
 		break;
 	case EVENT_YIELD:
 		event_word_keep(w, &g->trace, TG_RUNNABLE, 0);
-		event_put(w, EV_GO_STOP, 2, REASON_GOSCHED, wf_event_stack(w, m));
+		event_put_stack(w, EV_GO_STOP, event_stack(w), 1, REASON_GOSCHED);
 		break;
 	case EVENT_END:
 		event_word_keep(w, &g->trace, TRACE_GONE, 0);
@@ -116,8 +119,8 @@ put_leave(struct event_writer *w, struct m *m, struct g *g, enum wf_event_how ho
 }
 
 /* g runs on m from now on. */
-static void
-put_run(struct event_writer *w, struct m *m, struct g *g)
+static WF_ALWAYS_INLINE void
+put_run(const struct event_writer *w, struct m *m, struct g *g)
 {
 	event_say_g(w, g, TG_RUNNABLE, NULL);
 	event_put(w, EV_GO_START, 2, wf_load_relaxed(&g->id),
@@ -132,7 +135,7 @@ wf_on_leave(struct m *m, struct g *g, enum wf_event_how how)
 	if (!event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	put_leave(&w, m, g, how);
+	put_leave(&w, g, how);
 	event_end(&w);
 }
 
@@ -144,7 +147,7 @@ wf_on_switch(struct m *m, struct g *from, enum wf_event_how how, struct g *to)
 	if (!event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	put_leave(&w, m, from, how);
+	put_leave(&w, from, how);
 	put_run(&w, m, to);
 	event_end(&w);
 }
@@ -198,7 +201,7 @@ wf_on_procs(struct m *m, uint32_t n)
 	if (m->gate.g == NULL || !event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	event_put(&w, EV_PROCS_CHANGE, 2, n, wf_event_stack(&w, m));
+	event_put_stack(&w, EV_PROCS_CHANGE, event_stack(&w), 1, n);
 	event_end(&w);
 }
 
@@ -206,13 +209,14 @@ wf_on_procs(struct m *m, uint32_t n)
 
 /* The goroutine of m, which has a P, goes into a call. */
 static void
-begin_syscall(struct event_writer *w, struct m *m, uint64_t stack)
+begin_syscall(const struct event_writer *w, struct m *m, struct trace_packed stack)
 {
 	struct g *g = m->gate.g;
 	struct p *p = m->p;
 
 	event_word_keep(w, &g->trace, TG_SYSCALL, m->id);
-	event_put(w, EV_SYSCALL_BEGIN, 2, event_word_next(w, &p->trace, TP_SYSCALL, m->id), stack);
+	event_put_stack(w, EV_SYSCALL_BEGIN, stack, 1,
+	    event_word_next(w, &p->trace, TP_SYSCALL, m->id));
 	m->trace.syscall_gen = w->gen;
 }
 
@@ -224,7 +228,7 @@ wf_on_syscall(struct m *m)
 	if (m->p == NULL || !event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	begin_syscall(&w, m, wf_event_stack(&w, m));
+	begin_syscall(&w, m, event_stack(&w));
 	event_end(&w);
 }
 
@@ -256,9 +260,9 @@ wf_on_detach(struct m *monitor, struct m *m, struct p *p)
 		return;
 	}
 	if (theirs.t->said != theirs.gen)
-		wf_event_say_context_slow(&theirs, m, false);
+		wf_event_say_context_slow(theirs, m, false);
 	if (!event_is_in_syscall(&theirs))
-		begin_syscall(&theirs, m, 0);
+		begin_syscall(&theirs, m, TRACE_PACKED_ZERO);
 	event_put(&w, EV_PROC_STEAL, 3, p->id,
 	    event_word_next(&w, &p->trace, TP_IDLE, 0), wf_load_relaxed(&m->tid));
 	event_end(&w);
@@ -273,9 +277,9 @@ wf_on_give(struct m *m, struct p *p)
 	if (!event_begin(&w, m))
 		return;
 	if (w.t->said != w.gen)
-		wf_event_say_context_slow(&w, m, false);
+		wf_event_say_context_slow(w, m, false);
 	if (!event_is_in_syscall(&w))
-		begin_syscall(&w, m, 0);
+		begin_syscall(&w, m, TRACE_PACKED_ZERO);
 	event_word_keep(&w, &p->trace, TP_IDLE, 0);
 	event_put(&w, EV_PROC_STOP, 0);
 	event_end(&w);
@@ -362,28 +366,29 @@ wf_on_user(struct m *m, enum wf_event_user what, uint64_t task, uint64_t parent,
     const char *b)
 {
 	struct event_writer w;
-	uint64_t stack;
+	struct trace_packed stack;
 
 	if (!event_begin(&w, m))
 		return;
 	event_say_context(&w, m);
-	stack = wf_event_stack(&w, m);
+	stack = event_stack(&w);
 	switch (what) {
 	case USER_TASK_BEGIN:
-		event_put(&w, EV_TASK_BEGIN, 4, task, parent, wf_event_string(&w, b), stack);
+		event_put_stack(&w, EV_TASK_BEGIN, stack, 3, task, parent,
+		    wf_event_string(w, b));
 		break;
 	case USER_TASK_END:
-		event_put(&w, EV_TASK_END, 2, task, stack);
+		event_put_stack(&w, EV_TASK_END, stack, 1, task);
 		break;
 	case USER_REGION_BEGIN:
-		event_put(&w, EV_REGION_BEGIN, 3, task, wf_event_string(&w, b), stack);
+		event_put_stack(&w, EV_REGION_BEGIN, stack, 2, task, wf_event_string(w, b));
 		break;
 	case USER_REGION_END:
-		event_put(&w, EV_REGION_END, 3, task, wf_event_string(&w, b), stack);
+		event_put_stack(&w, EV_REGION_END, stack, 2, task, wf_event_string(w, b));
 		break;
 	case USER_LOG:
-		event_put(&w, EV_LOG, 4, task, wf_event_string(&w, a), wf_event_string(&w, b),
-		    stack);
+		event_put_stack(&w, EV_LOG, stack, 3, task, wf_event_string(w, a),
+		    wf_event_string(w, b));
 		break;
 	}
 	event_end(&w);

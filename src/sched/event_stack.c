@@ -12,8 +12,10 @@
 
 #define STACK_FRAMES 32u	/* a stack is cut at the bottom: what matters is near the event */
 #define SEEN 64u		/* stacks that a thread remembers in a generation, a power of two */
-#define GUESSES 256u		/* a power of two */
+#define GUESSES 256u		/* by eight bits */
+#define GUESS_UNIT 8u		/* of distances: no multiplication */
 #define CALLERS 6		/* innermost calls that tell where one is kept; four are ours */
+#define ENTRY_BYTES 64u		/* wf_ctx_entry() is shorter on both processors */
 
 /* Other people's frames: no sanitizer knows of them. */
 #define WALKS __attribute__((no_sanitize_address)) __attribute__((no_sanitize_thread))
@@ -29,18 +31,23 @@ struct seen_frame {
 
 /* A stack that was walked, down to the frame where that ended. */
 struct seen {
-	uint32_t id;			/* in the thread's table; 0 = nothing is here */
-	uint32_t n;			/* frames looked at */
+	struct trace_packed id;		/* its number; no bytes: nothing is here */
+	uint32_t n;			/* frames to be looked at, all with a link */
+	uint16_t n_walked;		/* return addresses that were found */
+	bool has_last;			/* there is one more frame, where the walk ended */
 	uintptr_t depth;		/* from the first frame to the end of the stack */
 	struct seen_frame frame[STACK_FRAMES + 1];
 };
 
 /* What a thread remembers in a generation. */
 struct memory {
-	uint8_t guess[GUESSES];		/* by goroutine and innermost call: which of these it was */
+	uint16_t guess[GUESSES];	/* by goroutine and innermost call: which of these it was,
+					 * in units of GUESS_UNIT from the first */
 	struct seen seen[SEEN];		/* by their innermost calls */
 };
 
+_Static_assert(sizeof(struct seen) % GUESS_UNIT == 0, "each is so many units away");
+_Static_assert(SEEN * sizeof(struct seen) / GUESS_UNIT <= UINT16_MAX, "of 16 bits");
 _Static_assert(sizeof(struct memory) <= TRACE_BLOCK_CAP, "it is in one block");
 
 static WF_ALWAYS_INLINE const struct frame *
@@ -95,37 +102,39 @@ remember(struct seen *s, uintptr_t fp, uintptr_t hi)
 
 		s->frame[s->n++] = (struct seen_frame){ fp - first, link - first, pc };
 		if (s->n > STACK_FRAMES || pc == 0 || !leads_up(fp, link, hi))
-			return;
+			break;
 	}
+	/* The last frame has no link to compare; where the stack is cut it does not count. */
+	s->has_last = --s->n != STACK_FRAMES;
+	/* Nor do frames count that are the same in every goroutine: g_main()'s, and below it. */
+	for (uint32_t i = 1; i <= s->n && s->has_last; i++)
+		if (s->frame[i].pc - (uintptr_t)wf_ctx_entry < ENTRY_BYTES) {
+			s->n = i;
+			s->has_last = false;
+		}
 }
 
-/* Link and return address of a frame, compared in one go. */
-typedef uintptr_t pair __attribute__((vector_size(2 * sizeof(uintptr_t))));
-
-/* Would a walk from fp find what is remembered there? Its first frames have a link to compare. */
+/* Would a walk from fp find what is remembered there? */
 static WALKS WF_ALWAYS_INLINE bool
 is_same(const struct seen *s, uintptr_t fp, uintptr_t hi)
 {
-	const struct seen_frame *f = s->frame;
-	uint32_t n = s->n - 1;
-	pair base = { fp, 0 }, differ = { 0, 0 };
+	const struct seen_frame *f = s->frame, *end = f + s->n;
+	uintptr_t differ = 0;
 
 	if (s->depth != hi - fp)
 		return false;
-	for (uint32_t i = 0; i < n; i++) {
-		pair is, wanted;
+	for (; f < end; f++) {
+		const struct frame *is = frame_at(fp + f->at);
 
-		memcpy(&is, (const void *)(fp + f[i].at), sizeof(is));
-		memcpy(&wanted, &f[i].link, sizeof(wanted));
-		differ |= (is - base) ^ wanted;
+		differ |= ((is->link - fp) ^ f->link) | (is->pc ^ f->pc);
 	}
-	if ((differ[0] | differ[1]) != 0)
+	if (differ != 0)
 		return false;
-	if (n == STACK_FRAMES)
-		return true;		/* it is cut before the last */
-	fp += f[n].at;
-	return frame_at(fp)->pc == f[n].pc &&
-	    (f[n].pc == 0 || !leads_up(fp, frame_at(fp)->link, hi));
+	if (wf_likely(!s->has_last))
+		return true;
+	fp += f->at;
+	return frame_at(fp)->pc == f->pc &&
+	    (f->pc == 0 || !leads_up(fp, frame_at(fp)->link, hi));
 }
 
 /* Where a stack is remembered: by its innermost calls, as many as there are. */
@@ -150,26 +159,32 @@ is_walked(const struct seen *s, uintptr_t fp, uintptr_t hi)
 	uintptr_t pcs[STACK_FRAMES];
 	uint32_t n = walk(fp, hi, pcs, STACK_FRAMES);
 
+	if (n != s->n_walked)
+		return false;
 	for (uint32_t i = 0; i < n; i++)
 		if (pcs[i] != s->frame[i].pc)
 			return false;
-	return n == STACK_FRAMES || s->n == n + (s->frame[s->n - 1].pc == 0);
+	return true;
 }
 
-static WALKS WF_ALWAYS_INLINE uint8_t *
+static WALKS WF_ALWAYS_INLINE uint16_t *
 guess_of(struct memory *memory, const struct g *g, uintptr_t fp)
 {
-	uint64_t h = (uint64_t)(uintptr_t)g + frame_at(fp)->pc;
+	uint64_t h = (uint64_t)(uintptr_t)g * 9 + frame_at(fp)->pc;
 
-	return &memory->guess[(h * 0x9e3779b97f4a7c15u >> 32) % GUESSES];
+	return &memory->guess[h * 0x9e3779b97f4a7c15u >> 56];
 }
 
-static WF_NOINLINE struct memory *
-new_memory(struct trace_side *side, uint32_t gen)
+/* NULL: there is no block for it. */
+static struct memory *
+memory_of(struct trace_side *side, uint32_t gen)
 {
-	struct trace_block *b = wf_trace_block_new();
+	struct trace_block *b = side->seen;
 	struct memory *memory;
 
+	if (b != NULL)
+		return (struct memory *)(void *)b->data;
+	b = wf_trace_block_new(false);
 	if (b == NULL)
 		return NULL;
 	b->gen = gen;
@@ -177,62 +192,72 @@ new_memory(struct trace_side *side, uint32_t gen)
 	memory = (struct memory *)(void *)b->data;
 	memset(memory->guess, 0, sizeof(memory->guess));
 	for (uint32_t i = 0; i < SEEN; i++)
-		memory->seen[i].id = 0;
+		memory->seen[i].id.bytes = 0;
 	return memory;
 }
 
-/* Not where the guess said: it is kept elsewhere, or walked. */
-static WF_NOINLINE WALKS uint32_t
-look_up(struct event_writer *w, struct memory *memory, const struct g *g, uintptr_t fp,
-    uintptr_t hi)
+/* Where it is remembered, or will be: two have room at a place, then the second makes room. */
+static WALKS struct seen *
+find(struct memory *memory, uintptr_t fp, uintptr_t hi)
 {
-	struct trace_side *side = &w->t->side[w->gen % 2];
+	uint32_t place = place_of(fp, hi);
+	struct seen *s = &memory->seen[place];
+
+	return s->id.bytes == 0 || is_same(s, fp, hi) ? s : &memory->seen[place ^ 1];
+}
+
+/* Not where the guess said: it is kept elsewhere, or walked. */
+static WF_NOINLINE WALKS struct trace_packed
+look_up(struct m *m, uint32_t gen, uintptr_t fp, uintptr_t hi)
+{
+	struct trace_side *side = &m->trace.side[gen % 2];
+	struct memory *memory = memory_of(side, gen);
 	uintptr_t pcs[STACK_FRAMES];
 	struct seen *s = NULL;
-	uint32_t n, place;
+	struct trace_packed id;
+	uint32_t n;
 
-	if (memory == NULL)
-		memory = new_memory(side, w->gen);
 	if (memory != NULL) {
-		place = place_of(fp, hi);
-		*guess_of(memory, g, fp) = (uint8_t)place;
-		s = &memory->seen[place];
-		if (s->id != 0 && is_same(s, fp, hi))
+		s = find(memory, fp, hi);
+		*guess_of(memory, m->gate.g, fp) = (uint16_t)(
+		    ((uintptr_t)s - (uintptr_t)memory->seen) / GUESS_UNIT);
+		if (s->id.bytes != 0 && is_same(s, fp, hi))
 			return s->id;
 	}
 	n = walk(fp, hi, pcs, STACK_FRAMES);
 	if (n == 0)
-		return 0;
-	n = wf_trace_intern(&side->stacks, w->gen, pcs, n * (uint32_t)sizeof(pcs[0]));
+		return TRACE_PACKED_ZERO;
+	id = trace_pack(event_number(
+	    m, wf_trace_intern(&side->stacks, gen, pcs, n * (uint32_t)sizeof(pcs[0]))));
 	if (s != NULL) {
 		remember(s, fp, hi);
-		s->id = n;
+		s->n_walked = (uint16_t)n;
+		s->id = id;
 	}
-	return n;
+	return id;
 }
 
-WF_NOINLINE WALKS uint64_t
-wf_event_stack(struct event_writer *w, struct m *m)
+WF_NOINLINE WALKS struct trace_packed
+wf_event_stack(struct m *m, uint32_t gen, uintptr_t fp)
 {
-	struct trace_block *b = w->t->side[w->gen % 2].seen;
+	struct trace_block *b = m->trace.side[gen % 2].seen;
 	const struct g *g = m->gate.g;
-	uintptr_t here = (uintptr_t)__builtin_frame_address(0), fp, hi;
-	struct memory *memory = NULL;
-	const struct seen *s;
+	uintptr_t hi;
 
-	if (g == NULL || here < wf_load_relaxed(&g->stack_lo))
-		return 0;
+	if (g == NULL || fp < wf_load_relaxed(&g->stack_lo))
+		return TRACE_PACKED_ZERO;
 	hi = wf_load_relaxed(&g->stack_hi);
-	if (here > hi - sizeof(struct frame) || !leads_up(here, frame_at(here)->link, hi))
-		return 0;
-	fp = frame_at(here)->link;
+	if (fp > hi - sizeof(struct frame))
+		return TRACE_PACKED_ZERO;
 	if (wf_likely(b != NULL)) {
-		memory = (struct memory *)(void *)b->data;
-		s = &memory->seen[*guess_of(memory, g, fp)];
-		if (wf_likely(s->id != 0 && is_same(s, fp, hi))) {
+		struct memory *memory = (struct memory *)(void *)b->data;
+		const struct seen *s = (const struct seen *)(const void *)(
+		    (const char *)memory->seen + *guess_of(memory, g, fp) * GUESS_UNIT);
+
+		if (wf_likely(s->id.bytes != 0 && is_same(s, fp, hi))) {
 			WF_ASSERT(is_walked(s, fp, hi));
-			return event_number(w, s->id);
+			return s->id;
 		}
 	}
-	return event_number(w, look_up(w, memory, g, fp, hi));
+	return look_up(m, gen, fp, hi);
 }

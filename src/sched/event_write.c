@@ -22,7 +22,7 @@ wf_event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes)
 
 	if (b != NULL && b->gen == gen && b->n + bytes <= TRACE_BLOCK_CAP && b->tid == tid)
 		return b;
-	b = wf_trace_block_new();
+	b = wf_trace_block_new(/* is_filled */ b != NULL && b->gen == gen);
 	if (b == NULL) {
 		wf_event_break();
 		return NULL;
@@ -41,7 +41,7 @@ wf_event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes)
 }
 
 static void
-put_status(struct event_writer *w, uint64_t id, enum trace_event status, uint32_t state,
+put_status(const struct event_writer *w, uint64_t id, enum trace_event status, uint32_t state,
     const struct m *on)
 {
 	if (status == EV_PROC_STATUS)
@@ -53,75 +53,75 @@ put_status(struct event_writer *w, uint64_t id, enum trace_event status, uint32_
 
 /* G5: claims the word for this generation; if the one before has not named it, says so there. */
 WF_NOINLINE void
-wf_event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
+wf_event_say_slow(struct event_writer w, _Atomic uint64_t *word, uint64_t id,
     enum trace_event status, uint32_t state, const struct m *on)
 {
 	uint32_t first = wf_load_relaxed(&wf_trace.first);
 	uint64_t old = wf_load_relaxed(word);
 	uint64_t new = trace_word_pack((struct trace_word){
-	    .gen = w->gen, .m = on != NULL ? on->id : 0, .state = state });
+	    .gen = w.gen, .m = on != NULL ? on->id : 0, .state = state });
 	struct trace_word v;
 
 	while (!wf_cas_acqrel(word, &old, new))				/* G5 */
 		;
 	v = trace_word_unpack(old);
-	if (w->gen != first && v.state != 0 && v.state != TRACE_GONE &&
-	    v.gen != ((w->gen - 1) & TRACE_GEN_MASK)) {
-		struct event_writer late = *w;
+	if (w.gen != first && v.state != 0 && v.state != TRACE_GONE &&
+	    v.gen != ((w.gen - 1) & TRACE_GEN_MASK)) {
+		struct event_writer late = w;
 
-		late.gen = w->gen - 1;
-		late.b = wf_event_room(w->m, late.gen, w->now, 64);
+		late.gen = w.gen - 1;
+		late.b = wf_event_room(w.m, late.gen, w.now, 64);
 		if (late.b != NULL)
 			put_status(&late, id, status, state, on);
 	}
-	put_status(w, id, status, state, on);
+	put_status(&w, id, status, state, on);
 }
 
 WF_NOINLINE void
-wf_event_say_p_slow(struct event_writer *w, struct m *m, enum trace_p state)
+wf_event_say_p_slow(struct event_writer w, struct m *m, enum trace_p state)
 {
 	if (m->p != NULL)
-		event_say(w, &m->p->trace, m->p->id, EV_PROC_STATUS, state, m);
+		event_say(&w, &m->p->trace, m->p->id, EV_PROC_STATUS, state, m);
 	else if (m->is_foreign)
-		event_say(w, &m->trace.own_p, event_own_p_id(m), EV_PROC_STATUS, state, m);
+		event_say(&w, &m->trace.own_p, event_own_p_id(m), EV_PROC_STATUS, state, m);
 }
 
 WF_NOINLINE void
-wf_event_say_context_slow(struct event_writer *w, struct m *m, bool ends)
+wf_event_say_context_slow(struct event_writer w, struct m *m, bool ends)
 {
-	bool is_outside = event_is_in_syscall(w);
+	bool is_outside = event_is_in_syscall(&w);
 	struct g *g = m->gate.g;
 	struct p *p = m->p;
 
 	if (!is_outside)
-		w->t->syscall_gen = 0;
+		w.t->syscall_gen = 0;
 	wf_event_say_p_slow(w, m, is_outside ? TP_SYSCALL : TP_RUNNING);
 	if (g != NULL)
-		event_say_g(w, g, is_outside ? TG_SYSCALL : TG_RUNNING, m);
-	w->t->said = w->gen;
+		event_say_g(&w, g, is_outside ? TG_SYSCALL : TG_RUNNING, m);
+	w.t->said = w.gen;
 	if (is_outside && ends && p != NULL && g != NULL) {
-		w->t->syscall_gen = 0;
-		event_word_keep(w, &g->trace, TG_RUNNING, m->id);
-		event_word_keep(w, &p->trace, TP_RUNNING, m->id);
-		event_put(w, EV_SYSCALL_END, 0);
+		w.t->syscall_gen = 0;
+		event_word_keep(&w, &g->trace, TG_RUNNING, m->id);
+		event_word_keep(&w, &p->trace, TP_RUNNING, m->id);
+		event_put(&w, EV_SYSCALL_END, 0);
 	}
 }
 
 /* ---- numbers: they tell threads apart, which share no table ---- */
 
 uint64_t
-wf_event_stack_of(struct event_writer *w, uintptr_t pc)
+wf_event_stack_of(struct event_writer w, uintptr_t pc)
 {
-	struct trace_side *side = &w->t->side[w->gen % 2];
+	struct trace_side *side = &w.t->side[w.gen % 2];
 
-	return event_number(w, wf_trace_intern(&side->stacks, w->gen, &pc, sizeof(pc)));
+	return event_number(w.m, wf_trace_intern(&side->stacks, w.gen, &pc, sizeof(pc)));
 }
 
 uint64_t
-wf_event_string(struct event_writer *w, const char *s)
+wf_event_string(struct event_writer w, const char *s)
 {
-	struct trace_side *side = &w->t->side[w->gen % 2];
+	struct trace_side *side = &w.t->side[w.gen % 2];
 	uint32_t n = (uint32_t)strnlen(s, TRACE_STRING_MAX);
 
-	return event_number(w, wf_trace_intern(&side->strings, w->gen, s, n));
+	return event_number(w.m, wf_trace_intern(&side->strings, w.gen, s, n));
 }

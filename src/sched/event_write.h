@@ -22,30 +22,36 @@ struct event_writer {
 	uint32_t gen;
 };
 
+/*
+ * A writer lives in registers: functions that are not inline get a copy.
+ */
+
 /* ---- event_write.c ---- */
 /* A block of m's for generation gen that has room for bytes more, or NULL: the trace is broken. */
 struct trace_block *wf_event_room(struct m *m, uint32_t gen, int64_t now, uint32_t bytes);
 /* The first mention of what word stands for in this generation: says what it was until now. */
-void wf_event_say_slow(struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
+void wf_event_say_slow(struct event_writer w, _Atomic uint64_t *word, uint64_t id,
     enum trace_event status, uint32_t state, const struct m *on);
 /* The P of m, or the one that m is if it is foreign. */
-void wf_event_say_p_slow(struct event_writer *w, struct m *m, enum trace_p state);
+void wf_event_say_p_slow(struct event_writer w, struct m *m, enum trace_p state);
 /* P and goroutine of m, as they are; and with `ends`, a call is over that has not been ended. */
-void wf_event_say_context_slow(struct event_writer *w, struct m *m, bool ends);
+void wf_event_say_context_slow(struct event_writer w, struct m *m, bool ends);
 /* Numbers of a stack of one frame, of a string. 0 = none. */
-uint64_t wf_event_stack_of(struct event_writer *w, uintptr_t pc);
-uint64_t wf_event_string(struct event_writer *w, const char *s);
+uint64_t wf_event_stack_of(struct event_writer w, uintptr_t pc);
+uint64_t wf_event_string(struct event_writer w, const char *s);
 void wf_event_break(void);
 /* A number of this thread's, as others know it. */
 static inline uint64_t
-event_number(const struct event_writer *w, uint32_t n)
+event_number(const struct m *m, uint32_t n)
 {
-	return n == 0 ? 0 : (uint64_t)n << TRACE_M_BITS | (w->m->id & TRACE_M_MASK);
+	return n == 0 ? 0 : (uint64_t)n << TRACE_M_BITS | (m->id & TRACE_M_MASK);
 }
 
 /* ---- event_stack.c ---- */
-/* The number of the stack of who calls the caller. 0 = none. */
-uint64_t wf_event_stack(struct event_writer *w, struct m *m);
+/* The number of the stack of who called the function of frame fp, which runs on m. 0 = none. */
+struct trace_packed wf_event_stack(struct m *m, uint32_t gen, uintptr_t fp);
+#define event_stack(w) \
+	wf_event_stack((w)->m, (w)->gen, (uintptr_t)__builtin_frame_address(0))
 
 static inline bool
 event_open(struct event_writer *w, struct m *m, int64_t now)
@@ -79,37 +85,59 @@ event_begin(struct event_writer *w, struct m *m)
 }
 
 static inline void
-event_end(struct event_writer *w)
+event_end(const struct event_writer *w)
 {
 	wf_store_release(&w->t->busy, 0);				/* G3 */
 }
 
-#define event_put(w, type, n, ...) \
-	event_put_all((w), (type), (n), (const uint64_t[6]){0, ##__VA_ARGS__})
-
-/* An event of args[1..n], after all before it: times in a block grow. */
-static WF_ALWAYS_INLINE void
-event_put_all(struct event_writer *w, enum trace_event type, int n, const uint64_t *args)
+/* An event after all before it: times in a block grow. Its numbers and event_put_end() follow. */
+static WF_ALWAYS_INLINE uint8_t *
+event_put_begin(const struct event_writer *w, enum trace_event type)
 {
 	struct trace_block *b = w->b;
 	uint8_t *at = b->data + b->n;
-	int64_t dt = w->now - b->last;
+	int64_t dt = wf_max(w->now - b->last, (int64_t)1);
 
-	if (dt < 1)
-		dt = 1;
 	b->last += dt;
-	*at++ = (uint8_t)type;
-	at = trace_put_varint(at, (uint64_t)dt);
-	for (int i = 1; i <= n; i++)
-		at = trace_put_varint(at, args[i]);
-	b->n = (uint32_t)(at - b->data);
+	*at = (uint8_t)type;
+	return trace_put_varint(at + 1, (uint64_t)dt);
 }
+
+static WF_ALWAYS_INLINE void
+event_put_end(const struct event_writer *w, const uint8_t *at)
+{
+	w->b->n = (uint32_t)(at - w->b->data);
+}
+
+/* With n <= 3 numbers. */
+static WF_ALWAYS_INLINE uint8_t *
+event_put_numbers(const struct event_writer *w, enum trace_event type, int n, uint64_t a,
+    uint64_t b, uint64_t c)
+{
+	uint8_t *at = event_put_begin(w, type);
+
+	if (n >= 1)
+		at = trace_put_varint(at, a);
+	if (n >= 2)
+		at = trace_put_varint(at, b);
+	if (n >= 3)
+		at = trace_put_varint(at, c);
+	return at;
+}
+
+#define event_put_padded(w, type, n, a, b, c, ...) event_put_numbers(w, type, n, a, b, c)
+#define event_put(w, type, n, ...) \
+	event_put_end((w), event_put_padded((w), (type), n, ##__VA_ARGS__, 0, 0, 0))
+/* With a stack behind them. */
+#define event_put_stack(w, type, stack, n, ...) \
+	event_put_end((w), trace_put_packed(event_put_padded( \
+	    (w), (type), n, ##__VA_ARGS__, 0, 0, 0), (stack)))
 
 /* ---- words: only their owner changes them within a generation that has named them (G5) ---- */
 
 /* Its next event, of those that have numbers. Returns the number. */
 static inline uint64_t
-event_word_next(struct event_writer *w, _Atomic uint64_t *word, uint32_t state, uint32_t m)
+event_word_next(const struct event_writer *w, _Atomic uint64_t *word, uint32_t state, uint32_t m)
 {
 	uint64_t v = trace_word_next(wf_load_relaxed(word));
 	uint32_t seq = trace_word_unpack(v).seq;
@@ -123,7 +151,7 @@ event_word_next(struct event_writer *w, _Atomic uint64_t *word, uint32_t state, 
 
 /* An event without a number. */
 static inline void
-event_word_keep(struct event_writer *w, _Atomic uint64_t *word, uint32_t state, uint32_t m)
+event_word_keep(const struct event_writer *w, _Atomic uint64_t *word, uint32_t state, uint32_t m)
 {
 	(void)w;
 	wf_store_relaxed(word, trace_word_with(wf_load_relaxed(word), state, m));
@@ -131,25 +159,25 @@ event_word_keep(struct event_writer *w, _Atomic uint64_t *word, uint32_t state, 
 
 /* Of what is new in this generation. */
 static inline void
-event_word_new(struct event_writer *w, _Atomic uint64_t *word, uint32_t state)
+event_word_new(const struct event_writer *w, _Atomic uint64_t *word, uint32_t state)
 {
 	wf_store_relaxed(word,
 	    trace_word_pack((struct trace_word){ .gen = w->gen, .state = state }));
 }
 
 static inline void
-event_say(struct event_writer *w, _Atomic uint64_t *word, uint64_t id, enum trace_event status,
-    uint32_t state, const struct m *on)
+event_say(const struct event_writer *w, _Atomic uint64_t *word, uint64_t id,
+    enum trace_event status, uint32_t state, const struct m *on)
 {
 	uint64_t v = wf_load_relaxed(word);
 
 	if (wf_unlikely(trace_word_unpack(v).gen != (w->gen & TRACE_GEN_MASK) || (v & 7) == 0))
-		wf_event_say_slow(w, word, id, status, state, on);
+		wf_event_say_slow(*w, word, id, status, state, on);
 }
 
 /* g was in that state until now, on the thread `on` if that is not NULL. */
 static inline void
-event_say_g(struct event_writer *w, struct g *g, enum trace_g state, const struct m *on)
+event_say_g(const struct event_writer *w, struct g *g, enum trace_g state, const struct m *on)
 {
 	event_say(w, &g->trace, wf_load_relaxed(&g->id), EV_GO_STATUS, state, on);
 }
@@ -168,18 +196,18 @@ event_is_in_syscall(const struct event_writer *w)
 
 /* m's P and goroutine, which runs: every event needs them to be known. */
 static inline void
-event_say_context(struct event_writer *w, struct m *m)
+event_say_context(const struct event_writer *w, struct m *m)
 {
 	if (wf_unlikely(w->t->said != w->gen || w->t->syscall_gen != 0))
-		wf_event_say_context_slow(w, m, true);
+		wf_event_say_context_slow(*w, m, true);
 }
 
 /* m's P; it has no goroutine. */
 static inline void
-event_say_p(struct event_writer *w, struct m *m)
+event_say_p(const struct event_writer *w, struct m *m)
 {
 	if (wf_unlikely(w->t->said != w->gen))
-		wf_event_say_p_slow(w, m, TP_RUNNING);
+		wf_event_say_p_slow(*w, m, TP_RUNNING);
 	w->t->said = w->gen;
 }
 

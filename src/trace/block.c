@@ -50,7 +50,7 @@ unlock_pool(void)
 }
 
 struct trace_block *
-wf_trace_block_new(void)
+wf_trace_block_new(bool is_filled)
 {
 	struct trace_block *b;
 	size_t used;
@@ -68,8 +68,11 @@ wf_trace_block_new(void)
 		pool.n_free--;
 	}
 	unlock_pool();
-	if (b == NULL)
+	if (b == NULL) {
 		b = wf_os_map(TRACE_BLOCK_BYTES);
+		if (b != NULL && is_filled)
+			wf_os_touch(b, TRACE_BLOCK_BYTES);
+	}
 	if (b == NULL) {
 		lock_pool();
 		wf_store_relaxed(&pool.used, wf_load_relaxed(&pool.used) - TRACE_BLOCK_BYTES);
@@ -190,7 +193,7 @@ make_room(struct trace_table *t, uint64_t gen, uint32_t bytes)
 
 	if (b != NULL && b->n + bytes <= TRACE_BLOCK_CAP)
 		return b;
-	b = wf_trace_block_new();
+	b = wf_trace_block_new(false);
 	if (b == NULL)
 		return NULL;
 	memset(b->data, 0, ITEMS_AT);

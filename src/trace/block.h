@@ -22,8 +22,11 @@ struct trace_block {
 
 #define TRACE_BLOCK_CAP (TRACE_BLOCK_BYTES - sizeof(struct trace_block))
 
-/* A new block, or NULL: no memory, or there are more than the limit already. */
-struct trace_block *wf_trace_block_new(void);
+/*
+ * A new block, or NULL: no memory, or there are more than the limit already. is_filled: it will be
+ * full soon, so its pages are wanted at once.
+ */
+struct trace_block *wf_trace_block_new(bool is_filled);
 /* Gives a list back. Kept for the next, as far as it is not too much. */
 void wf_trace_block_free(struct trace_block *list);
 /* Gives the memory of free ones back. */

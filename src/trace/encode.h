@@ -10,6 +10,8 @@
 
 #include "base/compiler.h"
 
+#include <string.h>
+
 #define TRACE_HEADER "go 1.22 trace\0\0"	/* and the literal's own zero: 16 bytes */
 #define TRACE_HEADER_BYTES 16u
 #define TRACE_UNITS_PER_S 1000000000u	/* times are nanoseconds */
@@ -54,16 +56,68 @@ enum trace_g { TG_NONE, TG_RUNNABLE, TG_RUNNING, TG_SYSCALL, TG_WAITING };
 /* And of a P. */
 enum trace_p { TP_NONE, TP_RUNNING, TP_IDLE, TP_SYSCALL };
 
-#define TRACE_VARINT_MAX 10u
+#define TRACE_VARINT_MAX 10u	/* so many bytes may be written, however few are used */
 
-/* Unsigned LEB128: seven bits a byte, the lowest first. Returns the byte after. */
+/*
+ * Unsigned LEB128: seven bits a byte, the lowest first. Returns the byte after. What an event
+ * mostly has takes one store: its bits are spread at once, not byte by byte.
+ */
 static inline uint8_t *
 trace_put_varint(uint8_t *to, uint64_t v)
 {
+	if (v < (1u << 7)) {
+		*to = (uint8_t)v;
+		return to + 1;
+	}
+	if (v < (1u << 14)) {
+		uint16_t two = (uint16_t)((v & 0x7f) | 0x80 | v >> 7 << 8);
+
+		memcpy(to, &two, sizeof(two));
+		return to + 2;
+	}
+	if (v < (1u << 28)) {
+		bool is_long = v >= 1u << 21;
+		uint32_t four = (uint32_t)((v & 0x7f) | (v << 1 & 0x7f00) | (v << 2 & 0x7f0000) |
+		    (v << 3 & 0x7f000000) | 0x8080 | (uint32_t)is_long << 23);
+
+		memcpy(to, &four, sizeof(four));
+		return to + 3 + is_long;
+	}
 	for (; v >= 0x80; v >>= 7)
 		*to++ = (uint8_t)(v | 0x80);
 	*to++ = (uint8_t)v;
 	return to;
 }
+
+/* One that is written again and again: its bytes, and above them how many. Of v < 2^49. */
+struct trace_packed {
+	uint64_t bytes;
+};
+
+#define TRACE_PACKED_MAX 7u
+#define TRACE_PACKED_LIMIT ((uint64_t)1 << 49)
+#define TRACE_PACKED_ZERO ((struct trace_packed){ (uint64_t)1 << 56 })
+
+static inline struct trace_packed
+trace_pack(uint64_t v)
+{
+	uint8_t to[TRACE_VARINT_MAX] = { 0 };
+	uint64_t n = (uint64_t)(trace_put_varint(to, v) - to);
+	struct trace_packed packed;
+
+	memcpy(&packed, to, sizeof(packed));
+	packed.bytes = (packed.bytes & (((uint64_t)1 << 8 * n) - 1)) | n << 56;
+	return packed;
+}
+
+/* Writes eight bytes, of which what counts is first. */
+static inline uint8_t *
+trace_put_packed(uint8_t *to, struct trace_packed v)
+{
+	memcpy(to, &v, sizeof(v));
+	return to + (v.bytes >> 56);
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lowest byte is stored first");
 
 #endif /* WEFT_TRACE_ENCODE_H */

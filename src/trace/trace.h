@@ -36,7 +36,7 @@ enum wf_waits_heard {
 /* How times are read off the processor's counter. */
 struct trace_clock {
 	uint64_t rate;			/* ns in a tick, times 2^32; 0 = the system is asked */
-	int64_t ticks, ns;		/* a moment by both */
+	int64_t base;			/* the time at which the counter was 0, by this rate */
 };
 
 struct trace_state {
@@ -53,7 +53,15 @@ struct trace_state {
 
 extern struct trace_state wf_trace;
 
-__extension__ typedef __int128 wf_trace_wide;
+__extension__ typedef unsigned __int128 wf_trace_wide;
+
+static inline int64_t
+trace_time_of(int64_t ticks)
+{
+	const struct trace_clock *c = &wf_trace.clock;
+
+	return c->base + (int64_t)((wf_trace_wide)(uint64_t)ticks * (wf_trace_wide)c->rate >> 32);
+}
 
 /*
  * The time of an event, in ns; near wf_os_now(), and not to be compared with it. The processor's
@@ -63,12 +71,7 @@ __extension__ typedef __int128 wf_trace_wide;
 static inline int64_t
 trace_now(void)
 {
-	const struct trace_clock *c = &wf_trace.clock;
-
-	if (wf_unlikely(c->rate == 0))
-		return wf_os_now();
-	return c->ns +
-	    (int64_t)((wf_trace_wide)(wf_ticks() - c->ticks) * (wf_trace_wide)c->rate >> 32);
+	return wf_likely(wf_trace.clock.rate != 0) ? trace_time_of(wf_ticks()) : wf_os_now();
 }
 
 #endif /* WEFT_TRACE_TRACE_H */

@@ -37,6 +37,17 @@ item_of(uint32_t id)
 	return NULL;
 }
 
+/* What a reader makes of it. */
+static uint64_t
+unpack(struct trace_packed v)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < v.bytes >> 56; i++)
+		n |= (v.bytes >> 8 * i & 0x7f) << 7 * i;
+	return n;
+}
+
 /*
  * Stands for wf_on_...(): the stack is that of who calls it. What has the number must be what a
  * walk finds.
@@ -45,7 +56,7 @@ static FRAME uint32_t
 number(void)
 {
 	struct m *m = wf_self();
-	uint32_t id = (uint32_t)(wf_event_stack(&writer, m) >> TRACE_M_BITS), n;
+	uint32_t id = (uint32_t)(unpack(event_stack(&writer)) >> TRACE_M_BITS), n;
 	const struct trace_item *item = item_of(id);
 	uintptr_t pcs[FRAMES + 1];
 

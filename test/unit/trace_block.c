@@ -29,6 +29,37 @@ TEST(varints_are_as_short_as_can_be)
 	}
 }
 
+/* Byte by byte, as the format is explained. */
+static size_t
+put_slowly(uint8_t *to, uint64_t v)
+{
+	size_t n = 0;
+
+	for (; v >= 0x80; v >>= 7)
+		to[n++] = (uint8_t)(v | 0x80);
+	to[n++] = (uint8_t)v;
+	return n;
+}
+
+/* Each power of two and its neighbours, and some between, written at once, and packed. */
+TEST(varints_are_what_they_are_byte_by_byte)
+{
+	for (int shift = 0; shift < 64; shift++)
+		for (uint64_t i = 0; i < 64; i++) {
+			uint64_t v = ((uint64_t)1 << shift) + i * 0x123456789abcdefu % 257 - 128;
+			uint8_t want[16], at_once[16], packed[16];
+			size_t n = put_slowly(want, v);
+
+			EXPECT_EQ(trace_put_varint(at_once, v) - at_once, n);
+			EXPECT(memcmp(at_once, want, n) == 0);
+			if (v >= TRACE_PACKED_LIMIT)
+				continue;
+			EXPECT_EQ(trace_put_packed(packed, trace_pack(v)) - packed, n);
+			EXPECT(memcmp(packed, want, n) == 0);
+		}
+	EXPECT_EQ(trace_pack(0).bytes, TRACE_PACKED_ZERO.bytes);
+}
+
 TEST(a_word_holds_its_parts_apart)
 {
 	struct trace_word all = { TRACE_GEN_MASK, TRACE_SEQ_MAX, TRACE_M_MASK, 7 };
@@ -97,7 +128,7 @@ TEST(blocks_are_counted_and_bounded)
 	size_t n = 0;
 
 	EXPECT_EQ(wf_trace_block_used(), 0);
-	while ((b = wf_trace_block_new()) != NULL) {
+	while ((b = wf_trace_block_new(false)) != NULL) {
 		b->next = list;
 		list = b;
 		n++;
@@ -106,7 +137,7 @@ TEST(blocks_are_counted_and_bounded)
 	EXPECT_EQ(wf_trace_block_used(), TRACE_USED_MAX);
 	wf_trace_block_free(list);
 	EXPECT_EQ(wf_trace_block_used(), 0);
-	b = wf_trace_block_new();
+	b = wf_trace_block_new(false);
 	EXPECT(b != NULL && b->n == 0 && b->next == NULL);
 	wf_trace_block_free(b);
 	wf_trace_block_trim();
