@@ -41,6 +41,17 @@ update_switch(void)
 	wf_store_relaxed(&wf_trace.waits, (uint8_t)(others | (is_on ? WAITS_PROFILED : 0)));
 }
 
+void
+wf_profile_each_table(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg)
+{
+	const struct profile_table *all[] = {&waits.block, &waits.mutex};
+
+	wf_lock(&waits.lock);
+	for (size_t i = 0; i < wf_countof(all); i++)
+		fn((uintptr_t)all[i]->samples, (uintptr_t)(all[i]->samples + all[i]->cap), arg);
+	wf_unlock(&waits.lock);
+}
+
 static void
 add(struct profile_table *t, const uintptr_t *pcs, uint32_t n, int64_t count, int64_t ns)
 {

@@ -40,6 +40,9 @@ bool wf_profile_table_reserve(struct profile_table *t, uint32_t n);
 bool wf_profile_table_copy(const struct profile_table *t, struct profile_table *ret);
 void wf_profile_table_free(struct profile_table *t);
 
+/* profile.c: calls fn with the bounds of the stacks in each table that collects waits. */
+void wf_profile_each_table(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
+
 /* What the two numbers of each sample are. The second type NULL: only the first is written. */
 struct profile_kind {
 	const char *type[2];

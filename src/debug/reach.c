@@ -5,6 +5,7 @@
 #include "debug/reach.h"
 
 #include "debug/peek.h"
+#include "debug/profile_table.h"
 #include "debug/reach_graph.h"
 #include "os/os.h"
 #include "sched/go.h"
@@ -12,6 +13,7 @@
 #include "sched/hooks.h"
 #include "sched/sched.h"
 #include "sched/timer_heap.h"
+#include "trace/block.h"
 
 #include <string.h>
 
@@ -150,6 +152,8 @@ find_holes(struct reach *r)
 		if (t->candidate == REACH_NOBODY)
 			leave_out(t->at.lo, t->at.hi, r);
 	}
+	wf_trace_block_each(leave_out, r);
+	wf_profile_each_table(leave_out, r);
 	leave_out(r->stack_lo, r->stack.lo, r);
 	leave_out((uintptr_t)r, (uintptr_t)(r + 1), r);
 	leave_out_own(r, &r->graph.candidates);

@@ -19,14 +19,14 @@
 _Static_assert(TRACE_BLOCK_BYTES / ITEM_UNIT <= UINT16_MAX, "slots are 16 bits");
 
 /*
- * A spin lock of a dozen instructions, taken once per 64 KiB of events. Innermost; base/ and os/
- * have no lock of their own.
+ * A spin lock of a dozen instructions, taken once per 64 KiB of events; longer by who wants to see
+ * all blocks, which is rare. Innermost; base/ and os/ have no lock of their own.
  *
  *   B1  lock: release when it is given back -> acquire when it is taken
  */
 static struct {
 	_Atomic uint32_t lock;
-	struct trace_block *free;
+	struct trace_block *free, *all;
 	uint32_t n_free;
 	_Atomic size_t used;		/* written under lock */
 	_Atomic size_t filled[2];	/* by generation % 2: statistics, relaxed */
@@ -49,6 +49,45 @@ unlock_pool(void)
 	wf_store_release(&pool.lock, 0u);				/* B1 */
 }
 
+static struct trace_block *
+map_block(void)
+{
+	struct trace_block *b = wf_os_map(TRACE_BLOCK_BYTES);
+
+	if (b == NULL)
+		return NULL;
+	lock_pool();
+	b->all_next = pool.all;
+	if (pool.all != NULL)
+		pool.all->all_prev = b;
+	pool.all = b;
+	unlock_pool();
+	return b;
+}
+
+static void
+unmap_block(struct trace_block *b)
+{
+	lock_pool();
+	if (b->all_prev != NULL)
+		b->all_prev->all_next = b->all_next;
+	else
+		pool.all = b->all_next;
+	if (b->all_next != NULL)
+		b->all_next->all_prev = b->all_prev;
+	unlock_pool();
+	wf_os_unmap(b, TRACE_BLOCK_BYTES);
+}
+
+void
+wf_trace_block_each(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg)
+{
+	lock_pool();
+	for (struct trace_block *b = pool.all; b != NULL; b = b->all_next)
+		fn((uintptr_t)b, (uintptr_t)b + TRACE_BLOCK_BYTES, arg);
+	unlock_pool();
+}
+
 struct trace_block *
 wf_trace_block_new(bool is_filled)
 {
@@ -69,7 +108,7 @@ wf_trace_block_new(bool is_filled)
 	}
 	unlock_pool();
 	if (b == NULL) {
-		b = wf_os_map(TRACE_BLOCK_BYTES);
+		b = map_block();
 		if (b != NULL && is_filled)
 			wf_os_touch(b, TRACE_BLOCK_BYTES);
 	}
@@ -103,7 +142,7 @@ wf_trace_block_free(struct trace_block *list)
 		}
 		unlock_pool();
 		if (!kept)
-			wf_os_unmap(b, TRACE_BLOCK_BYTES);
+			unmap_block(b);
 	}
 }
 
@@ -119,7 +158,7 @@ wf_trace_block_trim(void)
 	unlock_pool();
 	for (; b != NULL; b = next) {
 		next = b->next;
-		wf_os_unmap(b, TRACE_BLOCK_BYTES);
+		unmap_block(b);
 	}
 }
 

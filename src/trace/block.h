@@ -13,6 +13,7 @@
 /* Owned by the thread that fills it, then by the tracer. */
 struct trace_block {
 	struct trace_block *next;	/* newest first */
+	struct trace_block *all_next, *all_prev;	/* of all that are mapped, by the pool */
 	uint64_t gen;
 	int64_t first, last;		/* times of the batch and of its last event */
 	int tid;			/* whose events these are */
@@ -31,6 +32,11 @@ struct trace_block *wf_trace_block_new(bool is_filled);
 void wf_trace_block_free(struct trace_block *list);
 /* Gives the memory of free ones back. */
 void wf_trace_block_trim(void);
+/*
+ * Calls fn with the bounds of each that is mapped, in use or not. Nobody gets or gives one back
+ * meanwhile: fn may not.
+ */
+void wf_trace_block_each(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 /* Bytes in blocks that are in use. */
 size_t wf_trace_block_used(void);
 /* Nothing more goes into b: what its generation says is that much. Threads that say little do not
