@@ -56,8 +56,14 @@ def has(text, lines):
     return False
 
 
+# Who holds a processor just then is of the moment; how that is said is not.
+PROCESSOR = r"P\d+ (idle|running) queue=\d+ timers=\d+ picks=\d+ steals=\d+( thread=\d+( goroutine=\d+)?)?"
+
+
 def like(line):
     """What of a line does not depend on the machine: no numbers, no folders, no names of threads."""
+    if re.fullmatch(PROCESSOR, line.strip()):
+        return "P"
     line = re.sub(r"\S*/(?=[^/\s]+\.c\b)", "", line.strip())
     line = re.sub(r", \d+ (seconds|minutes)|, starving|0x[0-9a-f]+|^\* ", "", line)
     return re.sub(r" +", " ", re.sub(r"[0-9][0-9.]*", "N", line))
@@ -65,11 +71,11 @@ def like(line):
 
 def unlike(page, said):
     """Lines of the page that are like none of what was said. (How libc shows depends on whether its
-    debug information is there; who holds a processor just then, on the moment.)"""
+    debug information is there.)"""
     known = {like(line) for line in said.split("\n")}
     lines = (line for line in page.split("\n") if not re.match(r" *(\$ |\(gdb\))", line))
     return [line for line in lines if like(line) not in known and
-            not re.search(r"sleep|^ *P\d (idle|running) ", line)]
+            "sleep" not in line]
 
 
 def page_part(command):

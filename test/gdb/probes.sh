@@ -94,4 +94,13 @@ for shown in '@waits_by_reason\[1\]: [1-9]' '@waits_by_reason\[8\]: [1-9]' \
 		failed=1
 	fi
 done
+# What docs/observe.md shows of it is shown, with other numbers.
+sed -n '/# bpftrace -p PID/,/^$/s/^ *\(@.*\): [0-9]*$/\1/p' "$WEFT_SRC/docs/observe.md" >page
+[ -s page ] || { echo "docs/observe.md shows nothing of bpftrace"; failed=1; }
+while read -r shown; do
+	if ! grep -F "$shown: " traced | grep -q ': [1-9][0-9]*$'; then
+		echo "docs/observe.md: bpftrace shows no $shown, but: $(cat traced)"
+		failed=1
+	fi
+done <page
 exit $failed
