@@ -129,6 +129,12 @@ wf_defer_push(struct wf_defer *d, void (*fn)(void *), void *arg)
 }
 
 void
+wf_defer_push_own(struct wf_defer *d, void (*fn)(void *), void *arg)
+{
+	put(d, fn, arg, /* is_borrowed */ false);
+}
+
+void
 wf_defer_remove(struct wf_defer *d)
 {
 	struct wf_defer **at = &wf_g()->defers;

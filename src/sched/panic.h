@@ -42,6 +42,8 @@ struct wf_defer {
 
 /* As weft_defer(), with the caller's memory: d lives until it was called or removed. */
 void wf_defer_push(struct wf_defer *d, void (*fn)(void *), void *arg);
+/* Memory of malloc's, which is free()d by who calls it. */
+void wf_defer_push_own(struct wf_defer *d, void (*fn)(void *), void *arg);
 /* Takes d, which has not been called, off again. There may be newer ones. */
 void wf_defer_remove(struct wf_defer *d);
 /* In a deferred call: does it run because its goroutine ends (true), or because of a panic? */

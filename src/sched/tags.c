@@ -255,23 +255,32 @@ put_back(void *before)
 WF_API_PARKS int
 weft_label_do(const char *key, const char *value, void (*fn)(void *), void *arg)
 {
-	struct wf_defer at_panic;
+	struct wf_defer here, *at_end = &here;
 	struct wf_tags *before;
+	bool is_bound;
 	int r;
 
 	(void)wf_enter();
 	if (fn == NULL)
 		wf_panic("weft_label_do of nil func value");
-	r = label(wf_g(), key, value, &before);
-	if (r == 0)
-		wf_defer_push(&at_panic, put_back, before);
+	/* A foreign thread may end amid fn, and this frame with it, before what it deferred runs. */
+	is_bound = wf_load_relaxed(&wf_g()->flags) & GF_BOUND;
+	if (is_bound)
+		at_end = malloc(sizeof(*at_end));
+	r = at_end == NULL ? -ENOMEM : label(wf_g(), key, value, &before);
+	if (r == 0 && is_bound)
+		wf_defer_push_own(at_end, put_back, before);
+	else if (r == 0)
+		wf_defer_push(at_end, put_back, before);
 	wf_leave();
-	if (r < 0)
-		return r;
-	fn(arg);
-	(void)wf_enter();
-	wf_defer_remove(&at_panic);
-	wf_leave();
-	put_back(before);
-	return 0;
+	if (r == 0) {
+		fn(arg);
+		(void)wf_enter();
+		wf_defer_remove(at_end);
+		wf_leave();
+		put_back(before);
+	}
+	if (is_bound)
+		free(at_end);
+	return r;
 }

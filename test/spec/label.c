@@ -10,6 +10,8 @@
 #include "test.h"
 
 #include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +221,56 @@ TEST(after_a_call_with_a_label_all_are_as_before)
 	expect_as_before();
 	EXPECT_EQ(weft_label_do("", "x", has_one_more, NULL), -EINVAL);
 	expect_as_before();
+}
+
+/* ---- a thread that ends amid such a call ---- */
+
+static int deferred;
+
+static void
+count_deferred(void *unused)
+{
+	(void)unused;
+	deferred++;
+	expect_label("step", NULL);
+	expect_label("a", "x");
+}
+
+static void
+ends_thread(void *unused)
+{
+	(void)unused;
+	expect_label("step", "parse");
+	pthread_exit(NULL);
+}
+
+static void *
+exits_amid_a_call(void *unused)
+{
+	char key[2] = "a", value[WEFT_LABEL_VALUE_BYTES + 1] = "x";
+
+	(void)unused;
+	for (int i = 0; i < 12; i++, key[0]++) {
+		EXPECT_EQ(weft_label_set(key, value), 0);
+		memset(value, 'x', sizeof(value) - 1);
+	}
+	weft_defer(count_deferred, NULL);
+	EXPECT_EQ(weft_label_do("step", "parse", ends_thread, NULL), 0);
+	return NULL;
+}
+
+/* Who keeps the labels of before for such a thread grows by 1.6 KiB with each. */
+TEST(a_thread_that_exits_amid_a_call_has_those_before_and_keeps_none)
+{
+	size_t before = 0;
+
+	for (int i = 0; i < 250; i++) {
+		if (i == 50)
+			before = mallinfo2().uordblks;
+		elsewhere(exits_amid_a_call, NULL);
+	}
+	EXPECT_EQ(deferred, 250);
+	EXPECT(mallinfo2().uordblks < before + 100000);
 }
 
 static void

@@ -53,9 +53,10 @@ tag()
 }
 tag cpu '^ request: Total '
 tag cpu '%): page 17$'
-tag goroutine '^ tenant: Total 3.0$'
-tag goroutine '3.0 (  100%): blue & green$'
-tag goroutine '2.0 (  100%): one of two$'
+# Newer ones say of how many, and their percents are of all that there are.
+tag goroutine '^ tenant: Total 3\.0\( of .*\)\?$'
+tag goroutine ' 3\.0 ( *[0-9.]*%): blue & green$'
+tag goroutine ' 2\.0 ( *[0-9.]*%): one of two$'
 # A minute has not passed, and a channel is no mutex.
 for profile in young mutex; do
 	"$go" tool pprof -symbolize=none -top "$profile" >said 2>errors || { cat errors; failed=1; }
