@@ -265,6 +265,7 @@ collect(struct trace_gen *t, uint32_t gen, struct trace_out *out)
 		if (out != NULL) {
 			wf_trace_out_stacks(out, &t->names, gen, &s->stacks, m->id);
 			wf_trace_out_strings(out, &t->names, gen, &s->strings, m->id);
+			wf_trace_out_labels(out, &t->names, gen, &s->labels, m->id);
 			wf_trace_out_events(out, s->events);
 		} else {
 			wf_trace_block_free(s->events);
@@ -272,6 +273,7 @@ collect(struct trace_gen *t, uint32_t gen, struct trace_out *out)
 		wf_trace_block_free(s->seen);
 		wf_trace_block_free(s->stacks.blocks);
 		wf_trace_block_free(s->strings.blocks);
+		wf_trace_block_free(s->labels.blocks);
 		memset(s, 0, sizeof(*s));
 	}
 	if (out != NULL)

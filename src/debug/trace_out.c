@@ -3,6 +3,7 @@
  */
 #include "debug/trace_out.h"
 
+#include "debug/labels.h"
 #include "os/os.h"
 #include "sched/event.h"
 #include "trace/word.h"
@@ -210,6 +211,43 @@ wf_trace_out_strings(struct trace_out *out, struct trace_names *names, uint64_t 
 
 		for (; i != NULL; i = wf_trace_item_next(b, i))
 			put_string(&names->batch, number_of(i->id, m_id), i->data, i->bytes);
+	}
+	wf_trace_batch_flush(&names->batch);
+}
+
+/* As dumps have them. Of those that are too long for a string, the first. */
+static void
+put_labels(struct trace_batch *b, uint64_t id, const struct trace_item *i)
+{
+	size_t at = 0, room = TRACE_STRING_MAX;
+	struct label_text l = { .bytes = i->bytes };
+	struct wf_out text;
+
+	memcpy(l.text, i->data, wf_min(sizeof(l.text), (size_t)i->bytes));
+	while (at < l.bytes) {
+		size_t key = strlen(l.text + at) + 1, value = strlen(l.text + at + key) + 1;
+
+		if (2 * (key + value) + 8 > room)	/* all escaped, and in quotes */
+			break;
+		room -= 2 * (key + value) + 8;
+		at += key + value;
+		l.n++;
+	}
+	wf_out_init(&text, -1);
+	wf_labels_print(&text, &l);
+	put_string(b, id, text.buf, text.n);
+}
+
+void
+wf_trace_out_labels(struct trace_out *out, struct trace_names *names, uint64_t gen,
+    const struct trace_table *t, uint32_t m_id)
+{
+	begin(names, out, gen, EV_STRINGS);
+	for (const struct trace_block *b = t->blocks; b != NULL; b = b->next) {
+		const struct trace_item *i = wf_trace_item_first(b);
+
+		for (; i != NULL; i = wf_trace_item_next(b, i))
+			put_labels(&names->batch, number_of(i->id, m_id) | TRACE_LABELS, i);
 	}
 	wf_trace_batch_flush(&names->batch);
 }

@@ -57,6 +57,9 @@ void wf_trace_out_stacks(struct trace_out *out, struct trace_names *names, uint6
 /* A thread's strings; m_id TRACE_M_MASK is the tracer's own. */
 void wf_trace_out_strings(struct trace_out *out, struct trace_names *names, uint64_t gen,
     const struct trace_table *t, uint32_t m_id);
+/* A thread's labels, as text. */
+void wf_trace_out_labels(struct trace_out *out, struct trace_names *names, uint64_t gen,
+    const struct trace_table *t, uint32_t m_id);
 /* Strings that every generation has, and the clock. */
 void wf_trace_out_fixed(struct trace_out *out, struct trace_names *names, uint64_t gen);
 /* A thread's events, oldest block first. */

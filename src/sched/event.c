@@ -125,6 +125,7 @@ put_run(const struct event_writer *w, struct m *m, struct g *g)
 	event_say_g(w, g, TG_RUNNABLE, NULL);
 	event_put(w, EV_GO_START, 2, wf_load_relaxed(&g->id),
 	    event_word_next(w, &g->trace, TG_RUNNING, m->id));
+	event_say_labels(w, g);
 }
 
 void
@@ -360,6 +361,18 @@ wf_on_foreign_end(struct m *m)
 }
 
 /* ---- the program's own ---- */
+
+void
+wf_on_label(struct m *m)
+{
+	struct event_writer w;
+
+	if (!event_begin(&w, m))
+		return;
+	event_say_context(&w, m);
+	wf_event_say_labels(w, m->gate.g);
+	event_end(&w);
+}
 
 void
 wf_on_user(struct m *m, enum wf_event_user what, uint64_t task, uint64_t parent, const char *a,

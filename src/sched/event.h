@@ -72,6 +72,9 @@ void wf_on_procs(struct m *m, uint32_t n);
  */
 uint32_t wf_walk_frames(const struct g *g, uintptr_t *pcs, uint32_t max);
 
+/* The goroutine that runs on m has other labels. */
+void wf_on_label(struct m *m);
+
 /* What the program says of itself, by the goroutine that runs on m. */
 enum wf_event_user {
 	USER_TASK_BEGIN,	/* a parent, b name */

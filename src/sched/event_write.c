@@ -3,6 +3,8 @@
  */
 #include "sched/event_write.h"
 
+#include "sched/tags.h"
+
 #include <string.h>
 
 WF_COLD void
@@ -105,6 +107,8 @@ wf_event_say_context_slow(struct event_writer w, struct m *m, bool ends)
 		event_word_keep(&w, &p->trace, TP_RUNNING, m->id);
 		event_put(&w, EV_SYSCALL_END, 0);
 	}
+	if (g != NULL && (p != NULL || m->is_foreign) && w.t->syscall_gen == 0)
+		event_say_labels(&w, g);
 }
 
 /* ---- numbers: they tell threads apart, which share no table ---- */
@@ -124,4 +128,28 @@ wf_event_string(struct event_writer w, const char *s)
 	uint32_t n = (uint32_t)strnlen(s, TRACE_STRING_MAX);
 
 	return event_number(w.m, wf_trace_intern(&side->strings, w.gen, s, n));
+}
+
+/* The tracer makes text of them. */
+static uint64_t
+number_of_labels(struct event_writer w, const struct wf_tags *labels)
+{
+	struct trace_table *t = &w.t->side[w.gen % 2].labels;
+	uint64_t n = event_number(
+	    w.m, wf_trace_intern(t, w.gen, labels->text, labels->bytes));
+
+	return n == 0 ? 0 : n | TRACE_LABELS;
+}
+
+void
+wf_event_say_labels(struct event_writer w, struct g *g)
+{
+	const struct wf_tags *labels = wf_tags_labels(wf_load_relaxed(&g->tags));
+	bool was_told = (wf_load_relaxed(&g->trace) & TRACE_TOLD) != 0;
+
+	wf_store_relaxed(&g->trace, wf_load_relaxed(&g->trace) | TRACE_TOLD);
+	if (labels != NULL)
+		event_put(&w, EV_GO_LABEL, 1, number_of_labels(w, labels));
+	else if (was_told)
+		event_put(&w, EV_GO_LABEL, 1, 0);
 }

@@ -39,6 +39,8 @@ void wf_event_say_context_slow(struct event_writer w, struct m *m, bool ends);
 /* Numbers of a stack of one frame, of a string. 0 = none. */
 uint64_t wf_event_stack_of(struct event_writer w, uintptr_t pc);
 uint64_t wf_event_string(struct event_writer w, const char *s);
+/* The labels of g, which runs on w.m with a P, as they are. */
+void wf_event_say_labels(struct event_writer w, struct g *g);
 void wf_event_break(void);
 /* A number of this thread's, as others know it. */
 static inline uint64_t
@@ -180,6 +182,15 @@ static inline void
 event_say_g(const struct event_writer *w, struct g *g, enum trace_g state, const struct m *on)
 {
 	event_say(w, &g->trace, wf_load_relaxed(&g->id), EV_GO_STATUS, state, on);
+}
+
+/* g, which runs on w's M with a P, has labels that were not told in this generation: says them. */
+static inline void
+event_say_labels(const struct event_writer *w, struct g *g)
+{
+	if (wf_unlikely(wf_load_relaxed(&g->tags) != NULL) &&
+	    (wf_load_relaxed(&g->trace) & TRACE_TOLD) == 0)
+		wf_event_say_labels(*w, g);
 }
 
 static inline uint64_t

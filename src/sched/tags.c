@@ -5,6 +5,7 @@
 #include "sched/tags.h"
 
 #include "base/assert.h"
+#include "sched/event.h"
 #include "sched/go.h"
 #include "sched/panic.h"
 #include "sched/sched.h"
@@ -198,6 +199,7 @@ exchange(struct g *g, struct wf_tags *labels)
 
 	wf_store_release(t != before ? &t->labels : &g->tags, labels);	/* Y1 */
 	wf_compiler_barrier();
+	WF_EVENT(label, wf_self());
 	return before;
 }
 
@@ -263,7 +265,7 @@ weft_label_do(const char *key, const char *value, void (*fn)(void *), void *arg)
 	(void)wf_enter();
 	if (fn == NULL)
 		wf_panic("weft_label_do of nil func value");
-	/* A foreign thread may end amid fn, and this frame with it, before what it deferred runs. */
+	/* A foreign thread may end amid fn, and this frame before what was deferred runs. */
 	is_bound = wf_load_relaxed(&wf_g()->flags) & GF_BOUND;
 	if (is_bound)
 		at_end = malloc(sizeof(*at_end));

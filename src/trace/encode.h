@@ -44,6 +44,7 @@ enum trace_event {
 	EV_SYSCALL_END = 23,
 	EV_SYSCALL_END_BLOCKED = 24,
 	EV_GO_STATUS = 25,	/* g, thread, state */
+	EV_GO_LABEL = 39,	/* label, of the goroutine that runs */
 	EV_TASK_BEGIN = 40,	/* task, parent, name, stack */
 	EV_TASK_END = 41,	/* task, stack */
 	EV_REGION_BEGIN = 42,	/* task, name, stack */

@@ -9,6 +9,8 @@
 #include "os/os.h"
 #include "trace/block.h"
 
+/* In the number of a string: it is one of labels, which are in a table of their own. */
+#define TRACE_LABELS ((uint64_t)1 << 46)
 /* Numbers of strings that every generation has: those of a goroutine's reasons come first. */
 #define TRACE_STRINGS_OWN 64u
 
@@ -24,6 +26,7 @@ struct trace_m {
 		struct trace_block *events;
 		struct trace_block *seen;	/* sched/event_stack.c */
 		struct trace_table stacks, strings;
+		struct trace_table labels;	/* texts of struct wf_tags */
 	} side[2];
 	_Atomic uint64_t own_p;		/* word of the P that a foreign thread stands for */
 };

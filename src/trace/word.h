@@ -2,20 +2,23 @@
  * What the trace knows of a goroutine or a P, in one word, so that it can be claimed by one
  * instruction. README.md, "Who says what of whom".
  *
- *	63    40 39   17 16   3 2   0
- *	   gen     seq     m   state
+ *	63    41  40  39   17 16   3 2   0
+ *	   gen   told   seq     m   state
  */
 #ifndef WEFT_TRACE_WORD_H
 #define WEFT_TRACE_WORD_H
 
 #include "base/compiler.h"
 
-#define TRACE_GEN_BITS 24
+#define TRACE_GEN_BITS 23
 #define TRACE_SEQ_BITS 23
 #define TRACE_M_BITS 14
 #define TRACE_GEN_MASK ((1u << TRACE_GEN_BITS) - 1)
 #define TRACE_SEQ_MAX ((1u << TRACE_SEQ_BITS) - 1)
 #define TRACE_M_MASK ((1u << TRACE_M_BITS) - 1)
+
+/* The labels of a goroutine were told in that generation. */
+#define TRACE_TOLD ((uint64_t)1 << (TRACE_SEQ_BITS + TRACE_M_BITS + 3))
 
 #define TRACE_GONE 7u		/* a state: it has ended; its memory may be another's by now */
 
@@ -29,7 +32,7 @@ struct trace_word {
 static inline uint64_t
 trace_word_pack(struct trace_word w)
 {
-	return (uint64_t)(w.gen & TRACE_GEN_MASK) << (TRACE_SEQ_BITS + TRACE_M_BITS + 3) |
+	return (uint64_t)(w.gen & TRACE_GEN_MASK) << (TRACE_SEQ_BITS + TRACE_M_BITS + 4) |
 	    (uint64_t)w.seq << (TRACE_M_BITS + 3) | (uint64_t)(w.m & TRACE_M_MASK) << 3 | w.state;
 }
 
@@ -37,7 +40,7 @@ static inline struct trace_word
 trace_word_unpack(uint64_t v)
 {
 	return (struct trace_word){
-		.gen = (uint32_t)(v >> (TRACE_SEQ_BITS + TRACE_M_BITS + 3)),
+		.gen = (uint32_t)(v >> (TRACE_SEQ_BITS + TRACE_M_BITS + 4)),
 		.seq = (uint32_t)(v >> (TRACE_M_BITS + 3)) & TRACE_SEQ_MAX,
 		.m = (uint32_t)(v >> 3) & TRACE_M_MASK,
 		.state = (uint32_t)(v & 7),
@@ -60,6 +63,6 @@ trace_word_next(uint64_t v)
 	return v + ((uint64_t)1 << (TRACE_M_BITS + 3));
 }
 
-_Static_assert(TRACE_GEN_BITS + TRACE_SEQ_BITS + TRACE_M_BITS + 3 == 64, "it is one word");
+_Static_assert(TRACE_GEN_BITS + 1 + TRACE_SEQ_BITS + TRACE_M_BITS + 3 == 64, "it is one word");
 
 #endif /* WEFT_TRACE_WORD_H */

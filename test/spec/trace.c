@@ -192,6 +192,40 @@ TEST(the_flight_recorder_has_the_last_of_it)
 	close(trace);
 }
 
+static int
+times(const struct bytes *b, const char *text)
+{
+	const uint8_t *at = b->data, *end = b->data + b->n;
+	int n = 0;
+
+	while ((at = memmem(at, (size_t)(end - at), text, strlen(text))) != NULL) {
+		at += strlen(text);
+		n++;
+	}
+	return n;
+}
+
+/* They are older than the trace, and a generation that is forgotten takes nothing along. */
+TEST(labels_are_said_in_each_generation)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), fd = memory_file();
+	struct bytes b;
+
+	EXPECT_EQ(weft_label_set("request", "17"), 0);
+	EXPECT_EQ(weft_trace_flight_start(0, 0), 0);
+	for (int i = 0; i < 3; i++) {
+		weft_trace_log(0, "k", "of a generation");
+		EXPECT_EQ(weft_trace_flight_dump(i < 2 ? null : fd), 0);	/* ends it */
+	}
+	EXPECT_EQ(weft_trace_flight_stop(), 0);
+	b = contents(fd);
+	EXPECT(times(&b, "of a generation") >= 3);
+	EXPECT(times(&b, "{request: 17}") >= 3);
+	free(b.data);
+	close(fd);
+	close(null);
+}
+
 /* Each dump ends a generation, so what is kept can be counted without waiting for time to pass. */
 TEST(the_flight_recorder_forgets_the_oldest)
 {

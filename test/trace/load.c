@@ -288,10 +288,24 @@ spawn_shape(void)
 	}
 }
 
-/* What the program says of itself. */
+static void
+hears(void *gate)
+{
+	while (weft_chan_recv(gate, NULL, WEFT_FOREVER) > 0)
+		;
+	weft_waitgroup_done(&wg);
+}
+
+/* What the program says of itself. The one that is started inherits, and outlives generations. */
 static void
 user_shape(void)
 {
+	weft_chan *gate = weft_chan_new(0, 0);
+
+	(void)weft_label_set("customer", "blue & green");
+	(void)weft_label_set("order", "17");
+	start(hears, gate);
+	(void)weft_label_set("order", NULL);
 	for (int i = 0; i < 50; i++) {
 		uint64_t job = weft_trace_task_begin("order", 0);
 		uint64_t part = weft_trace_task_begin("payment", job);
@@ -305,6 +319,9 @@ user_shape(void)
 		weft_trace_task_end(part);
 		weft_trace_task_end(job);
 	}
+	(void)weft_label_set("customer", NULL);
+	weft_chan_send(gate, NULL, WEFT_FOREVER);
+	weft_chan_close(gate);
 }
 
 /* Goroutines that nothing happens to for generations, and a thread that computes through them. */

@@ -53,7 +53,10 @@ trace locked "$(waits sleep)" "$(waits sync)"
 trace foreign 'Resource=Proc(10[0-9][0-9]).*Running' 'NotExist->Runnable'
 trace spawn 'NotExist->Runnable' 'Running->NotExist'
 trace user 'TaskBegin.*Type="payment"' 'TaskEnd' 'RegionBegin.*Type="lock and sleep"' \
-    'RegionEnd' 'Category="customer" Message="odd"'
+    'RegionEnd' 'Category="customer" Message="odd"' \
+    'Label="{customer: \\"blue & green\\"}" Resource=Goroutine(1)' \
+    'Label="{customer: \\"blue & green\\", order: 17}" Resource=Goroutine([^1]' \
+    'Label="" Resource=Goroutine(1)'
 trace quiet 'Sync'
 
 # The parser is one that finds things: without one of the batches it does not go through.

@@ -65,7 +65,9 @@ TEST(a_word_holds_its_parts_apart)
 	struct trace_word all = { TRACE_GEN_MASK, TRACE_SEQ_MAX, TRACE_M_MASK, 7 };
 	struct trace_word some = { 5, 6, 7, 4 };
 
-	EXPECT_EQ(trace_word_pack(all), UINT64_MAX);
+	EXPECT_EQ(trace_word_pack(all), UINT64_MAX & ~TRACE_TOLD);
+	EXPECT_EQ(trace_word_with(trace_word_next(trace_word_pack(some) | TRACE_TOLD), 1, 2),
+	    trace_word_pack((struct trace_word){ 5, 7, 2, 1 }) | TRACE_TOLD);
 	for (int i = 0; i < 4; i++) {
 		struct trace_word w = { 0, 0, 0, 0 }, r;
 		uint32_t *part = i == 0 ? &w.gen : i == 1 ? &w.seq : i == 2 ? &w.m : &w.state;

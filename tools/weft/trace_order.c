@@ -66,6 +66,7 @@ static const struct form {
 	[EV_SYSCALL_END] = { 0, { 0 } },
 	[EV_SYSCALL_END_BLOCKED] = { 0, { 0 } },
 	[EV_GO_STATUS] = { 3, { 0 } },
+	[EV_GO_LABEL] = { 1, { ARG_TEXT } },
 	[EV_TASK_BEGIN] = { 4, { ARG_NUMBER, ARG_NUMBER, ARG_TEXT, ARG_STACK } },
 	[EV_TASK_END] = { 2, { ARG_NUMBER, ARG_STACK } },
 	[EV_REGION_BEGIN] = { 3, { ARG_NUMBER, ARG_TEXT, ARG_STACK } },

@@ -217,11 +217,18 @@ user(struct trace_state *t, const struct trace_step *s, const struct m_state *m)
 		[EV_LOG - EV_TASK_BEGIN] = MARK_LOG,
 	};
 	const struct g_state *g = g_at(t, m->g);
-	struct trace_mark mark = {
-		.kind = kinds[s->type - EV_TASK_BEGIN], .task = s->args[0], .at = s->ns,
-		.parent = s->type == EV_TASK_BEGIN ? s->args[1] : 0,
-		.name = s->texts[0], .text = s->texts[1],
-	};
+	struct trace_mark mark = { .kind = MARK_LOG, .at = s->ns };
+
+	if (s->type == EV_GO_LABEL) {
+		mark.name = (struct trace_text){ "labels", 6 };
+		mark.text = s->texts[0];
+	} else {
+		mark.kind = kinds[s->type - EV_TASK_BEGIN];
+		mark.task = s->args[0];
+		mark.parent = s->type == EV_TASK_BEGIN ? s->args[1] : 0;
+		mark.name = s->texts[0];
+		mark.text = s->texts[1];
+	}
 
 	if (g == NULL || (g->state != TG_RUNNING && g->state != TG_SYSCALL))
 		return not_yet(t, WAIT_THREAD, s->thread, 0);
@@ -336,6 +343,7 @@ trace_step_name(const struct trace_step *s)
 		[EV_GO_UNBLOCK] = "GoUnblock", [EV_SYSCALL_BEGIN] = "GoSyscallBegin",
 		[EV_SYSCALL_END] = "GoSyscallEnd",
 		[EV_SYSCALL_END_BLOCKED] = "GoSyscallEndBlocked", [EV_GO_STATUS] = "GoStatus",
+		[EV_GO_LABEL] = "GoLabel",
 		[EV_TASK_BEGIN] = "UserTaskBegin", [EV_TASK_END] = "UserTaskEnd",
 		[EV_REGION_BEGIN] = "UserRegionBegin", [EV_REGION_END] = "UserRegionEnd",
 		[EV_LOG] = "UserLog",
