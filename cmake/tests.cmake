@@ -71,7 +71,7 @@ endfunction()
 # What does I/O does it with each poller; what only builds on that, in the debug build.
 function(weft_pollers_of result base)
 	set(pollers)
-	if(CMAKE_CROSSCOMPILING OR base STREQUAL poll_refused)	# refuses io_uring itself
+	if(CMAKE_CROSSCOMPILING OR base MATCHES "^poll_(refused|receive)$")	# these choose
 	elseif(base STREQUAL poll_ring)				# needs io_uring
 		set(pollers uring)
 	elseif(base MATCHES "^(io|poll)_")

@@ -10,14 +10,16 @@
 
 #include <errno.h>
 #include <linux/io_uring.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-#define SQ_MAX 64u
+#define SQ_MAX 128u
 #define CQ_MAX 4096u
 
 enum request_state {
-	REQUEST_WAITS,		/* a poll: until its descriptor is ready */
+	REQUEST_WAITS,		/* a poll, a receive: until its descriptor is ready */
 	REQUEST_QUEUED,		/* a file's: no worker has begun */
 	REQUEST_BEGUN,		/* a worker is at it: nobody stops it for sure */
 	REQUEST_ENDED,		/* its completion is on its way */
@@ -193,15 +195,32 @@ wf_sim_ring_run(void)
 	}
 }
 
-/* Ends the poll if its descriptor is ready. */
+/* What there is, or a part of it. */
+static int32_t
+receive(const struct io_uring_sqe *sqe)
+{
+	uint32_t n = sqe->len;
+
+	if (n > 1 && wf_sim_fault(WEFT_SIM_PARTIAL, 4))
+		n = 1 + wf_sim_below(n);
+	return (int32_t)wf_real_recv(sqe->fd, (void *)(uintptr_t)sqe->addr, n, MSG_DONTWAIT);
+}
+
+/* Ends the request if its descriptor is ready. */
 static bool
 look(struct request *r)
 {
-	int events = wf_real_poll_wait(r->sqe.fd, (short)r->sqe.poll32_events, 0);
+	bool receives = r->sqe.opcode == IORING_OP_RECV;
+	short wanted = receives ? POLLIN | POLLRDHUP : (short)r->sqe.poll32_events;
+	int32_t res = wf_real_poll_wait(r->sqe.fd, wanted, 0);
 
-	if (events == 0)
+	if (res == 0)
 		return false;
-	end(r, r->thread != NULL ? events : -ECANCELED);
+	if (r->thread == NULL)
+		res = -ECANCELED;
+	else if (receives && (res = receive(&r->sqe)) == -EAGAIN)
+		return false;	/* the event was of something else */
+	end(r, res);
 	return true;
 }
 
@@ -244,10 +263,11 @@ stop(uint64_t user_data)
 static void
 take(const struct io_uring_sqe *sqe)
 {
+	bool has_v = sqe->opcode == IORING_OP_READV || sqe->opcode == IORING_OP_WRITEV;
 	struct request *r = calloc(1, sizeof(*r));
 
 	ring.requests = with_room(ring.requests, ring.n, &ring.room, sizeof(struct request *));
-	if (r == NULL || (r->v = calloc(sqe->len + 1, sizeof(*r->v))) == NULL)
+	if (r == NULL || (r->v = calloc(has_v ? sqe->len : 1, sizeof(*r->v))) == NULL)
 		wf_sim_fail("no memory for the simulator");
 	*r = (struct request){.sqe = *sqe, .v = r->v, .state = REQUEST_ENDED,
 	    .thread = wf_sim.current};
@@ -257,6 +277,7 @@ take(const struct io_uring_sqe *sqe)
 		end(r, 0);
 		break;
 	case IORING_OP_POLL_ADD:
+	case IORING_OP_RECV:
 		set_due(r, REQUEST_WAITS, INT64_MAX);
 		(void)look(r);
 		break;

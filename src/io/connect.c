@@ -34,7 +34,7 @@ wait_connected(struct pd *pd, int64_t deadline)
 
 	/* Asked before the first wait: on this machine it is often done. */
 	while ((r = wf_io_connected(pd_number(pd))) == -EAGAIN) {
-		r = wf_pd_wait(pd, PD_WRITE, deadline);
+		r = wf_pd_wait(pd, PD_WRITE, deadline, NULL);
 		if (r < 0)
 			break;
 	}

@@ -21,6 +21,7 @@ struct io_op {
 	ssize_t (*try_fn)(struct io_op *op, struct pd *pd);
 	bool dontwait;		/* the user gave MSG_DONTWAIT: -EAGAIN is the result */
 	bool knows_drained;	/* reads bytes, and need not ask when there are none (R7) */
+	struct pd_receive *receive;	/* or NULL: as it could be asked of a socket */
 	int64_t deadline;	/* of the whole call; filled in by wf_io_run() */
 };
 

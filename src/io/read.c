@@ -122,8 +122,9 @@ WF_PARKS ssize_t
 wf_io_read(int fd, void *buf, size_t n, int64_t deadline)
 {
 	struct iovec v = {.iov_base = buf, .iov_len = n};
+	struct pd_receive rc = {.buf = buf, .n = n};
 	struct io_read rd = {
-		.op = {.try_fn = try_read, .knows_drained = true},
+		.op = {.try_fn = try_read, .knows_drained = true, .receive = &rc},
 		.v = &v,
 		.n = 1,
 	};

@@ -20,18 +20,52 @@ give_up_polling(struct pd *pd, enum pd_use dir)
 }
 
 /*
- * R7. The read before has taken all there was, and every byte since has made an edge: waits at
- * once. 0: ask now. Who may not wait (any longer) asks first, as if there had been no such read.
+ * What has to wait may be received by the poller, of a socket. (How it is asked is not known only
+ * where the call itself says that it is one.)
  */
-WF_PARKS static ssize_t
-wait_unasked(struct pd *pd, struct io_op *op, int64_t deadline)
+static struct pd_receive *
+receive_of(const struct pd *pd, enum pd_use dir, const struct io_op *op)
 {
-	ssize_t r = wf_pd_wait(pd, PD_READ, deadline), got;
+	return dir == PD_READ && wf_load_relaxed(&pd->how[dir]) <= PD_HOW_TCP ? op->receive : NULL;
+}
 
-	if (r >= 0 || r == -EBADF)
-		return r;
-	got = op->try_fn(op, pd);
-	return got == -EAGAIN ? r : got;
+/* Was it? That is the result then, however the wait ended: what was taken is there no more. */
+static bool
+has_received(struct pd *pd, struct io_op *op, ssize_t *ret)
+{
+	struct pd_receive *rc = op->receive;
+
+	if (wf_likely(rc == NULL || !rc->has_res))
+		return false;
+	rc->has_res = false;
+	if (rc->res == -EAGAIN || rc->res == -ENOTSOCK) {
+		op->receive = NULL;	/* the call itself knows better, or the kernel can't */
+		return false;
+	}
+	if (op->knows_drained && wf_load_relaxed(&pd->how[PD_READ]) == PD_HOW_TCP)
+		wf_store_relaxed(&pd->is_drained, rc->res > 0 && (size_t)rc->res < rc->n);  /* R7 */
+	*ret = rc->res;
+	return true;
+}
+
+/*
+ * R7. The read before has taken all there was, and every byte since has made an edge: waits at
+ * once. False: ask now. Who may not wait (any longer) asks first, as if there had been no such
+ * read.
+ */
+WF_PARKS static bool
+wait_unasked(struct pd *pd, struct io_op *op, int64_t deadline, ssize_t *ret)
+{
+	ssize_t r = wf_pd_wait(pd, PD_READ, deadline, receive_of(pd, PD_READ, op)), got;
+
+	if (has_received(pd, op, ret))
+		return true;
+	if (r == 0)
+		return false;
+	*ret = r;
+	if (r != -EBADF && (got = op->try_fn(op, pd)) != -EAGAIN)
+		*ret = got;
+	return true;
 }
 
 WF_PARKS static ssize_t
@@ -40,7 +74,7 @@ loop(struct pd *pd, enum pd_use dir, struct io_op *op, int64_t deadline)
 	ssize_t r;
 
 	if (dir == PD_READ && wf_load_relaxed(&pd->is_drained)) {
-		if (op->knows_drained && (r = wait_unasked(pd, op, deadline)) != 0)
+		if (op->knows_drained && wait_unasked(pd, op, deadline, &r))
 			return r;
 		wf_store_relaxed(&pd->is_drained, false);
 	}
@@ -49,7 +83,9 @@ loop(struct pd *pd, enum pd_use dir, struct io_op *op, int64_t deadline)
 		r = op->try_fn(op, pd);					/* R2 */
 		if (wf_likely(r != -EAGAIN) || op->dontwait)
 			return r;
-		r = wf_pd_wait(pd, dir, deadline);			/* R3, R4 */
+		r = wf_pd_wait(pd, dir, deadline, receive_of(pd, dir, op));	/* R3, R4 */
+		if (has_received(pd, op, &r))
+			return r;
 		if (r == -EPERM)
 			r = give_up_polling(pd, dir);
 		if (r < 0)

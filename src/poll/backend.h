@@ -16,7 +16,8 @@ struct poll_backend {
 	/*
 	 * Under pd->lock, before a park of w on pd->wait[dir]: sees to it that w is woken, claimed
 	 * with 0, when one of events (of epoll(7)) comes or is there already. 0; -EAGAIN (not
-	 * now), -EPERM (what cannot be polled), -ENOSPC, ...: then arm is not in use.
+	 * now), -EPERM (what cannot be polled), -ENOSPC, ...: then arm is not in use. It may do
+	 * arm->receive instead, and then wakes w when that is done.
 	 */
 	int (*arm_locked)(struct pd *pd, struct pd_arm *arm, struct waiter *w, enum pd_use dir,
 	    uint32_t events);

@@ -100,10 +100,22 @@ pd_number(const struct pd *pd)
 }
 
 /*
+ * What a reader would like done when there is something to read, instead of being told: a receive
+ * into buf. On its stack. A backend may do it or not.
+ */
+struct pd_receive {
+	void *buf;
+	size_t n;
+	int32_t res;		/* what recv(2) would have returned, or -errno ... */
+	bool has_res;		/* ... if one was done: data may have been taken */
+};
+
+/*
  * One wait for readiness, for the backend to keep what it likes in. On the waiter's stack, from
  * before the park until disarm() has returned (backend.h). Under pd->lock.
  */
 struct pd_arm {
+	struct pd_receive *receive;	/* filled in by who waits; or NULL */
 	struct ring_op op;
 	struct pd *pd;
 	struct waiter *w;	/* who waits, on pd->wait[dir] */
@@ -113,7 +125,7 @@ struct pd_arm {
 	struct ring_op removal;
 	bool is_removing;	/* the removal is with the kernel ... */
 	bool is_removed;	/* ... which has agreed to it: op ends now */
-	bool is_done;		/* the request has ended ... */
+	_Atomic bool is_done;	/* U10  the request has ended ... */
 	int32_t res;		/* ... and this is what came */
 };
 
@@ -149,9 +161,11 @@ wf_pd_prepare(struct pd *pd, enum pd_use dir)
 
 /*
  * The owner of a direction has got EAGAIN: waits until it should ask again. 0, -EBADF, -ETIMEDOUT,
- * -ECANCELED, -EPERM (epoll(7) does not take it), -ENOSPC, -ENOMEM, -EMFILE.
+ * -ECANCELED, -EPERM (epoll(7) does not take it), -ENOSPC, -ENOMEM, -EMFILE. With receive (or NULL)
+ * the answer may have come with it, however the wait ended: receive->has_res.
  */
-WF_PARKS int wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline);
+WF_PARKS int wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline,
+    struct pd_receive *receive);
 
 /*
  * The descriptor's own deadline in a direction, which ends waits besides that of each call; moved

@@ -27,6 +27,7 @@ struct wait {
 	bool wants[2];
 	bool is_owner;		/* of the only direction that it wants */
 	uint32_t events;
+	struct pd_receive *receive;	/* of the owner; or NULL */
 };
 
 /*
@@ -41,8 +42,10 @@ park_locked(struct pd *pd, struct wait *wt, int64_t deadline, bool naps)
 	enum pd_use first = wt->wants[PD_READ] ? PD_READ : PD_WRITE;
 	struct pd_arm arm;
 	int64_t until = naps ? wf_min(deadline, wf_os_now() + NAP_NS) : deadline;
-	int r = naps ? 0 : b->arm_locked(pd, &arm, &wt->w[first], first, wt->events);	/* R4 */
+	int r;
 
+	arm.receive = wt->receive;
+	r = naps ? 0 : b->arm_locked(pd, &arm, &wt->w[first], first, wt->events);	/* R4 */
 	if (r < 0) {
 		wf_unlock(&pd->lock);
 		return r;
@@ -93,7 +96,7 @@ wait_locked(struct pd *pd, struct wait *wt, int64_t deadline)
 }
 
 int
-wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
+wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline, struct pd_receive *receive)
 {
 	bool unasked = dir == PD_READ && wf_load_relaxed(&pd->is_drained);
 	struct wait wt;
@@ -123,6 +126,7 @@ wf_pd_wait(struct pd *pd, enum pd_use dir, int64_t deadline)
 	wt.wants[PD_WRITE] = dir == PD_WRITE;
 	wt.is_owner = true;
 	wt.events = dir_events[dir];
+	wt.receive = receive;
 	if (dir == PD_READ) {
 		pd->is_unasked = unasked;
 		pd->unasked_seen = false;

@@ -1,10 +1,13 @@
 /*
- * The ring itself: submitting, reaping, and a request that a goroutine waits for. Protocol and
- * argument: README.md, "The ring".
+ * The ring itself: submitting and reaping. Protocol and argument: README.md, "The ring" (U1-U10)
+ * and "Handing over" (H1-H6).
  *
- *   U1  n_submitted: release in wf_ring_submit -> acquire in wf_ring_reap (U4)
+ *   U1  n_submitted: release in put_locked -> acquire in wf_ring_reap (U4)
  *       Who takes a completion sees what was written to its ring_op before it was submitted. (The
  *       kernel orders it, but C does not know that.)
+ *   H2  n_pending: seq_cst exchange in wf_ring_put, then seq_cst load of n_waiting
+ *   H3  n_waiting: seq_cst addition in wf_ring_wait, then seq_cst load of n_pending
+ *       Store buffering: who puts a request in sees who waits, or that one sees the request.
  *   U8  state: release in turn_on -> acquire in its readers
  *       Who sees that there is a ring sees where.
  *   U9  the ring's words, which the kernel shares: release of sq_tail and cq_head, acquire of
@@ -23,6 +26,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RETRY_NS 1000000	/* what could not be handed over is tried again after so long */
 #define BATCH 64		/* completions taken under the lock at a time: 1 KB of stack */
 
 enum ring_state {
@@ -31,7 +35,7 @@ enum ring_state {
 	RING_REFUSED,
 };
 
-uint32_t wf_ring_sq_entries = 64;
+uint32_t wf_ring_sq_entries = 128;
 uint32_t wf_ring_cq_entries = 4096;
 
 static struct wf_os_uring ring;			/* constant once state is RING_ON */
@@ -40,10 +44,9 @@ static struct wf_lock on_lock;
 
 static struct wf_lock sq_lock;			/* of handing over: held through the call */
 static struct wf_lock cq_lock;			/* of taking: cq_head */
-static _Atomic uint32_t n_submitted;		/* U1 */
-
-/* Of struct run: one word for all, because the loser of a race may be gone from the stack. */
-static struct wf_lock run_lock;
+static _Atomic uint32_t n_submitted;		/* U1; written under sq_lock */
+static _Atomic uint32_t n_pending;		/* H2; put in, not handed over; likewise */
+static _Atomic uint32_t n_waiting;		/* H3; threads that wait for completions */
 
 int
 wf_ring_fd(void)
@@ -76,7 +79,8 @@ static int
 make(struct wf_os_uring *u)
 {
 	static const uint8_t ops[] = {IORING_OP_NOP, IORING_OP_READV, IORING_OP_WRITEV,
-	    IORING_OP_FSYNC, IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE, IORING_OP_ASYNC_CANCEL};
+	    IORING_OP_FSYNC, IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE, IORING_OP_ASYNC_CANCEL,
+	    IORING_OP_RECV};
 	int r = wf_os_uring_open(u, wf_ring_sq_entries, wf_ring_cq_entries);
 
 	if (r < 0)
@@ -146,32 +150,128 @@ wf_ring_on(void)
 	return s == RING_UNKNOWN ? turn_on() : s == RING_ON;
 }
 
-int
-wf_ring_submit(const struct io_uring_sqe *sqe, struct ring_op *op)
+/* Requests that the kernel has not taken yet. */
+static uint32_t
+left_locked(void)
+    WF_HOLDS(sq_lock)
 {
-	struct io_uring_sqe *slot;
-	uint32_t tail;
+	uint32_t tail = wf_load_relaxed(ring.sq_tail);	/* our own store, under the lock */
+
+	return tail - wf_load_acquire(ring.sq_head);			/* U9 */
+}
+
+/* 0: nothing is left; or -errno, and something is. */
+static int
+hand_over_locked(void)
+    WF_HOLDS(sq_lock)
+{
+	uint32_t n;
+	int r = 0;
+
+	while (r >= 0 && (n = left_locked()) != 0) {
+		r = wf_os_uring_submit(&ring, n);
+		if (r == 0)
+			r = -EAGAIN;
+		else if (r == -EINTR)
+			r = 0;
+	}
+	wf_store_relaxed(&n_pending, left_locked());	/* who reads it in vain takes the lock */
+	return r < 0 ? r : 0;
+}
+
+static int
+hand_over(void)
+{
 	int r;
 
+	if (wf_load_seqcst(&n_pending) == 0)				/* H3 */
+		return 0;
 	wf_lock(&sq_lock);
-	tail = wf_load_relaxed(ring.sq_tail);	/* our own store, under the lock */
-	/* Each is taken before the lock is released: there is room, however small the ring. */
-	WF_CHECK(tail == wf_load_acquire(ring.sq_head));		/* U9 */
-	slot = &ring.sqes[tail & (ring.sq_entries - 1)];
+	r = hand_over_locked();
+	wf_unlock(&sq_lock);
+	return r;
+}
+
+/* Puts a request behind the others. 0 or -errno: there is no room. */
+static int
+put_locked(const struct io_uring_sqe *sqe, struct ring_op *op)
+    WF_HOLDS(sq_lock)
+{
+	uint32_t tail = wf_load_relaxed(ring.sq_tail);	/* our own store, under the lock */
+	struct io_uring_sqe *slot = &ring.sqes[tail & (ring.sq_entries - 1)];
+	int r;
+
+	if (left_locked() == ring.sq_entries) {
+		r = hand_over_locked();
+		if (left_locked() == ring.sq_entries)
+			return r;
+	}
 	*slot = *sqe;
 	slot->user_data = (uintptr_t)op;
 	wf_store_release(ring.sq_tail, tail + 1);			/* U9 */
-	(void)wf_add_release(&n_submitted, 1u);				/* U1 */
-	do
-		r = wf_os_uring_submit(&ring, 1);
-	while (r == -EINTR);
-	if (r != 1) {
-		/* Not taken, so it can be taken back. */
-		wf_store_release(ring.sq_tail, tail);			/* U9 */
-		r = r < 0 ? r : -EAGAIN;
+	wf_store_release(&n_submitted, wf_load_relaxed(&n_submitted) + 1);	/* U1 */
+	return 0;
+}
+
+/* Hands over all, the last of which is the caller's; or takes that back (H4). 0 or -errno. */
+static int
+hand_over_own_locked(void)
+    WF_HOLDS(sq_lock)
+{
+	int r = hand_over_locked();
+
+	if (r < 0) {
+		wf_store_release(ring.sq_tail, wf_load_relaxed(ring.sq_tail) - 1);	/* U9 */
+		wf_store_relaxed(&n_pending, left_locked());
+	}
+	return r;
+}
+
+int
+wf_ring_submit(const struct io_uring_sqe *sqe, struct ring_op *op)
+{
+	int r;
+
+	wf_lock(&sq_lock);
+	r = put_locked(sqe, op);
+	if (r == 0)
+		r = hand_over_own_locked();
+	wf_unlock(&sq_lock);
+	return r;
+}
+
+int
+wf_ring_put(const struct io_uring_sqe *sqe, struct ring_op *op)
+{
+	int r;
+
+	wf_lock(&sq_lock);
+	r = put_locked(sqe, op);					/* H1 */
+	if (r == 0) {
+		(void)wf_xchg_seqcst(&n_pending, left_locked());	/* H2 */
+		if (wf_load_seqcst(&n_waiting) != 0)			/* H2 */
+			r = hand_over_own_locked();
 	}
 	wf_unlock(&sq_lock);
-	return r == 1 ? 0 : r;
+	return r;
+}
+
+void
+wf_ring_revoke(int fd)
+{
+	uint32_t tail;
+
+	if (wf_load_seqcst(&n_pending) == 0)
+		return;
+	wf_lock(&sq_lock);
+	tail = wf_load_relaxed(ring.sq_tail);	/* our own store, under the lock */
+	for (uint32_t n = left_locked(); n > 0; n--) {
+		struct io_uring_sqe *sqe = &ring.sqes[(tail - n) & (ring.sq_entries - 1)];
+
+		if (sqe->fd == fd)
+			sqe->fd = -1;						/* H6 */
+	}
+	wf_unlock(&sq_lock);
 }
 
 /* Takes up to BATCH completions out of the ring. */
@@ -235,127 +335,19 @@ wf_ring_is_refused(int r)
 }
 
 int
-wf_ring_submit_surely(const struct io_uring_sqe *sqe, struct ring_op *op)
-{
-	int r;
-
-	while ((r = wf_ring_submit(sqe, op)) < 0 && !wf_ring_is_refused(r)) {
-		struct gqueue ready = {0};
-		uint32_t n;
-
-		wf_ring_reap(&ready);
-		n = ready.n;
-		wf_ready_all(&ready);
-		if (n != 0)
-			wf_poll_done(n);
-		wf_os_thread_yield();	/* out of memory: others may give some back */
-	}
-	return r;
-}
-
-int
 wf_ring_wait(int64_t timeout_ns)
 {
-	return timeout_ns != 0 ? wf_os_uring_wait(&ring, timeout_ns) : 0;
-}
-
-/* A request and the goroutine that waits for it, on whose stack it is. Under run_lock. */
-struct run {
-	struct ring_op op;
-	struct waiter *w;	/* waits for the end, or NULL */
-	int32_t res;
-	bool is_done;
-	bool is_readied;	/* by done(), so the poller's caller counts it down */
-};
-
-static void
-run_done(struct ring_op *op, int32_t res, struct gqueue *ready)
-{
-	struct run *run = wf_container_of(op, struct run, op);
-
-	wf_lock(&run_lock);
-	run->res = res;
-	run->is_done = true;
-	if (run->w != NULL && wf_claim(run->w, 0)) {
-		run->is_readied = true;
-		gqueue_put(ready, run->w->g);
-	}
-	wf_unlock(&run_lock);	/* from here on run may be gone */
-}
-
-/* Waits until run is done, or the deadline, or cancelled. 0, -ETIMEDOUT, -ECANCELED. */
-WF_PARKS static int
-await(struct run *run, int64_t deadline, bool cancellable)
-{
-	struct waiter w;
 	int r;
 
-	wf_lock(&run_lock);
-	if (run->is_done) {
-		wf_unlock(&run_lock);
-		return 0;
-	}
-	wf_waiter_init(&w, deadline, cancellable);
-	run->w = &w;
-	r = wf_park_unlock(&run_lock, WAIT_IO, deadline, cancellable);
-	if (r == 0)
-		return 0;
-	wf_lock(&run_lock);
-	run->w = NULL;
-	if (run->is_done)
-		r = 0;
-	wf_unlock(&run_lock);
-	return r;
-}
-
-/* U5: the kernel shall stop; whether it did, the request's own end will tell. */
-WF_PARKS static void
-cancel(struct run *run)
-{
-	const struct io_uring_sqe sqe = {
-	    .opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = (uintptr_t)&run->op};
-
-	WF_POINT("ring.cancel");
-	(void)wf_ring_submit_surely(&sqe, NULL);	/* refused: then it ends when it ends */
-	WF_CHECK(await(run, WEFT_FOREVER, false) == 0);
-}
-
-/* Was the request ended by the kernel's own doing (U6)? */
-static bool
-was_dropped(int32_t res)
-{
-	return res == -ECANCELED || res == -EINTR;
-}
-
-int
-wf_ring_run(struct io_uring_sqe *sqe, int64_t deadline, int32_t *ret_res)
-{
-	int r = wf_park_check(deadline, true);
-
-	while (r == 0) {
-		struct run run = {.op.done = run_done};
-
-		wf_poll_count();
-		wf_race_release(&wf_race_bytes);
-		r = wf_ring_submit(sqe, &run.op);
-		if (r < 0) {
-			wf_poll_done(1);
-			return r;
-		}
-		WF_POINT("ring.submitted");
-		r = await(&run, deadline, true);
-		if (r < 0)
-			cancel(&run);
-		if (!run.is_readied)
-			wf_poll_done(1);
-		if (!was_dropped(run.res)) {
-			wf_race_acquire(&wf_race_bytes);
-			*ret_res = run.res;
-			return 0;
-		}
-		WF_POINT("ring.dropped");
-		if (r == 0)
-			r = wf_park_check(deadline, true);
-	}
+	if (timeout_ns == 0)
+		return hand_over();					/* H5 */
+	(void)wf_add_seqcst(&n_waiting, 1u);				/* H3 */
+	r = hand_over();						/* H3 */
+	/* H4: nobody else would tell of what is left here. The caller asks again. */
+	if (r < 0 && (timeout_ns < 0 || timeout_ns > RETRY_NS))
+		timeout_ns = RETRY_NS;
+	if (!wf_ring_is_refused(r))
+		r = wf_os_uring_wait(&ring, timeout_ns);
+	(void)wf_sub_relaxed(&n_waiting, 1u);	/* seen late: handed over at once, needlessly */
 	return r;
 }

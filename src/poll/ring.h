@@ -1,6 +1,7 @@
 /*
- * The one io_uring(7) of the process: README.md, "The ring" (U1-U7). Whoever has a request hands
- * it over at once; completions are taken by whoever polls. Knows no descriptors.
+ * The one io_uring(7) of the process: README.md, "The ring" (U1-U10) and "Handing over" (H1-H6).
+ * Whoever has a request hands it over at once, or leaves that to who polls next; completions are
+ * taken by whoever polls. Knows no descriptors but by their numbers.
  *
  * Everything here is called between wf_enter() and wf_leave().
  */
@@ -33,8 +34,15 @@ int wf_ring_fd(void);
  * wf_ring_is_refused() is true of. Takes about a microsecond; blocks for no request.
  */
 int wf_ring_submit(const struct io_uring_sqe *sqe, struct ring_op *op);
-/* The same, as often as need be; takes completions meanwhile. By a goroutine, without locks. 0, or
- * the ring is refused. */
+/*
+ * The same, but it is handed over later: by the next wf_ring_wait(), or with the next that is
+ * submitted, whoever calls it; at once when a thread waits in there. 0 or -errno, likewise.
+ */
+int wf_ring_put(const struct io_uring_sqe *sqe, struct ring_op *op);
+/* What was put in for this descriptor and not yet handed over will end with -EBADF. */
+void wf_ring_revoke(int fd);
+/* As wf_ring_submit(), as often as need be; takes completions meanwhile. By a goroutine, without
+ * locks. 0, or the ring is refused. */
 int wf_ring_submit_surely(const struct io_uring_sqe *sqe, struct ring_op *op);
 /* Is this -errno of the ring one that stays: somebody forbade io_uring, or closed our ring? */
 bool wf_ring_is_refused(int r);
@@ -42,7 +50,10 @@ bool wf_ring_is_refused(int r);
 /* Calls done() for what is complete. Costs two loads if nothing is. */
 void wf_ring_reap(struct gqueue *ready);
 
-/* Waits until something is complete: as wf_poll_wait(), but for the reaping. 0 or -errno. */
+/*
+ * Hands over what was put in, and waits until something is complete: as wf_poll_wait(), but for
+ * the reaping. 0 or -errno.
+ */
 int wf_ring_wait(int64_t timeout_ns);
 
 /*

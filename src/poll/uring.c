@@ -1,6 +1,7 @@
 /*
- * The backend over io_uring(7): a request of its own for each wait. README.md, "Readiness by the
- * ring" (U5, U7). Nothing stays with the kernel when nobody waits.
+ * The backend over io_uring(7): a request of its own for each wait, which is handed over with
+ * others; a reader's receives at once. README.md, "Readiness by the ring" (U5-U7, U10). Nothing
+ * stays with the kernel when nobody waits.
  */
 #include "poll/backend.h"
 
@@ -13,6 +14,8 @@
 #include <errno.h>
 #include <linux/io_uring.h>
 #include <string.h>
+
+#define RECEIVE_MAX INT32_MAX	/* what a result can tell */
 
 static void
 kicked(struct ring_op *op, int32_t res, struct gqueue *ready);
@@ -66,7 +69,6 @@ arm_done(struct ring_op *op, int32_t res, struct gqueue *ready)
 	struct pd *pd = arm->pd;
 
 	wf_lock(&pd->lock);
-	arm->is_done = true;
 	arm->res = res;
 	if (waitq_remove(&pd->wait[arm->dir], arm->w)) {
 		if (wf_claim(arm->w, 0))
@@ -74,6 +76,7 @@ arm_done(struct ring_op *op, int32_t res, struct gqueue *ready)
 	} else {
 		wake_leaver_locked(arm, ready);
 	}
+	wf_store_release(&arm->is_done, true);				/* U10 */
 	wf_unlock(&pd->lock);	/* from here on arm may be gone; pd never is */
 }
 
@@ -86,36 +89,58 @@ removal_done(struct ring_op *op, int32_t res, struct gqueue *ready)
 	wf_lock(&pd->lock);
 	arm->is_removing = false;
 	arm->is_removed = res >= 0;
-	if (arm->is_done || !arm->is_removed)
+	if (wf_load_relaxed(&arm->is_done) || !arm->is_removed)	/* the lock orders it */
 		wake_leaver_locked(arm, ready);
 	wf_unlock(&pd->lock);
+}
+
+/* To be told of events. */
+static struct io_uring_sqe
+poll_of(const struct pd *pd, uint32_t events)
+{
+	struct io_uring_sqe sqe = {.opcode = IORING_OP_POLL_ADD, .fd = pd_number(pd)};
+
+	sqe.poll32_events = events;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	sqe.poll32_events = events << 16 | events >> 16;	/* as io_uring_enter(2) wants it */
+#endif
+	return sqe;
+}
+
+/* To have done what the reader would do when it is told. */
+static struct io_uring_sqe
+receive_of(const struct pd *pd, const struct pd_receive *rc)
+{
+	wf_race_release(&wf_race_bytes);
+	return (struct io_uring_sqe){.opcode = IORING_OP_RECV, .fd = pd_number(pd),
+	    .addr = (uintptr_t)rc->buf, .len = (uint32_t)wf_min(rc->n, (size_t)RECEIVE_MAX)};
 }
 
 static int
 arm_locked(struct pd *pd, struct pd_arm *arm, struct waiter *w, enum pd_use dir, uint32_t events)
     WF_HOLDS(pd->lock)
 {
-	struct io_uring_sqe sqe = {.opcode = IORING_OP_POLL_ADD, .fd = pd_number(pd)};
+	struct pd_receive *rc = arm->receive;
+	struct io_uring_sqe sqe;
 
 	/*
 	 * Urgent data is not for a plain read, and a poll that finds it would end at once again
 	 * and again. Errors and hang-ups can't be left out: see disarm().
 	 */
 	events &= dir == PD_READ && (events & EPOLLIN) ? ~(uint32_t)EPOLLPRI : UINT32_MAX;
-	sqe.poll32_events = events;
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	sqe.poll32_events = events << 16 | events >> 16;	/* as io_uring_enter(2) wants it */
-#endif
-	*arm = (struct pd_arm){.op.done = arm_done, .removal.done = removal_done, .pd = pd, .w = w,
-	    .dir = dir, .events = events & ~(uint32_t)(EPOLLERR | EPOLLHUP | EPOLLRDHUP)};
-	return check(wf_ring_submit(&sqe, &arm->op)) < 0 ? -EAGAIN : 0;
+	*arm = (struct pd_arm){.receive = rc, .op.done = arm_done, .removal.done = removal_done,
+	    .pd = pd, .w = w, .dir = dir,
+	    .events = events & ~(uint32_t)(EPOLLERR | EPOLLHUP | EPOLLRDHUP)};
+	sqe = rc != NULL ? receive_of(pd, rc) : poll_of(pd, events);
+	return check(wf_ring_put(&sqe, &arm->op)) < 0 ? -EAGAIN : 0;	/* H1 */
 }
 
 static void
 ask_to_remove(struct pd_arm *arm)
 {
 	const struct io_uring_sqe sqe = {
-	    .opcode = IORING_OP_POLL_REMOVE, .fd = -1, .addr = (uintptr_t)&arm->op};
+	    .opcode = arm->receive != NULL ? IORING_OP_ASYNC_CANCEL : IORING_OP_POLL_REMOVE,
+	    .fd = -1, .addr = (uintptr_t)&arm->op};
 
 	/* It would never end by itself. */
 	(void)check(wf_ring_submit_surely(&sqe, &arm->removal));
@@ -128,13 +153,43 @@ await_removal_locked(struct pd *pd, struct pd_arm *arm)
 {
 	struct waiter w;
 
-	while (arm->is_removing || (!arm->is_done && arm->is_removed)) {
+	while (arm->is_removing || (!wf_load_relaxed(&arm->is_done) && arm->is_removed)) {
 		wf_poll_count();
 		wf_waiter_init(&w, WEFT_FOREVER, false);
 		arm->leaver = &w;
 		(void)wf_park_unlock(&pd->lock, WAIT_IO, WEFT_FOREVER, false);
 		wf_lock(&pd->lock);
 	}
+}
+
+/* What a receive has come to, unless it was ended before it had taken anything (U6). */
+static void
+answer(struct pd_receive *rc, int32_t res)
+{
+	rc->has_res = res != -ECANCELED && res != -EINTR;
+	rc->res = res;
+	if (!rc->has_res)
+		return;
+	wf_race_acquire(&wf_race_bytes);
+	if (res > 0)
+		wf_race_writes(rc->buf, (size_t)res);
+}
+
+static void
+await_end(struct pd_arm *arm)
+{
+	struct pd *pd = arm->pd;
+
+	wf_lock(&pd->lock);
+	while (!wf_load_relaxed(&arm->is_done)) {	/* the lock orders it */
+		arm->is_removing = true;
+		wf_unlock(&pd->lock);
+		WF_POINT("uring.disarm");
+		ask_to_remove(arm);
+		wf_lock(&pd->lock);
+		await_removal_locked(pd, arm);
+	}
+	wf_unlock(&pd->lock);
 }
 
 /*
@@ -149,18 +204,12 @@ await_removal_locked(struct pd *pd, struct pd_arm *arm)
 static bool
 disarm(struct pd_arm *arm)
 {
-	struct pd *pd = arm->pd;
-
-	wf_lock(&pd->lock);
-	while (!arm->is_done) {
-		arm->is_removing = true;
-		wf_unlock(&pd->lock);
-		WF_POINT("uring.disarm");
-		ask_to_remove(arm);
-		wf_lock(&pd->lock);
-		await_removal_locked(pd, arm);
+	if (!wf_load_acquire(&arm->is_done))				/* U10 */
+		await_end(arm);
+	if (arm->receive != NULL) {
+		answer(arm->receive, arm->res);
+		return true;
 	}
-	wf_unlock(&pd->lock);
 	return arm->res < 0 || ((uint32_t)arm->res & arm->events);
 }
 
@@ -173,11 +222,12 @@ renew_locked(struct pd *pd)
 	return 1;
 }
 
+/* Who waited for the last owner of the number must not receive what is the next one's (H6). */
 static void
 forget_locked(struct pd *pd)
     WF_HOLDS(pd->lock)
 {
-	(void)pd;
+	wf_ring_revoke(pd_number(pd));
 }
 
 static void
