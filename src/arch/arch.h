@@ -10,6 +10,9 @@
  *   wf_ctx_init       a context that begins in fn(carry) on an empty stack, with the
  *                     alignment the ABI wants and a zero frame pointer and return address, so
  *                     that unwinders stop. fn must not return.
+ *   wf_ctx_return_apart
+ *                     returns r. `return wf_ctx_return_apart(r);` leaves the caller by a jump, for
+ *                     where the processor would foretell a return wrongly (sched/self.h).
  *   wf_ctx_prefetch   asks the caches for the lines of a stack where it was left. Reads *c unseen
  *                     by sanitizers: another thread may write it, and any address will do.
  *   wf_self           the thread's struct m, read afresh at every call: compilers keep the

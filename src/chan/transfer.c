@@ -257,9 +257,10 @@ weft_chan_send(weft_chan *c, const void *elem, int64_t deadline)
 		return 0;
 	}
 	if (r == CHAN_BLOCKS) {
+		wf_waits_here(m);
 		r = send_wait(c, elem, deadline, at);
 		wf_leave();
-		return r;
+		return wf_returns_here(r);
 	}
 	r = api_send(c, elem, deadline, at);
 	wf_compiler_barrier();
@@ -360,9 +361,10 @@ weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
 		return 1;
 	}
 	if (r == CHAN_BLOCKS) {
+		wf_waits_here(m);
 		r = recv_wait(c, elem, deadline, at);
 		wf_leave();
-		return r;
+		return wf_returns_here(r);
 	}
 	r = api_recv(c, elem, deadline, at);
 	wf_compiler_barrier();

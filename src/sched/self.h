@@ -34,6 +34,7 @@ struct m_gate {
 	_Atomic uint32_t p_number;
 	_Atomic uint32_t n_locks;	/* of mutexes, by the M; sync/keep.h counts */
 	struct g *g;			/* the goroutine that runs here */
+	const void *left_at;		/* where the one that waited here last goes on; its own */
 };
 
 /* Out of line: adopts a foreign thread, waits for the monitor's verdict, gets a P. */
@@ -91,6 +92,23 @@ static WF_ALWAYS_INLINE void
 wf_leave_from(struct m *m)
 {
 	wf_store_release(&wf_gate(m)->in_runtime, 0);			/* D3 */
+}
+
+/* ---- Returning from a wait: README.md, "Leaving a stack" ---- */
+
+/* In the public function itself, before it may wait. */
+static WF_ALWAYS_INLINE void
+wf_waits_here(struct m *m)
+{
+	wf_gate(m)->left_at = __builtin_return_address(0);
+}
+
+/* There, too, as its end, after wf_leave(): returns r. */
+static WF_ALWAYS_INLINE int
+wf_returns_here(int r)
+{
+	return wf_gate(wf_self())->left_at == __builtin_return_address(0) ? r
+									  : wf_ctx_return_apart(r);
 }
 
 /* The calling goroutine. Between wf_enter() and wf_leave() only. */

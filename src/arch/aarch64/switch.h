@@ -58,6 +58,13 @@ wf_ctx_switch(struct wf_ctx *from, const struct wf_ctx *to, void *carry)
 	return c;
 }
 
+/* Where the place jumped to has to be marked (BTI) there is no other way than to return. */
+static WF_ALWAYS_INLINE int
+wf_ctx_return_apart(int r)
+{
+	return r;
+}
+
 static WF_ALWAYS_INLINE void
 wf_ctx_prefetch(const struct wf_ctx *c)
 {

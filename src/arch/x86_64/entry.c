@@ -28,3 +28,20 @@ __asm__(
     "1:	ud2\n"
     "	.cfi_endproc\n"
     "	.size wf_ctx_entry, .-wf_ctx_entry\n");
+
+/* Called by a jump: what is on the stack is where the caller of the caller goes on. */
+__asm__(
+    ".p2align 4\n"
+    ".globl wf_ctx_return_apart\n"
+    ".hidden wf_ctx_return_apart\n"
+    ".type wf_ctx_return_apart, @function\n"
+    "wf_ctx_return_apart:\n"
+    "	.cfi_startproc\n"
+    "	endbr64\n"
+    "	movl %edi, %eax\n"
+    "	popq %rcx\n"
+    "	.cfi_adjust_cfa_offset -8\n"
+    "	.cfi_register rip, rcx\n"
+    "	notrack jmpq *%rcx\n"
+    "	.cfi_endproc\n"
+    "	.size wf_ctx_return_apart, .-wf_ctx_return_apart\n");
