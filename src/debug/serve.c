@@ -331,6 +331,8 @@ wf_serve_from_env(void)
 	wf_out_str(&o, address);
 	wf_out_str(&o, ": errno ");
 	wf_out_i64(&o, -r);
+	if (r == -EINVAL || r == -EACCES)
+		wf_out_str(&o, " (it is unix:PATH, 127.0.0.1:PORT or [::1]:PORT)");
 	wf_out_str(&o, "\n");
 	wf_out_flush(&o);
 }

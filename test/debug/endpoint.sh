@@ -196,9 +196,10 @@ expect 200 "$url"
 stop
 
 # Never for the network.
-for address in 0.0.0.0:0 :0 '[::]:0' localhost:0 192.0.2.1:0 x; do
+for address in 0.0.0.0:0 :0 '[::]:0' localhost:0 192.0.2.1:0 x "$work/socket"; do
 	start "$address"
-	grep -q "can't serve at" said || wrong "it served at $address"
+	grep -q "can't serve at .*: errno [0-9]* (it is unix:PATH, " said ||
+		wrong "it served at $address, or does not say where it can: $(cat said)"
 	stop
 done
 exit $failed
