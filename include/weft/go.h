@@ -53,7 +53,7 @@ typedef struct weft_go_options {
  * Returns 0, -ENOMEM (no memory for the goroutine, or others that were promised to
  *   run wait for a stack already), -EAGAIN (no thread could be started to run it).
  *   On failure @fn is not called.
- * Blocking: never; when 256 goroutines wait for the caller's processor they run first.
+ * Blocking: never; when 512 goroutines wait for the caller's processor they run first.
  * Ordering: what came before weft_go happens before @fn.
  * Context: goroutine or any thread; not a signal handler.
  */

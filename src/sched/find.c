@@ -141,7 +141,7 @@ grab(struct p *victim, struct g **batch)
 static struct g *
 steal_from(struct p *p, struct p *victim, bool runnext)
 {
-	struct g *batch[RUNQ_CAP / 2];
+	struct g *batch[RUNQ_BATCH];
 	uint32_t n = grab(victim, batch);
 
 	if (n == 0)

@@ -139,18 +139,27 @@ wf_go(const struct wf_go_args *a)
 	return start(wf_self(), wf_g_new(a));
 }
 
-/* Is the ring of the P about to overflow? */
+/* Are so many in the ring of the P that the newest should run first? */
 static inline bool
 is_crowded(const struct m *m)
 {
-	return m->p != NULL && runq_len_racy(&m->p->runq) >= RUNQ_CAP - 1;
+	return m->p != NULL && runq_len_racy(&m->p->runq) >= RUNQ_CROWD;
+}
+
+static WF_PARKS void
+yield_if_full(struct m *m)
+{
+	if (wf_pick_crowded(m->p))
+		wf_yield();
 }
 
 WF_PARKS void
 wf_yield_if_crowded(void)
 {
-	if (is_crowded(wf_self()))
-		wf_yield();
+	struct m *m = wf_self();
+
+	if (is_crowded(m))
+		yield_if_full(m);
 }
 
 WF_PARKS int
@@ -161,7 +170,7 @@ wf_go_and_tell(void (*fn)(void *), void *arg, void (*ended)(void *), void *ended
 	int r = go(m, fn, arg, ended, ended_arg, caller_pc);
 
 	if (wf_unlikely(is_crowded(m)))
-		wf_yield();
+		yield_if_full(m);
 	return r;
 }
 
@@ -172,7 +181,7 @@ weft_go(void (*fn)(void *), void *arg)
 	int r = go(m, fn, arg, NULL, NULL, (uintptr_t)__builtin_return_address(0));
 
 	if (wf_unlikely(is_crowded(m)))
-		wf_yield();
+		yield_if_full(m);
 	wf_leave();
 	return r;
 }

@@ -33,9 +33,10 @@ struct g *wf_g_new(const struct wf_go_args *a);
 int wf_go(const struct wf_go_args *a);
 
 /*
- * After it, where the caller may park. Before the ring of its P overflows, the goroutine that fills
- * it lets those in it run: they are in the cache still, and most will end and leave their memory to
- * the next. (Go moves half of the ring to the global queue and goes on.)
+ * After it, where the caller may park. When many are in the ring of its P the newest run first, so
+ * that few live at a time; and before it overflows, the goroutine that fills it lets those in it
+ * run: they are in the cache still, and most will end and leave their memory to the next. (Go moves
+ * half of the ring to the global queue and goes on.) README.md, "Newest first".
  */
 WF_PARKS void wf_yield_if_crowded(void);
 

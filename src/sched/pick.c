@@ -85,15 +85,58 @@ wf_take_global(struct p *p, uint32_t max)
 
 /*
  * The global queue's turn, although the ring is not empty. As many as come between two such turns,
- * so that both get on alike; fewer when the ring is half full, so that none is pushed out.
+ * so that both get on alike; fewer when the ring is half full, so that none is pushed out, or when
+ * the newest come first, so that what they start does not pile up.
  */
 static struct g *
 take_global_in_turn(struct p *p)
 {
 	uint32_t n = runq_len_racy(&p->runq);
 
-	n = n < RUNQ_CAP / 2 ? RUNQ_CAP / 2 - n : 1;
+	n = !p->newest_first && n < RUNQ_CAP / 2 ? RUNQ_CAP / 2 - n : 1;
 	return wf_take_global(p, wf_min(n, GLOBAL_TICK));
+}
+
+/* All that are in p's ring now run before the newest come first again (E3). */
+static void
+begin_round(struct p *p)
+{
+	p->newest_first = false;
+	p->round_end = wf_load_relaxed(&p->runq.tail);
+}
+
+bool
+wf_pick_crowded(struct p *p)
+{
+	uint32_t left = p->round_end - wf_load_relaxed(&p->runq.head);
+
+	if (!p->newest_first && (left == 0 || left > RUNQ_CAP)) {
+		p->newest_first = true;						/* E1 */
+		p->newest_until = wf_load_relaxed(&wf_sched.now_coarse) + SLICE_NS;
+	}
+	return runq_len_racy(&p->runq) >= RUNQ_CAP - 1;
+}
+
+/* The newest come first: the next of them, or NULL when it is the turn of others. */
+static struct g *
+take_newest(struct m *m, struct p *p)
+{
+	int64_t now = wf_load_relaxed(&wf_sched.now_coarse);
+	struct g *g;
+
+	if (m->commit.kind == COMMIT_YIELD) {
+		begin_round(p);							/* E3 */
+		return NULL;
+	}
+	if (wf_load_relaxed(&p->runq.runnext) != NULL)
+		return NULL;
+	if (now >= p->newest_until) {
+		p->newest_until = now + SLICE_NS;
+		return runq_take_own(&p->runq);				/* E4 */
+	}
+	g = runq_take_newest(&p->runq);						/* E2 */
+	p->newest_first = g != NULL;						/* E5 */
+	return g;
 }
 
 /* Does what the monitor wants of the P. Returns a goroutine that is to run first, or NULL. */
@@ -110,6 +153,7 @@ obey(struct p *p)
 	}
 	if (wanted & PREEMPT_NEXT) {
 		/* The slice of what runs from runnext is over: what is there waits its turn. */
+		begin_round(p);
 		if ((g = runq_take_next(&p->runq)) != NULL)
 			wf_runq_put(p, g, false);
 	}
@@ -162,8 +206,9 @@ wf_pick_shuffle(struct p *p)
  * P, or NULL.
  */
 struct g *
-wf_pick_special(struct p *p)
+wf_pick_special(struct m *m)
 {
+	struct p *p = m->p;
 	struct g *g;
 
 	if (runq_is_alone(&p->runq) && wf_load_relaxed(&wf_sched.n_p) > 1)
@@ -175,5 +220,7 @@ wf_pick_special(struct p *p)
 	if (wf_load_relaxed(&p->schedtick) % GLOBAL_TICK == GLOBAL_TICK - 1 &&
 	    (g = take_global_in_turn(p)) != NULL)
 		return g;
-	return wf_load_relaxed(&p->preempt) != 0 ? obey(p) : NULL;
+	if (wf_load_relaxed(&p->preempt) != 0 && (g = obey(p)) != NULL)
+		return g;
+	return p->newest_first ? take_newest(m, p) : NULL;
 }

@@ -29,7 +29,7 @@ wf_wake_one_for_next(void)
 
 /* ---- Putting: queue.c ---- */
 
-/* The ring is full: half of it and g go to the global queue, oldest first. */
+/* The ring is full: the oldest of it and g go to the global queue. */
 void wf_runq_overflow(struct p *p, struct g *g);
 
 /*
@@ -81,7 +81,12 @@ void wf_run_timers(struct p *p, int64_t now);
 void wf_look_around(struct p *p);
 /* From the global queue, at most max, or a fair share (0); all but the first go to p's ring. */
 struct g *wf_take_global(struct p *p, uint32_t max);
-struct g *wf_pick_special(struct p *p);
+struct g *wf_pick_special(struct m *m);
+/*
+ * A goroutine was started that is the RUNQ_CROWD-th of p's ring, or later: the newest come first
+ * from now on (E1). Returns whether the ring is full: who fills it must yield.
+ */
+bool wf_pick_crowded(struct p *p);
 void wf_pick_shuffle(struct p *p);
 
 /* Is p one too many? Its holder gives it up when it next looks for work. */
@@ -109,7 +114,7 @@ wf_pick_needs_room(const struct p *p, const struct g *g)
 static WF_ALWAYS_INLINE bool
 pick_is_special(struct p *p, uint32_t picks)
 {
-	return picks % POLL_PICKS == 0 || wf_load_relaxed(&p->preempt) != 0 ||
+	return picks % POLL_PICKS == 0 || (wf_load_relaxed(&p->preempt) | p->newest_first) != 0 ||
 	    wf_load_relaxed(&p->schedtick) % GLOBAL_TICK == GLOBAL_TICK - 1 ||
 	    (runq_is_alone(&p->runq) && wf_load_relaxed(&wf_sched.n_p) > 1);
 }
@@ -153,7 +158,7 @@ wf_pick_local(struct m *m)
 	wf_store_relaxed(&p->picks, picks);
 	if (WF_PERTURB(2))
 		wf_pick_shuffle(p);
-	if (wf_unlikely(pick_is_special(p, picks)) && (g = wf_pick_special(p)) != NULL)
+	if (wf_unlikely(pick_is_special(p, picks)) && (g = wf_pick_special(m)) != NULL)
 		goto new_slice;
 	if ((g = runq_take_next(&p->runq)) != NULL) {
 		if (SPIN_NAP_NS != 0)

@@ -27,11 +27,11 @@ wf_global_put(struct g *g)
 	wf_unlock(&wf_sched.lock);
 }
 
-/* The ring is full: half of it and g go to the global queue, oldest first. */
+/* The ring is full: the oldest of it and g go to the global queue. */
 WF_COLD void
 wf_runq_overflow(struct p *p, struct g *g)
 {
-	struct g *batch[RUNQ_CAP / 2];
+	struct g *batch[RUNQ_BATCH];
 	struct gqueue q = { 0 };
 	uint32_t n = runq_grab(&p->runq, batch);
 
@@ -57,7 +57,7 @@ wf_global_take_locked(struct p *p, uint32_t max)
 	if (n == 0)
 		return NULL;
 	n = wf_min(n, n / wf_load_relaxed(&wf_sched.gomaxprocs) + 1);
-	n = wf_min(n, RUNQ_CAP / 2);
+	n = wf_min(n, RUNQ_BATCH);
 	if (max != 0)
 		n = wf_min(n, max);
 	first = gqueue_take(&wf_sched.runq);

@@ -1,11 +1,12 @@
 /*
- * The run queue of one P: a ring of 256 with one producer and many consumers, and a slot for
+ * The run queue of one P: a ring of 512 with one producer and many consumers, and a slot for
  * the goroutine that runs next. All inline; no system, no locks.
  *
  * Only the M that owns the P puts, and sets runnext to a goroutine; the owner and any thief
- * may take, and set runnext to NULL. head and tail count for ever and are compared only
- * through their unsigned difference, so wrapping at 2^32 is harmless. Slot i is slot[i %
- * RUNQ_CAP] and holds a goroutine exactly while head <= i < tail.
+ * may take, and set runnext to NULL. All take the oldest; the owner of a ring that holds more than
+ * a thief takes at a time may take the newest, too. head and tail are compared only through their
+ * difference, so wrapping at 2^32 is harmless. Slot i is slot[i % RUNQ_CAP] and holds a goroutine
+ * exactly while head <= i < tail.
  *
  *   Q1  tail: release in runq_put -> acquire in runq_take, runq_grab
  *       Whoever sees the new tail sees the slot, and all that was written to the goroutine
@@ -31,6 +32,10 @@
  *   Q9  stealing: release in runq_unlock -> acquire in runq_trylock
  *       A ring that is its holder's own: README.md, "A ring of one's own".
  *
+ *   Q10 tail: store, fence, load of head in runq_take_newest -> load of head, fence, load of tail
+ *       in runq_grab. Either the owner sees how far thieves have come, or they see that it has
+ *       taken the newest. README.md, "Newest first".
+ *
  * The slots are relaxed atomics, not plain pointers: a thief that has fallen a lap behind may
  * read a slot while the owner overwrites it. What it reads is then junk, and its CAS on head is
  * certain to fail.
@@ -40,10 +45,16 @@
 #ifndef WEFT_SCHED_RUNQ_H
 #define WEFT_SCHED_RUNQ_H
 
+#include "base/assert.h"
 #include "sched/g.h"
 
 #ifndef RUNQ_CAP
-#define RUNQ_CAP 256u
+#define RUNQ_CAP 512u
+#define RUNQ_CROWD 256u		/* with as many the newest come first: E1 */
+#define RUNQ_BATCH 128u		/* most that are taken at a time */
+#else				/* a model has set it */
+#define RUNQ_CROWD (RUNQ_CAP - 1)
+#define RUNQ_BATCH (RUNQ_CAP / 2)
 #endif
 
 _Static_assert((RUNQ_CAP & (RUNQ_CAP - 1)) == 0, "slot index relies on wrap-around");
@@ -195,7 +206,9 @@ runq_take_next(struct runq *q)
 	return wf_xchg_acqrel(&q->runnext, NULL);			/* Q4, Q5 */
 }
 
-/* Takes the oldest goroutine of the ring, or NULL. Any thread that may. */
+/*
+ * Takes the oldest goroutine of the ring, or NULL. Owner only: thieves grab, with the fence of Q10.
+ */
 static inline struct g *
 runq_take(struct runq *q)
 {
@@ -239,9 +252,34 @@ runq_take_own(struct runq *q)
 	return runq_take(q);
 }
 
+/* Takes the newest goroutine of a ring that holds more than RUNQ_BATCH, or NULL. Owner only. */
+static inline struct g *
+runq_take_newest(struct runq *q)
+{
+	uint32_t t = wf_load_relaxed(&q->tail) - 1;			/* our own store */
+
+	if ((int32_t)(t - wf_load_relaxed(&q->head)) < (int32_t)RUNQ_BATCH)
+		return NULL;
+	if (runq_is_alone(q)) {
+		wf_store_relaxed(&q->tail, t);
+	} else if (runq_enter_own(q)) {
+		wf_store_relaxed(&q->tail, t);	/* thieves come by Q8 and Q9 */
+		runq_leave_own(q);
+	} else {
+		wf_store_release(&q->tail, t);				/* Q1, Q10 */
+		WF_POINT("ring.newest");
+		wf_fence_seqcst();					/* Q10 */
+		if ((int32_t)(t - wf_load_relaxed(&q->head)) < (int32_t)RUNQ_BATCH) {
+			wf_store_relaxed(&q->tail, t + 1);	/* Q1: behind the fence */
+			return NULL;
+		}
+	}
+	return wf_load_relaxed(&q->slot[t % RUNQ_CAP]);
+}
+
 /*
  * Takes half of the ring, at least one if there is one, oldest first, into out[]. Returns how
- * many, <= RUNQ_CAP / 2. Any thread.
+ * many, <= RUNQ_BATCH. Any thread.
  */
 static inline uint32_t
 runq_grab(struct runq *q, struct g **out)
@@ -249,17 +287,14 @@ runq_grab(struct runq *q, struct g **out)
 	uint32_t h = wf_load_acquire(&q->head);				/* Q3 */
 
 	for (;;) {
-		uint32_t t = wf_load_acquire(&q->tail);			/* Q1 */
-		uint32_t n = t - h;
+		uint32_t t, n;
 
-		n -= n / 2;
-		if (n == 0)
-			return 0;
-		if (n > RUNQ_CAP / 2) {
-			/* head and tail are from different moments: read both again. */
-			h = wf_load_acquire(&q->head);			/* Q3 */
-			continue;
-		}
+		wf_fence_seqcst();					/* Q10 */
+		t = wf_load_acquire(&q->tail);				/* Q1 */
+		n = t - h;
+		if ((int32_t)n <= 0)
+			return 0;	/* -1: its owner looks whether it may take the last */
+		n = wf_min(n - n / 2, RUNQ_BATCH);
 		for (uint32_t i = 0; i < n; i++)
 			out[i] = wf_load_relaxed(&q->slot[(h + i) % RUNQ_CAP]);
 		if (wf_cas_acqrel(&q->head, &h, h + n))			/* Q2, Q3 */
@@ -280,7 +315,7 @@ runq_len_racy(const struct runq *q)
 /*
  * Is there nothing here? Decides only on a tail that did not move meanwhile: a goroutine
  * kicked from runnext into the ring between two reads must not be missed. The seq_cst loads are
- * steps S4 of the idle protocol.
+ * steps S4 of the idle protocol. One that its owner is about to take need not be seen.
  */
 static inline bool
 runq_is_empty(struct runq *q)
@@ -291,7 +326,7 @@ runq_is_empty(struct runq *q)
 		struct g *next = wf_load_seqcst(&q->runnext);
 
 		if (t == wf_load_seqcst(&q->tail))
-			return h == t && next == NULL;
+			return (int32_t)(t - h) <= 0 && next == NULL;
 	}
 }
 

@@ -105,6 +105,9 @@ struct p {
 	struct g *free_g;			/* o  dead goroutines */
 	uint32_t n_free_g;			/* o */
 	uint32_t looks_skipped;			/* o  looks at the poller put off in a row */
+	bool newest_first;			/* o  so many were started here: E1-E5 */
+	uint32_t round_end;			/* o  the first in the ring that came after (E3) */
+	int64_t newest_until;			/* o  coarse time when the oldest has a turn (E4) */
 	uint64_t goid_next, goid_end;		/* o  ids this P may give out */
 	_Atomic int64_t n_created;		/* w  goroutines born here ... */
 	_Atomic int64_t n_ended;		/* w  ... and ended here: only sums mean anything */

@@ -154,6 +154,39 @@ start_all_from_outside(void *arg)
 	return NULL;
 }
 
+enum { BRIM = 1000 };
+
+static weft_chan *brim;
+static atomic_uchar seen_at_brim[BRIM];
+
+static void
+mark_when_told(void *arg)
+{
+	EXPECT_EQ(weft_chan_recv(brim, NULL, WEFT_FOREVER), 1);
+	mark(arg);
+}
+
+/*
+ * One makes more ready than its ring holds, on the only P, unless that is taken from it meanwhile.
+ */
+static void
+fill_to_the_brim(void)
+{
+	weft_gomaxprocs(1);
+	brim = weft_chan_new(0, 0);
+	weft_waitgroup_add(&group, BRIM);
+	for (int i = 0; i < BRIM; i++) {
+		atomic_store(&seen_at_brim[i], 0);
+		EXPECT_EQ(weft_go(mark_when_told, &seen_at_brim[i]), 0);
+	}
+	for (int i = 0; i < BRIM; i++)
+		EXPECT_EQ(weft_chan_send(brim, NULL, WEFT_FOREVER), 0);
+	weft_waitgroup_wait(&group, WEFT_FOREVER);
+	for (int i = 0; i < BRIM; i++)
+		EXPECT_EQ(atomic_load(&seen_at_brim[i]), 1);
+	weft_chan_unref(brim);
+}
+
 TEST(each_goroutine_runs_exactly_once)
 {
 	pthread_t threads[2];
@@ -176,8 +209,9 @@ TEST(each_goroutine_runs_exactly_once)
 			if (atomic_load(&seen[i][k]) != 1)
 				FAIL("%d of starter %d ran %d times", k, i,
 				    atomic_load(&seen[i][k]));
-	/* Else the brim was not tried. */
-	EXPECT(metric("/weft/sched/queue-overflows:overflows") > 0);
+	do {
+		fill_to_the_brim();
+	} while (metric("/weft/sched/queue-overflows:overflows") == 0);
 }
 
 /*

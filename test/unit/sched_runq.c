@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#define N 256
+#define N RUNQ_CAP
 
 static struct g gs[4 * N];
 static struct runq q;
@@ -27,7 +27,7 @@ TEST(first_in_first_out)
 	static const uint32_t starts[] = { 0, 1, UINT32_MAX - 100, UINT32_MAX };
 
 	for (size_t s = 0; s < wf_countof(starts); s++)
-		for (int n = 0; n < N; n++) {
+		for (int n = 0; n < (int)N; n++) {
 			reset(starts[s]);
 			EXPECT(runq_is_empty(&q));
 			EXPECT(runq_take(&q) == NULL);
@@ -44,19 +44,22 @@ TEST(first_in_first_out)
 TEST(a_full_ring_refuses_and_keeps)
 {
 	reset(UINT32_MAX - 7);
-	for (int i = 0; i < N; i++)
+	for (int i = 0; i < (int)N; i++)
 		EXPECT(runq_put(&q, &gs[i]));
 	EXPECT(!runq_put(&q, &gs[N]));
 	EXPECT(runq_take(&q) == &gs[0]);
 	EXPECT(runq_put(&q, &gs[N]));
-	for (int i = 1; i <= N; i++)
+	for (int i = 1; i <= (int)N; i++)
 		EXPECT(runq_take(&q) == &gs[i]);
 }
 
-/* SCENARIOS 68: one steal moves half, rounded up, the oldest; each goroutine appears once. */
+/*
+ * SCENARIOS 68: one steal moves half, rounded up, the oldest, and not more than 128; each goroutine
+ * appears once.
+ */
 TEST(a_grab_takes_the_older_half)
 {
-	struct g *out[RUNQ_CAP / 2];
+	struct g *out[RUNQ_BATCH];
 
 	for (uint32_t n = 0; n <= N; n++) {
 		uint32_t got;
@@ -65,11 +68,35 @@ TEST(a_grab_takes_the_older_half)
 		for (uint32_t i = 0; i < n; i++)
 			EXPECT(runq_put(&q, &gs[i]));
 		got = runq_grab(&q, out);
-		EXPECT_EQ(got, n - n / 2);
+		EXPECT_EQ(got, wf_min(n - n / 2, RUNQ_BATCH));
 		for (uint32_t i = 0; i < got; i++)
 			EXPECT(out[i] == &gs[i]);
 		for (uint32_t i = got; i < n; i++)
 			EXPECT(runq_take(&q) == &gs[i]);
+		EXPECT(runq_is_empty(&q));
+	}
+}
+
+/* Of a ring with more than a thief takes; also where the counters wrap. */
+TEST(the_newest_is_taken_while_there_are_many)
+{
+	for (int alone = 0; alone < 2; alone++) {
+		uint32_t n = N;
+
+		reset(UINT32_MAX - N / 2);
+		wf_store_relaxed(&q.is_alone, (uint8_t)alone);
+		for (uint32_t i = 0; i < n; i++)
+			EXPECT(runq_put(&q, &gs[i]));
+		while (n > RUNQ_BATCH)
+			EXPECT(runq_take_newest(&q) == &gs[--n]);
+		EXPECT(runq_take_newest(&q) == NULL);
+		EXPECT_EQ(runq_len_racy(&q), n);
+		EXPECT(runq_put(&q, &gs[N]));
+		EXPECT(runq_take(&q) == &gs[0]);
+		EXPECT(runq_take_newest(&q) == NULL);
+		for (uint32_t i = 1; i < n; i++)
+			EXPECT(runq_take(&q) == &gs[i]);
+		EXPECT(runq_take(&q) == &gs[N]);
 		EXPECT(runq_is_empty(&q));
 	}
 }
@@ -86,7 +113,7 @@ TEST(runnext_is_part_of_the_queue)
 }
 
 /*
- * Conservation: one owner puts and takes, three thieves take and grab; each goroutine comes out
+ * Conservation: one owner puts and takes at both ends, three thieves grab; each goroutine comes out
  * exactly once per time it went in, with what was written to it before. SCENARIOS 144.
  */
 #define ROUNDS 200000
@@ -110,23 +137,17 @@ came_out(struct g *g)
 static void *
 thief(void *arg)
 {
-	struct g *out[RUNQ_CAP / 2], *g;
+	struct g *out[RUNQ_BATCH];
 
 	for (;;) {
 		bool last = wf_load_acquire(&owner_done);
 		uint32_t n;
 
-		if (arg != NULL) {
-			n = runq_grab(&q, out);
-			for (uint32_t i = 0; i < n; i++)
-				came_out(out[i]);
-		} else {
-			n = (g = runq_take(&q)) != NULL;
-			if (n)
-				came_out(g);
-		}
+		n = runq_grab(&q, out);
+		for (uint32_t i = 0; i < n; i++)
+			came_out(out[i]);
 		if (n == 0 && last)
-			return NULL;
+			return arg;
 	}
 }
 
@@ -138,7 +159,7 @@ TEST(thieves_lose_and_double_nothing)
 
 	reset(UINT32_MAX - 1000);
 	for (int i = 0; i < 3; i++)
-		pthread_create(&t[i], NULL, thief, i == 0 ? &q : NULL);
+		pthread_create(&t[i], NULL, thief, NULL);
 	for (long i = 0; i < rounds; i++) {
 		long k = i % (4 * N);
 
@@ -152,10 +173,12 @@ TEST(thieves_lose_and_double_nothing)
 				came_out(g);
 		if (i % 3 == 0 && (g = runq_take(&q)) != NULL)
 			came_out(g);
+		if (i % 5 == 0 && (g = runq_take_newest(&q)) != NULL)
+			came_out(g);
 	}
 	wf_store_release(&owner_done, 1);
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);
-	for (int i = 0; i < 4 * N; i++)
+	for (int i = 0; i < 4 * (int)N; i++)
 		EXPECT_EQ(wf_load_relaxed(&taken[i]), puts[i]);
 }

@@ -12,6 +12,10 @@
 
 const char *const mc_subjects[] = { "sched/runq.h", NULL };
 
+#ifdef WEFT_DEBUG_BUILD
+void (*wf_point_hook)(const char *name);
+#endif
+
 #define ITEMS 5
 
 static struct runq q;
@@ -390,3 +394,118 @@ own_kick_and_end(void)
 
 SCENARIO(own_kick_and_end, .threads = { own_kick_and_end, own_go_idle },
     .setup = own_publish_reset, .check = somebody_saw)
+
+/* ---- The newest first, by the owner of a ring with more than one thief takes (Q10) ---- */
+
+static void
+newest_owner(void)
+{
+	put();
+	put();
+	got(runq_take_newest(&q));
+	put();
+	got(runq_take_newest(&q));
+	got(runq_take(&q));
+}
+
+static void
+two_grabs(void)
+{
+	grab();
+	grab();
+}
+
+static void
+three_grabs(void)
+{
+	two_grabs();
+	grab();
+}
+
+SCENARIO(newest_and_grab, .threads = { newest_owner, grab }, .setup = reset, .check = conserved)
+SCENARIO(newest_and_two_grabs, .threads = { newest_owner, two_grabs }, .setup = reset,
+    .check = conserved)
+/* The third may find the tail behind the head. */
+SCENARIO(newest_and_three_grabs, .threads = { newest_owner, three_grabs }, .setup = reset,
+    .check = conserved)
+SCENARIO(newest_and_two_thieves, .threads = { newest_owner, grab, grab }, .setup = reset,
+    .check = conserved, .runs = 100000)
+
+/*
+ * In the idle protocol: what is put behind the newest that was taken is seen by who goes idle, or
+ * sees it. Who looks while the owner finds out that it may not take may miss the last one, which
+ * the owner then takes itself.
+ */
+static void
+publish_after_newest(void)
+{
+	MC_ASSERT(runq_put(&q, &gs[0]));
+	MC_ASSERT(runq_put(&q, &gs[1]));
+	n_put = 2;
+	got(runq_take_newest(&q));
+	gs[2].parent_id = 42;
+	MC_ASSERT(runq_put(&q, &gs[2]));
+	n_put = 3;
+	wf_fence_seqcst();
+	was_seen_idle = wf_load_seqcst(&idle_ps) != 0;
+}
+
+SCENARIO(publish_after_newest, .threads = { publish_after_newest, go_idle },
+    .setup = publish_reset, .check = somebody_saw)
+
+static void
+newest_or_oldest(void)
+{
+	struct g *g;
+
+	put();
+	put();
+	g = runq_take_newest(&q);
+	got(g != NULL ? g : runq_take(&q));
+	got(runq_take(&q));
+}
+
+/* Its looks are racy, and harmless wherever they come. */
+static void
+grab_and_look(void)
+{
+	grab();
+	(void)runq_is_empty(&q);
+}
+
+/* Nobody is left: whatever who looked has seen, the owner has taken the rest. */
+static void
+all_taken(void)
+{
+	MC_ASSERT(runq_is_empty(&q));
+	conserved();
+}
+
+SCENARIO(newest_or_oldest, .threads = { newest_or_oldest, grab_and_look }, .setup = reset,
+    .check = all_taken)
+
+/* The same of a ring that is its holder's own: without a fence, until a thief ends that (H4). */
+static void
+newest_own_owner(void)
+{
+	put();
+	put();
+	got(runq_take_newest(&q));
+	put();
+	got(runq_take_newest(&q));
+	got(runq_take_own(&q));
+}
+
+static void
+own_grab(void)
+{
+	if (!own_begin_steal())
+		return;
+	two_grabs();
+	runq_unlock(&q);
+}
+
+SCENARIO(newest_of_ones_own, .threads = { newest_own_owner, own_grab }, .setup = own_reset,
+    .check = conserved)
+SCENARIO(newest_of_ones_own_and_two_thieves, .threads = { newest_own_owner, own_grab, own_grab },
+    .setup = own_reset, .check = conserved)
