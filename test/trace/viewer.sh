@@ -13,7 +13,7 @@ export HOME=$work GOTELEMETRY=off GOFLAGS='' BROWSER=true PPROF_TMPDIR=$work
 WEFT_TRACE=user.trace "$WEFT_BUILD/test/trace/load" user
 touch said
 # The tool itself, not the command that starts it: it is to be ended.
-"$("$go" env GOTOOLDIR)/trace" -http=127.0.0.1:0 user.trace 2>>said &
+"$("$go" tool -n trace)" -http=127.0.0.1:0 user.trace 2>>said &
 viewer=$!
 for _ in $(seq 600); do
 	url=$(sed -n 's/.*listening on \(http:.*\)/\1/p' said)
