@@ -156,7 +156,7 @@ ssize_t wf_os_read_file(const char *path, char *buf, size_t cap);
 /* The value of an environment variable, or NULL. */
 const char *wf_os_getenv(const char *name);
 
-/* ---- signal.c ---- */
+/* ---- signal.c, sigstack.c ---- */
 
 typedef void (*wf_os_sigfn)(int, siginfo_t *, void *);
 /* Installs fn with SA_ONSTACK|SA_SIGINFO|SA_RESTART|SA_NODEFER (so that a fault in a handler is

@@ -59,58 +59,6 @@ wf_os_sigaction_restore(int sig, const struct sigaction *old)
 	return sigaction(sig, old, NULL) == 0 ? 0 : -errno;
 }
 
-/* Room for the kernel's own frame (it grows with the vector registers) and for bytes. */
-static size_t
-altstack_bytes(size_t bytes)
-{
-	long frame = sysconf(_SC_MINSIGSTKSZ);
-	size_t page = wf_os_page_size();
-
-	if (frame > 0)
-		bytes += (size_t)frame;
-	return (bytes + page - 1) & ~(page - 1);
-}
-
-void *
-wf_os_sigaltstack_new(size_t bytes)
-{
-	stack_t old, ss;
-
-	if (sigaltstack(NULL, &old) != 0 || !(old.ss_flags & SS_DISABLE))
-		return NULL;
-	memset(&ss, 0, sizeof(ss));
-	ss.ss_size = altstack_bytes(bytes);
-	ss.ss_sp = wf_os_map(ss.ss_size);
-	if (ss.ss_sp == NULL)
-		return NULL;
-	if (sigaltstack(&ss, NULL) != 0) {
-		wf_os_unmap(ss.ss_sp, ss.ss_size);
-		return NULL;
-	}
-	return ss.ss_sp;
-}
-
-bool
-wf_os_sigaltstack_has(const void *stack, size_t bytes, uintptr_t address)
-{
-	return stack != NULL && address - (uintptr_t)stack < altstack_bytes(bytes);
-}
-
-void
-wf_os_sigaltstack_free(void *stack, size_t bytes)
-{
-	stack_t now, off;
-
-	if (stack == NULL)
-		return;
-	/* The program may have put another in its place meanwhile: that one stays. */
-	memset(&off, 0, sizeof(off));
-	off.ss_flags = SS_DISABLE;
-	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == stack)
-		(void)sigaltstack(&off, NULL);
-	wf_os_unmap(stack, altstack_bytes(bytes));
-}
-
 uintptr_t
 wf_os_sigregs(const void *uctx, uintptr_t *v, size_t n)
 {

@@ -6,6 +6,7 @@
 #include "os/os.h"
 
 #include "base/atomic.h"
+#include "os/thread_stack.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,11 +29,6 @@ extern struct wf_os_exceptions *__cxa_get_globals(void) __attribute__((weak));
 extern const void *weft_lint_lock_held(uintptr_t lo, uintptr_t hi, const char **ret_kind)
     __attribute__((weak));
 
-struct start {
-	void (*fn)(void *);
-	void *arg;
-};
-
 /* What threads of ours have blocked: what the first thread had when weft began. */
 static sigset_t process_mask;
 
@@ -42,35 +38,43 @@ wf_os_thread_mask_init(void)
 	pthread_sigmask(SIG_SETMASK, NULL, &process_mask);
 }
 
+static void
+leave_stack(void *s)
+{
+	thread_stack_end(s);
+}
+
 static void *
 run(void *p)
 {
-	struct start s = *(struct start *)p;
+	struct thread_stack *s = p;
 
-	free(p);
-	s.fn(s.arg);
+	/* It may end by pthread_exit(3), too. */
+	pthread_cleanup_push(leave_stack, s);
+	s->fn(s->arg);
+	pthread_cleanup_pop(/* execute */ 1);
 	return NULL;
 }
 
 int
 wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block_signals)
 {
-	struct start *s = malloc(sizeof(*s));
+	struct thread_stack *s;
 	pthread_attr_t attr;
 	pthread_t t;
 	sigset_t mask, old;
 	int e;
 
-	if (s == NULL)
+	if ((e = pthread_attr_init(&attr)) != 0)
+		return -e;
+	if ((s = thread_stack_take(stack_bytes)) == NULL) {
+		(void)pthread_attr_destroy(&attr);
 		return -ENOMEM;
+	}
 	s->fn = fn;
 	s->arg = arg;
-	if ((e = pthread_attr_init(&attr)) != 0) {
-		free(s);
-		return -e;
-	}
 	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	(void)pthread_attr_setstacksize(&attr, stack_bytes);
+	(void)pthread_attr_setstack(&attr, s->base, s->bytes);
 	if (block_signals)
 		sigfillset(&mask);
 	else
@@ -80,7 +84,7 @@ wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	(void)pthread_attr_destroy(&attr);
 	if (e != 0)
-		free(s);
+		thread_stack_put(s);
 	return -e;
 }
 

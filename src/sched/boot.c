@@ -8,6 +8,7 @@
 #include "sched/panic.h"
 #include "sched/self_set.h"
 
+#include <errno.h>
 
 #if defined(WF_TSAN) || defined(WF_ASAN)
 #define G0_STACK ((size_t)1 << 20)
@@ -115,12 +116,19 @@ static void
 start_monitor(void)
 {
 	struct m *m;
+	int tries = 0, r = -ENOMEM;
 
 	wf_lock(&wf_sched.lock);
 	m = wf_m_new_locked();
 	wf_sched.has_monitor = true;
 	wf_unlock(&wf_sched.lock);
-	if (m == NULL || wf_thread_start(wf_monitor_main, m, G0_STACK, true) != 0)
+	if (m != NULL) {
+		do
+			r = wf_os_thread_start(wf_monitor_main, m, G0_STACK,
+			    /* block_signals */ true);
+		while ((r == -EAGAIN || r == -ENOMEM) && wf_be_patient(&tries));
+	}
+	if (r != 0)
 		wf_throw("can't start the monitor thread", __FILE__, __LINE__);
 }
 

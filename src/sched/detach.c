@@ -67,17 +67,19 @@ wf_give_up_p(struct m *m)
 	m->gave_at = wf_os_now();
 }
 
-/* Detaches p from its M. False: the M is inside the runtime, or was just there. Monitor only. */
+/*
+ * Detaches p from m, which held it when it was judged: from nobody else, who would be taken for it.
+ * False: m is inside the runtime, or was just there, or has p no more. Monitor only.
+ */
 bool
-wf_detach(struct p *p, bool is_blocked)
+wf_detach(struct m *m, struct p *p, bool is_blocked)
 {
-	struct m *m = wf_load_acquire(&p->m);
 	uint8_t quiet = wf_sched.has_membarrier ? HOLD_NONE : HOLD_FENCED;
 	uint8_t found = quiet;
 	bool outside;
 
-	if (m == NULL ||
-	    !wf_cas_seqcst(&m->gate.hold, &found, (uint8_t)(HOLD_DETACHING | quiet)))	/* D4 */
+	WF_POINT("detach.judged");
+	if (!wf_cas_seqcst(&m->gate.hold, &found, (uint8_t)(HOLD_DETACHING | quiet)))	/* D4 */
 		return false;
 	WF_POINT("detach.announced");
 	/* After it, either the M's D1 is seen below, or the M's D2 sees D4. */

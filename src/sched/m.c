@@ -258,26 +258,49 @@ wf_be_patient(int *tries)
 	return true;
 }
 
-int
-wf_thread_start(void (*fn)(void *), struct m *m, size_t stack_bytes, bool block_signals)
+/*
+ * The system had no thread for m. One that has gone idle meanwhile does as well, for the P that m
+ * was to have; m was counted, and is no more. False: there is none.
+ */
+static bool
+wake_idle_instead(struct m *m)
 {
-	int tries = 0, r;
+	struct p *p = m->next_p;
+	struct m *idle;
 
-	do
-		r = wf_os_thread_start(fn, m, stack_bytes, block_signals);
-	while ((r == -EAGAIN || r == -ENOMEM) && wf_be_patient(&tries));
-	return r;
+	wf_lock(&wf_sched.lock);
+	idle = wf_sched.idle_m;
+	if (idle != NULL) {
+		idle_remove_locked(idle);
+		wf_store_relaxed(&idle->is_spinning, wf_load_relaxed(&m->is_spinning));
+		wf_store_relaxed(&m->is_spinning, 0);
+		m->next_p = NULL;
+		m->idle_next = wf_sched.free_m;
+		wf_sched.free_m = m;
+		wf_sched.n_m--;
+	}
+	wf_unlock(&wf_sched.lock);
+	if (idle != NULL)
+		wf_m_wake(idle, p);
+	return idle != NULL;
 }
 
-/* A kernel thread for m, or the end. */
+/* A kernel thread for m, or another one instead, or the end. */
 static void
 start_thread(struct m *m)
 {
-	int r = wf_thread_start(wf_m_main, m, THREAD_STACK, false);
+	int tries = 0, r;
 
-	if (r != 0)
-		wf_fatal("runtime: failed to create new OS thread (have %u already; errno=%d): "
-		    "see ulimit -u, the pids cgroup and weft_set_maxthreads", wf_sched.n_m, -r);
+	while ((r = wf_os_thread_start(wf_m_main, m, THREAD_STACK, false)) != 0) {
+		wf_store_relaxed(&wf_sched.was_refused, 1);
+		if ((r != -EAGAIN && r != -ENOMEM) || !wf_be_patient(&tries))
+			wf_fatal("runtime: failed to create new OS thread (have %u already; "
+			    "errno=%d): see ulimit -u, the pids cgroup and weft_set_maxthreads",
+			    wf_sched.n_m, -r);
+		WF_POINT("m.refused");
+		if (wake_idle_instead(m))
+			return;
+	}
 }
 
 /*

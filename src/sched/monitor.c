@@ -195,11 +195,11 @@ retake(int64_t now)
 			continue;
 		}
 		if (marked)
-			n_marked += wf_detach(p, true);
+			n_marked += wf_detach(m, p, true);
 		else if (stuck && is_blocked(p, m))
-			taken += wf_detach(p, true);
+			taken += wf_detach(m, p, true);
 		else if (now - p->seen_since >= SLICE_NS)	/* inside just now or not */
-			taken += wf_detach(p, false);
+			taken += wf_detach(m, p, false);
 		if (wanted)
 			wanted = work_waits(now);
 	}

@@ -295,6 +295,8 @@ struct sched {
 	_Atomic uint8_t monitor_is_deep;	/* it sleeps long, or until woken: nothing runs */
 	_Atomic uint32_t gifts_left;		/* x  so many marked calls may give their P away
 						 * without it; a hint */
+	_Atomic uint8_t was_refused;		/* w  the system had no thread for us, once: no
+						 *    more gifts */
 	_Atomic uint8_t in_doubt;		/* x  enum doubt: deadlock.c, monitor.c */
 	_Atomic int64_t now_coarse;		/* w  the monitor's last look at the clock, or
 						 *    that of who ended its deep sleep */
@@ -367,8 +369,6 @@ void wf_m_start_deferred(void) WF_MUST_NOT_HOLD(wf_sched.lock);
  * over. *tries is 0 at first. The thread sleeps, so not under a lock.
  */
 bool wf_be_patient(int *tries);
-/* As wf_os_thread_start(), but patient with -EAGAIN and -ENOMEM. */
-int wf_thread_start(void (*fn)(void *), struct m *m, size_t stack_bytes, bool block_signals);
 void wf_m_stop(struct m *m) WF_MUST_NOT_HOLD(wf_sched.lock);
 void wf_m_sleep(struct m *m);
 void wf_m_wake(struct m *m, struct p *p);
@@ -429,7 +429,7 @@ int64_t wf_timers_share(int64_t until, int64_t now);
 /* ---- monitor.c, detach.c ---- */
 void wf_monitor_main(void *arg);
 void wf_monitor_wake(void);
-bool wf_detach(struct p *p, bool is_blocked);
+bool wf_detach(struct m *m, struct p *p, bool is_blocked);
 /*
  * m is inside the runtime, and its goroutine on the way out into a call that is likely to block:
  * gives its P to another thread, unless the monitor is deciding about it. Needs 8 KiB of stack.

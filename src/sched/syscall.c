@@ -21,6 +21,7 @@ give_up_if_wanted(struct m *m)
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
 	if (m->p == NULL || left == 0 || m->locked_g != NULL ||
+	    wf_load_relaxed(&wf_sched.was_refused) ||
 	    (runq_is_empty(&m->p->runq) && wf_load_relaxed(&wf_sched.runq_len) == 0) ||
 	    wf_load_relaxed(&wf_sched.n_idle_p) != 0 ||
 	    here - wf_load_relaxed(&m->gate.g->stack_lo) < ROOM_TO_START)

@@ -325,3 +325,54 @@ TEST(a_short_call_ends_the_giving)
 	while (atomic_load(&ran) == 0)
 		weft_sleep(100000);
 }
+
+static _Atomic(struct m *) successor;
+
+static void
+compute_as_successor(void *arg)
+{
+	(void)arg;
+	atomic_store(&successor, wf_enter());
+	wf_leave();
+	while (!atomic_load(&stop))
+		;
+	atomic_fetch_add(&ran, 1);
+}
+
+/* The monitor has judged who computes, and stands still: the P goes to somebody else meanwhile. */
+static void *
+let_it_take_whom_it_judged(void *arg)
+{
+	hold_await("detach.judged");
+	atomic_store(&calls, 1);
+	while (atomic_load(&successor) == NULL)
+		pause_ms(1);
+	hold_at("monitor.round");
+	hold_release("detach.judged");
+	hold_await("monitor.round");
+	EXPECT(wf_load_acquire(&wf_load_acquire(&wf_sched.all_p[0])->m) == atomic_load(&successor));
+	EXPECT_EQ(wf_load_relaxed(&wf_sched.n_detached), 1);
+	hold_release("monitor.round");
+	atomic_store(&stop, true);
+	EXPECT_EQ(write(empty_pipe[1], "", 1), 1);
+	return arg;
+}
+
+/* It once took the P from whoever held it by then. */
+TEST(a_p_is_taken_from_who_was_judged_and_nobody_else)
+{
+	pthread_t t;
+
+	weft_gomaxprocs(1);
+	EXPECT_EQ(pipe(empty_pipe), 0);
+	wf_store_relaxed(&wf_sched.gifts_left, 1);
+	hold_at("detach.judged");	/* before there is work for which main could be taken */
+	EXPECT_EQ(weft_go(compute_as_successor, NULL), 0);
+	pthread_create(&t, NULL, let_it_take_whom_it_judged, NULL);
+	while (atomic_load(&calls) == 0)
+		;
+	block_as_marked(NULL);
+	pthread_join(t, NULL);
+	while (atomic_load(&ran) < 2)
+		weft_sleep(100000);
+}

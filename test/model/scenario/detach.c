@@ -70,23 +70,33 @@ scheduler(void)
 	wf_schedule(m_first);
 }
 
+/* As the monitor does: who is looked at is who is taken from. */
+static void
+take_from(struct p *p, bool is_blocked)
+{
+	struct m *m = wf_load_acquire(&p->m);
+
+	if (m != NULL)
+		(void)wf_detach(m, p, is_blocked);
+}
+
 static void
 detach_blocked(void)
 {
-	(void)wf_detach(&world.ps[0], true);
+	take_from(&world.ps[0], true);
 }
 
 static void
 detach_twice(void)
 {
-	(void)wf_detach(&world.ps[0], true);
-	(void)wf_detach(&world.ps[0], false);
+	take_from(&world.ps[0], true);
+	take_from(&world.ps[0], false);
 }
 
 static void
 detach_computing(void)
 {
-	(void)wf_detach(&world.ps[0], false);
+	take_from(&world.ps[0], false);
 }
 
 static void
@@ -334,7 +344,7 @@ one_makes_another(void)
 static void
 detach_other(void)
 {
-	(void)wf_detach(&world.ps[1], true);
+	take_from(&world.ps[1], true);
 }
 
 SCENARIO(a_thread_made_by_another, .threads = { scheduler, detach_other, world_monitor },
