@@ -30,7 +30,7 @@ wf_membarrier(void)
 static bool
 is_held(const struct kept_slot *s, const struct wf_lock *l)
 {
-	for (uint32_t i = 0; i < KEPT_PLACES; i++)
+	for (uint32_t i = 0; i < wf_countof(s->held); i++)
 		if (wf_load_acquire(&s->held[i]) == l)			/* J1 */
 			return true;
 	return false;

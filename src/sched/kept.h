@@ -19,14 +19,16 @@
 
 /*
  * Where a P notes what it holds: who takes several locks takes each at a place of its own. Locks
- * taken at a place from KEPT_PLACES on are taken as by anybody.
+ * taken at a place from KEPT_PLACES on are taken as by anybody. The last is for the timer heap,
+ * under whose lock others are taken.
  */
 #define KEPT_PLACES 4u
+#define KEPT_PLACE_TIMERS KEPT_PLACES
 
 /* Of one P. */
 struct kept_slot {
 	/* Written by the owner of the P only; edge J1 */
-	_Alignas(WF_CACHELINE) _Atomic(struct wf_lock *) held[KEPT_PLACES];
+	_Alignas(WF_CACHELINE) _Atomic(struct wf_lock *) held[KEPT_PLACES + 1];
 };
 
 /* By 1 + the id of the P. The first stands for threads without one: it holds nothing, ever. */

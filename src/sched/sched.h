@@ -78,7 +78,8 @@ struct timers {
 	_Atomic int64_t crowd;		/* when those due at next share a wake; 0: not. A hint, as
 					 * of the last firing. Written under lock */
 	struct timer_entry *heap;	/* under lock */
-	uint32_t n, cap;		/* under lock */
+	uint32_t n, n_sorted, cap;	/* under lock */
+	uint16_t patience, left;	/* under lock: how often its P takes it before keeping it */
 };
 
 /*

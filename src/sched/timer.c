@@ -10,23 +10,72 @@
 #include "sched/timer.h"
 
 #include "os/os.h"
+#include "sched/kept.h"
 #include "sched/panic.h"
 #include "sched/sched.h"
 #include "sched/timer_heap.h"
+
+#define TIMERS_PATIENCE 64u	/* each end of keeping makes four of one */
+#define TIMERS_PATIENCE_MAX 4096u
 
 void
 wf_timers_init(struct timers *ts)
 {
 	wf_store_relaxed(&ts->next, INT64_MAX);
 	wf_store_relaxed(&ts->crowd, 0);
+	ts->patience = ts->left = TIMERS_PATIENCE;
 	ts->heap = NULL;
-	ts->n = ts->cap = 0;
+	ts->n = ts->n_sorted = ts->cap = 0;
+}
+
+/* ---- The lock, which the heap's P keeps as long as nobody else comes (kept.h) ---- */
+
+/* Where the P has noted that it holds the lock, which it keeps; NULL: it is held as any is. */
+typedef _Atomic(struct wf_lock *) *timers_hold;
+
+static WF_ALWAYS_INLINE timers_hold
+timers_lock(struct timers *ts)
+    WF_TAKES(ts->lock) WF_HANDS_OVER("wf_kept_try() takes it")
+{
+	timers_hold at = wf_kept_try(&ts->lock, KEPT_PLACE_TIMERS);
+
+	if (wf_unlikely(at == NULL) && wf_unlikely(wf_kept_take(&ts->lock)))
+		ts->patience = (uint16_t)wf_min(4u * ts->patience, TIMERS_PATIENCE_MAX);
+	return at;
+}
+
+/* at is what timers_lock() has said. */
+static WF_ALWAYS_INLINE void
+timers_unlock(struct timers *ts, timers_hold at)
+    WF_GIVES_BACK(ts->lock) WF_HANDS_OVER("it stands at a place of the P")
+{
+	if (wf_likely(at != NULL)) {
+		wf_store_release(at, NULL);				/* Z6; J1 */
+	} else if (wf_p_number() == 0 || &wf_self()->p->timers != ts) {
+		ts->left = ts->patience;
+		wf_unlock(&ts->lock);
+	} else if (--ts->left == 0) {
+		ts->left = ts->patience;
+		wf_kept_begin(&ts->lock);
+	} else {
+		wf_unlock(&ts->lock);
+	}
+}
+
+/* The same, when it is not known how the lock was taken. */
+static void
+timers_give_back(struct timers *ts)
+    WF_GIVES_BACK(ts->lock) WF_HANDS_OVER("timers_unlock() gives it back")
+{
+	timers_hold at = &wf_kept[wf_p_number()].held[KEPT_PLACE_TIMERS];
+
+	timers_unlock(ts, wf_load_relaxed(at) == &ts->lock ? at : NULL);	/* our own */
 }
 
 static void
 publish_next(struct timers *ts)
 {
-	wf_store_seqcst(&ts->next, ts->n == 0 ? INT64_MAX : ts->heap[0].when);	/* T1 */
+	wf_store_seqcst(&ts->next, timer_heap_first(ts));	/* T1 */
 }
 
 /*
@@ -36,7 +85,7 @@ publish_next(struct timers *ts)
 static void
 publish_later(struct timers *ts)
 {
-	wf_store_release(&ts->next, ts->n == 0 ? INT64_MAX : ts->heap[0].when);
+	wf_store_release(&ts->next, timer_heap_first(ts));
 }
 
 /* Where the caller's timers go: to the heap of its P; without one, to that of P 0. */
@@ -54,17 +103,18 @@ wf_timer_arm(struct wf_timer *t, int64_t when)
 	struct timers *ts;
 	bool is_first, ok;
 	int tries = 0;
+	timers_hold at;
 
 	if (when == INT64_MAX)
 		return;
 	ts = own_timers();
 	do {
-		wf_lock(&ts->lock);
+		at = timers_lock(ts);
 		ok = timer_heap_put(ts, t, when);
-		is_first = ok && t->index == 0;
+		is_first = ok && when < wf_load_relaxed(&ts->next);
 		if (is_first)
-			publish_next(ts);				/* T1 */
-		wf_unlock(&ts->lock);
+			wf_store_seqcst(&ts->next, when);		/* T1 */
+		timers_unlock(ts, at);
 	} while (!ok && wf_be_patient(&tries));
 	if (!ok)
 		wf_fatal("runtime: out of memory for timers");
@@ -83,11 +133,11 @@ wf_timer_hold(struct wf_timer *t)
 
 		if (ts == NULL)
 			return NULL;
-		wf_lock(&ts->lock);
+		(void)timers_lock(ts);
 		if (wf_load_relaxed(&t->home) == ts)
 			return ts;
 		/* It fired, or went to another heap with its P: look again. */
-		wf_unlock(&ts->lock);
+		timers_give_back(ts);
 	}
 }
 
@@ -102,19 +152,19 @@ void
 wf_timer_disarm_held(struct timers *ts, struct wf_timer *t)
     WF_HANDS_OVER("wf_timer_hold() took the heap's lock")
 {
-	bool was_first = t->index == 0;
+	bool was_first = t->when <= wf_load_relaxed(&ts->next);
 
 	timer_heap_remove(ts, t->index);
 	if (was_first)
 		publish_later(ts);
-	wf_unlock(&ts->lock);
+	timers_give_back(ts);
 }
 
 void
 wf_timer_put_off(struct timers *ts, struct wf_timer *t, int64_t when)
     WF_HANDS_OVER("wf_timer_hold() took the heap's lock")
 {
-	bool was_first = t->index == 0;
+	bool was_first = t->when <= wf_load_relaxed(&ts->next);
 	bool is_earlier = when < wf_load_relaxed(&ts->next);	/* we hold the lock */
 
 	timer_heap_put_off(ts, t->index, when);
@@ -122,7 +172,7 @@ wf_timer_put_off(struct timers *ts, struct wf_timer *t, int64_t when)
 		publish_next(ts);					/* T1 */
 	else if (was_first)
 		publish_later(ts);
-	wf_unlock(&ts->lock);
+	timers_give_back(ts);
 	WF_POINT("timer.put_off");
 	if (is_earlier)
 		wf_wake_poller(when);					/* T2 */
@@ -144,10 +194,12 @@ int64_t
 wf_timers_run(struct timers *ts, int64_t now, struct gqueue *ready)
 {
 	int64_t next = wf_load_relaxed(&ts->next);
+	timers_hold at;
 
 	if (next > now)
 		return next;
-	wf_lock(&ts->lock);
+	at = timers_lock(ts);
+	timer_heap_settle(ts);
 	while (ts->n > 0 && ts->heap[0].when <= now) {
 		struct wf_timer *t = ts->heap[0].t;
 		int64_t again = t->fire(t, now, ready);
@@ -158,10 +210,10 @@ wf_timers_run(struct timers *ts, int64_t now, struct gqueue *ready)
 			timer_heap_put_off(ts, 0, again);
 		}
 	}
-	publish_next(ts);
+	publish_later(ts);	/* what is left is due after now */
 	wf_store_relaxed(&ts->crowd, timer_heap_crowd(ts));
 	next = wf_load_relaxed(&ts->next);
-	wf_unlock(&ts->lock);
+	timers_unlock(ts, at);
 	return next;
 }
 
@@ -187,7 +239,7 @@ move_locked(struct timers *from, struct timers *to)
 		return false;
 	for (uint32_t i = 0; i < from->n; i++)
 		WF_CHECK(timer_heap_put(to, from->heap[i].t, from->heap[i].when));
-	from->n = 0;
+	from->n = from->n_sorted = 0;
 	publish_next(to);	/* before from: wf_timers_next_all() looks at P 0 last */
 	publish_next(from);
 	return true;
@@ -197,17 +249,18 @@ move_locked(struct timers *from, struct timers *to)
 void
 wf_timers_move(struct timers *from, struct timers *to)
 {
+	timers_hold at;
 	int tries = 0;
 	bool ok;
 
 	if (from == to)
 		return;
 	do {
-		wf_lock(&to->lock);
-		wf_lock(&from->lock);
+		at = timers_lock(to);
+		(void)wf_kept_take(&from->lock);	/* nobody keeps it from here on */
 		ok = move_locked(from, to);
 		wf_unlock(&from->lock);
-		wf_unlock(&to->lock);
+		timers_unlock(to, at);
 	} while (!ok && wf_be_patient(&tries));
 	if (!ok)
 		wf_fatal("runtime: out of memory for timers");

@@ -19,12 +19,14 @@
 #include "workers.h"
 #include "seam/world.h"
 
+#include "sched/kept.h"
 #include "sched/timer.h"
 
 #include <string.h>
 
 /* wf_timer_hold() has its order for C4, of the program `scope`. */
 const char *const mc_subjects[] = { "sched/timer.c publish", "sched/timer.c own_timers",
+	"sched/timer.c wf_timer_arm", "sched/timer.c timers_unlock",
 	"sched/timer.c wf_timers", "sched/timer_heap", "sched/wake.c wf_wake_poller",
 	"sched/wake.c wf_want_poller", "sched/find.c wait_in_poller", NULL };
 
@@ -62,6 +64,7 @@ static void
 begin(unsigned n_ps)
 {
 	world_reset(n_ps);
+	memset(wf_kept, 0, sizeof(wf_kept));
 	set_up(&first, FIRST);
 	set_up(&early, EARLY);
 	set_up(&late, LATE);
@@ -300,6 +303,23 @@ fired_or_disarmed(void)
 SCENARIO(disarmed_while_it_fires, .threads = { disarm_it, run_the_heap }, .setup = is_armed,
     .check = fired_or_disarmed)
 
+/* The same in a heap that its P keeps: it is taken by plain stores, and then for good (Z1-Z5). */
+static void
+keep(unsigned i)
+{
+	wf_store_relaxed(&world.ps[i].timers.lock.word, WF_KEPT + i + 1);
+}
+
+static void
+is_armed_in_a_kept_heap(void)
+{
+	is_armed();
+	keep(0);
+}
+
+SCENARIO(disarmed_by_the_keeper, .threads = { disarm_it, run_the_heap },
+    .setup = is_armed_in_a_kept_heap, .check = fired_or_disarmed)
+
 /* ---- Putting off ---- */
 
 static void
@@ -351,6 +371,8 @@ fired_or_put_off(void)
 
 SCENARIO(put_off_while_it_fires, .threads = { put_it_off, run_the_heap }, .setup = is_armed,
     .check = fired_or_put_off)
+SCENARIO(put_off_by_the_keeper, .threads = { put_it_off, run_the_heap },
+    .setup = is_armed_in_a_kept_heap, .check = fired_or_put_off)
 
 /* ---- P 1 retires, and its timers go to P 0 ---- */
 
@@ -406,3 +428,39 @@ SCENARIO(looked_at_beside_a_new_p, .threads = { make_a_p, look_at_all },
     .setup = is_armed_on_p1)
 SCENARIO(moved_and_disarmed, .threads = { move, disarm_it }, .setup = is_armed_on_p1,
     .check = no_heap_has_it)
+
+static void
+is_armed_in_kept_heaps(void)
+{
+	is_armed_on_p1();
+	keep(0);
+	keep(1);
+}
+
+SCENARIO(moved_and_disarmed_by_a_keeper, .threads = { move, disarm_it },
+    .setup = is_armed_in_kept_heaps, .check = no_heap_has_it)
+
+/* Both arm in the heap of the first, which keeps it: the other one has no P. */
+static void
+late_armer_without_p(void)
+{
+	world_become(foreign_m);
+	wf_timer_arm(&late, LATE);
+}
+
+static void
+nothing_is_armed(void)
+{
+	a_foreigner_too();
+	keep(0);
+}
+
+static void
+both_are_armed(void)
+{
+	MC_ASSERT(world.ps[0].timers.n == 2);
+	MC_ASSERT(wf_load_relaxed(&world.ps[0].timers.next) == EARLY);
+}
+
+SCENARIO(armed_beside_the_keeper, .threads = { armer, late_armer_without_p },
+    .setup = nothing_is_armed, .check = both_are_armed)
