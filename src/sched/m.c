@@ -2,12 +2,13 @@
  * Threads: started when a P has nobody to hold it, asleep when there is no P for them, ended when
  * they were idle for long. README.md, "States of an M".
  */
-#include <weft/go.h>
-#include "sched/sched.h"
+#include "sched/m.h"
 
+#include <weft/go.h>
 #include "os/os.h"
 #include "sched/fiber.h"
 #include "sched/panic.h"
+#include "sched/sched.h"
 #include "sched/self_set.h"
 
 #include <errno.h>
