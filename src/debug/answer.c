@@ -8,6 +8,7 @@
 #include <weft/trace.h>
 #include "debug/dump.h"
 #include "debug/metrics.h"
+#include "debug/profile_table.h"
 #include "debug/tracer.h"
 #include "os/os.h"
 #include "sched/hooks.h"
@@ -105,14 +106,21 @@ answer_leak(struct wf_out *o, const struct wf_http_request *r)
 	answer_profile(o, "leak");
 }
 
-/* The profile, or with debug=2 (and 1) the text of weft_dump(), as Go's endpoint. */
+/* The profile, or with debug=1 the same as text, with debug=2 weft_dump()'s, as Go's endpoint. */
 static void
 answer_goroutines(struct wf_out *o, const struct wf_http_request *r)
 {
+	int64_t form = wf_http_query_number(r, "debug", 0, 2, 0);
 	struct dump *d;
 
-	if (wf_http_query_number(r, "debug", 0, 2, 0) == 0) {
+	if (form == 0) {
 		answer_profile(o, "goroutine");
+		return;
+	}
+	if (form == 1) {
+		print_head(o, "200 OK", "text/plain; charset=utf-8");
+		wf_out_flush(o);
+		(void)wf_profile_goroutines_print(o->fd);
 		return;
 	}
 	d = malloc(sizeof(*d));
@@ -214,7 +222,8 @@ static const struct {
     {"/", "this list", answer_index, false},
     {"/metrics", "figures, for Prometheus", answer_metrics, false},
     {PPROF, "the profiles of it", answer_index, false},
-    {"/debug/pprof/goroutine", "all goroutines; ?debug=2: as text", answer_goroutines, true},
+    {"/debug/pprof/goroutine", "all goroutines; ?debug=1, ?debug=2: as text",
+     answer_goroutines, true},
     {"/debug/pprof/goroutineleak", "those that nobody can wake, or wait for a minute",
      answer_leak, true},
     {"/debug/pprof/block", "waits, if weft_profile_block_rate() is set", answer_block, true},

@@ -226,7 +226,7 @@ find_leaked(struct snapshot *s)
 }
 
 static int
-write_goroutines(int fd, int64_t blocked_ns)
+write_goroutines(int fd, int64_t blocked_ns, bool as_text)
 {
 	static const struct profile_kind all = {
 		.type = { "goroutine" }, .unit = { "count" },
@@ -249,6 +249,7 @@ write_goroutines(int fd, int64_t blocked_ns)
 	s->now = wf_os_now();
 	wf_g_each(add_goroutine, s);
 	r = s->table.lost != 0 ? -ENOMEM
+	    : as_text ? wf_profile_table_print(&s->table, "goroutine", fd)
 	    : wf_profile_table_write(&s->table, kind, fd);
 	wf_dump_fini(&s->dump);
 	wf_profile_table_free(&s->table);
@@ -257,19 +258,25 @@ write_goroutines(int fd, int64_t blocked_ns)
 	return r;
 }
 
+int
+wf_profile_goroutines_print(int fd)
+{
+	return write_goroutines(fd, -1, true);
+}
+
 WF_API_PARKS int
 weft_profile_leak(int fd, int64_t ns)
 {
-	return write_goroutines(fd, wf_max(ns, (int64_t)0));
+	return write_goroutines(fd, wf_max(ns, (int64_t)0), false);
 }
 
 WF_API_PARKS int
 weft_profile_write(const char *name, int fd)
 {
 	if (strcmp(name, "goroutine") == 0)
-		return write_goroutines(fd, -1);
+		return write_goroutines(fd, -1, false);
 	if (strcmp(name, "leak") == 0)
-		return write_goroutines(fd, LEAK_NS);
+		return write_goroutines(fd, LEAK_NS, false);
 	(void)wf_enter();
 	wf_leave();
 	if (strcmp(name, "block") == 0)

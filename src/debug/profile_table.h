@@ -56,4 +56,9 @@ struct profile_kind {
 /* 0, -ENOMEM, or what the write failed with. */
 int wf_profile_table_write(const struct profile_table *t, const struct profile_kind *kind, int fd);
 
+/* profile_text.c: as text. 0, -ENOMEM, or -EIO: not all was written. */
+int wf_profile_table_print(const struct profile_table *t, const char *name, int fd);
+/* profile.c: all goroutines, as such text. */
+int wf_profile_goroutines_print(int fd);
+
 #endif /* WEFT_DEBUG_PROFILE_TABLE_H */

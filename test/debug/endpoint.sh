@@ -67,6 +67,11 @@ get "${here[@]}" 'http://localhost/debug/pprof/goroutine?debug=2' >stacks
 grep -q '^goroutine 2 \[chan receive.*, "receiver"\] {by: "a b", request: 17}:$' stacks ||
 	wrong "no goroutine 2: $(cat stacks)"
 grep -q '^receive_here(...)$' stacks || wrong "no stack: $(cat stacks)"
+get "${here[@]}" 'http://localhost/debug/pprof/goroutine?debug=1' >counts
+for line in '^goroutine profile: total [0-9]*$' '^1 @ 0x[0-9a-f]' $'^#\t0x[0-9a-f]*\treceive_here\t/' \
+    '^# labels: {"goroutine":"receiver", "by":"a b", "request":"17"}$'; do
+	grep -q "$line" counts || wrong "no $line: $(cat counts)"
+done
 # A profile and a trace: what they hold is for others to test, that they come whole is for us.
 get "${here[@]}" http://localhost/debug/pprof/goroutine >profile
 LC_ALL=C grep -aq receive_here profile || wrong "the profile does not know receive_here"
