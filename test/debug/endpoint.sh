@@ -68,7 +68,8 @@ grep -q '^goroutine 2 \[chan receive.*, "receiver"\] {by: "a b", request: 17}:$'
 	wrong "no goroutine 2: $(cat stacks)"
 grep -q '^receive_here(...)$' stacks || wrong "no stack: $(cat stacks)"
 get "${here[@]}" 'http://localhost/debug/pprof/goroutine?debug=1' >counts
-for line in '^goroutine profile: total [0-9]*$' '^1 @ 0x[0-9a-f]' $'^#\t0x[0-9a-f]*\treceive_here\t/' \
+for line in '^goroutine profile: total [0-9]*$' '^1 @ 0x[0-9a-f]' \
+    $'^#\t0x[0-9a-f]*\treceive_here\t/' \
     '^# labels: {"goroutine":"receiver", "by":"a b", "request":"17"}$'; do
 	grep -q "$line" counts || wrong "no $line: $(cat counts)"
 done
