@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static const char *bug = "";
@@ -149,7 +150,7 @@ timers(void)
 
 /* ---- Bytes ---- */
 
-struct pipe_end {
+struct end {
 	int fd;
 	long *note;
 };
@@ -157,7 +158,7 @@ struct pipe_end {
 static void
 write_note(void *arg)
 {
-	struct pipe_end *e = arg;
+	struct end *e = arg;
 
 	for (int i = 1; i <= ROUNDS; i++) {
 		e->note[i] = i;
@@ -167,19 +168,28 @@ write_note(void *arg)
 }
 
 static void
-pipes(void)
+bytes_through(int fd[2], long *note)
 {
-	static long note[ROUNDS + 1];
-	struct pipe_end e = { -1, note };
-	int fd[2], n;
+	struct end e = { fd[1], note };
+	int n;
 
-	check(pipe(fd) == 0, "pipe");
-	e.fd = fd[1];
 	weft_waitgroup_go(&group, write_note, &e);
 	while (weft_read(fd[0], &n, sizeof(n), WEFT_FOREVER) == sizeof(n))
 		check(note[n] == n, "what was written before the bytes");
 	weft_close(fd[0]);
 	weft_waitgroup_wait(&group, WEFT_FOREVER);
+}
+
+static void
+bytes(void)
+{
+	static long piped[ROUNDS + 1], sent[ROUNDS + 1];
+	int fd[2];
+
+	check(pipe(fd) == 0, "pipe");
+	bytes_through(fd, piped);
+	check(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0, "socketpair");
+	bytes_through(fd, sent);
 }
 
 int
@@ -193,7 +203,7 @@ main(int argc, char **argv)
 	goroutines();
 	scopes();
 	timers();
-	pipes();
+	bytes();
 	races();
 	return 0;
 }
