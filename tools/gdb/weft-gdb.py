@@ -18,6 +18,7 @@ looks; else by `source`.
 """
 import itertools
 import os
+import re
 
 import gdb
 import gdb.printing
@@ -85,6 +86,13 @@ class Layout:
                 break
             said += byte
         return said.decode(errors="replace")
+
+
+def word(text):
+    """Of a label, as in dumps: what is not plain stands in quotes."""
+    if re.fullmatch("[0-9A-Za-z./_]+", text):
+        return text
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
 class Goroutine:
@@ -181,7 +189,7 @@ class Goroutine:
         if self.get("locked"):
             parts.append("locked to thread")
         name = f' "{self.name()}"' if self.name() else ""
-        labels = ", ".join(f"{key}: {value}" for key, value in self.labels().items())
+        labels = ", ".join(f"{word(key)}: {word(value)}" for key, value in self.labels().items())
         return (f"goroutine {self.id}{name} [{', '.join(parts)}]" +
                 (f" {{{labels}}}" if labels else ""))
 
