@@ -24,10 +24,10 @@ contains() # FILE PATTERN...: each a line of the file, in this order
 # FILE: what every way of looking must show of those that wait
 check_waiting()
 {
-	local age='(, [0-9]+ (seconds|minutes))?'
+	local age='(, [0-9]+ (seconds|minutes))?' labels='\{by: "a b", request: 17\}'
 	! grep -n 'Python Exception\|Traceback\|corrupt stack\|Error' "$1" || failed=1
 	contains "$1" \
-	    "^  goroutine 2 \"receiver\" \[chan receive$age\] \{by: \"a b\", request: 17\} rece.*re" \
+	    "^  goroutine 2 \"receiver\" \[chan receive$age\] $labels rece.*here" \
 	    "^  goroutine 3 \[select$age\] \{request: 17\} chooser" \
 	    "^  goroutine 4 \[sync.Mutex.Lock$age\] locker"
 	contains "$1" '^0x[0-9a-f]+  0 of 0 elements of 4 bytes, goroutine 2 waits to receive$'
