@@ -388,10 +388,18 @@ connections(long which)
 	usage_report(load);
 }
 
+/*
+ * Ten thousand threads or processes are begun one after the other, and the client takes turns with
+ * them: some seconds on a machine at rest, minutes on one that is very busy.
+ */
+#define LIMIT_S 400
+
 #define BY_ALL(what, fn, n) \
-    {.name = what, .by = "process", .run = fn, .arg = PROCESSES, .procs = n}, \
-    {.name = what, .by = "thread", .run = fn, .arg = THREADS, .procs = n}, \
-    {.name = what, .run = fn, .arg = GOROUTINES, .procs = n}
+    {.name = what, .by = "process", .run = fn, .arg = PROCESSES, .procs = n, \
+        .limit_s = LIMIT_S}, \
+    {.name = what, .by = "thread", .run = fn, .arg = THREADS, .procs = n, \
+        .limit_s = LIMIT_S}, \
+    {.name = what, .run = fn, .arg = GOROUTINES, .procs = n, .limit_s = LIMIT_S}
 
 static const struct bench_case cases[] = {
     BY_ALL("models_count_separate", separate, 2),
