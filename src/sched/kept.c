@@ -11,6 +11,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* A machine that stood still meanwhile is no reason not to keep anything for a minute. */
+#define COST_MAX ((int64_t)100000)
+
 struct kept_slot wf_kept[WF_SLOTS_OF_PS + 1];
 
 void
@@ -81,4 +84,43 @@ wf_kept_begin(struct wf_lock *l)
 		wf_store_release(&l->word, WF_KEPT + number);		/* Z7; L1 */
 	else
 		wf_unlock(l);
+}
+
+static bool
+pay(struct kept_slot *s, uint32_t ns)
+{
+	uint32_t owed = wf_load_relaxed(&s->cost) - s->paid;	/* it guards nothing */
+
+	s->paid += wf_min(owed, ns);
+	return owed == 0;
+}
+
+WF_COLD _Atomic(struct wf_lock *) *
+wf_kept_claim(struct wf_lock *l, uint32_t ns)
+{
+	uint32_t number = wf_p_number(), nobodys = 0;
+	_Atomic(struct wf_lock *) *at = &wf_kept[number].held[0];
+
+	/* Tried, as above. */
+	if (number == 0 || !pay(&wf_kept[number], ns) || !wf_has_membarrier()
+	    || wf_os_membarrier() != 0)
+		return NULL;
+	wf_store_release(at, l);					/* Z1; J1 */
+	if (wf_cas_acqrel(&l->word, &nobodys, WF_KEPT + number))	/* Z8; L1 */
+		return at;
+	wf_store_release(at, NULL);					/* J1 */
+	return NULL;
+}
+
+void
+wf_kept_take_at_cost(struct wf_lock *l)
+    WF_HANDS_OVER("this is the lock")
+{
+	uint32_t word = wf_load_relaxed(&l->word);	/* another may have it in the end */
+	int64_t start = word > WF_KEPT ? wf_os_now() : 0;
+
+	/* Relaxed: it guards nothing. */
+	if (wf_kept_take(l) && start != 0)
+		(void)wf_add_relaxed(&wf_kept[word - WF_KEPT].cost,
+		    (uint32_t)wf_min(wf_os_now() - start, COST_MAX));
 }

@@ -29,6 +29,12 @@
 struct kept_slot {
 	/* Written by the owner of the P only; edge J1 */
 	_Alignas(WF_CACHELINE) _Atomic(struct wf_lock *) held[KEPT_PLACES + 1];
+	/*
+	 * What ends of keeping that was begun by Z8 have cost, in ns, and what the owner, who alone
+	 * writes that, has paid, modulo 2^32.
+	 */
+	_Atomic uint32_t cost;
+	uint32_t paid;
 };
 
 /* By 1 + the id of the P. The first stands for threads without one: it holds nothing, ever. */
@@ -44,15 +50,12 @@ wf_p_number(void)
 /* Z3-Z5. True: somebody else kept it. */
 bool wf_kept_take(struct wf_lock *l) WF_TAKES(l);
 
-/* Z1, Z2. Where it is noted that the caller's P holds l now; NULL: it does not keep it. */
+/* As wf_kept_try_by(), for who thinks that the P keeps it. */
 static WF_ALWAYS_INLINE _Atomic(struct wf_lock *) *
-wf_kept_try_by(struct wf_lock *l, uint32_t place, uint32_t number)
+wf_kept_mark(struct wf_lock *l, uint32_t place, uint32_t number)
 {
 	_Atomic(struct wf_lock *) *at = &wf_kept[number].held[place];
 
-	/* Relaxed: whether it is worth a try. No lock's word is WF_KEPT + 0. */
-	if (wf_load_relaxed(&l->word) != WF_KEPT + number)
-		return NULL;
 	WF_ASSERT(wf_load_relaxed(at) == NULL);
 	wf_store_release(at, l);					/* Z1; J1 */
 	wf_compiler_barrier();	/* the membarrier of Z4 orders Z1 before Z2 */
@@ -63,6 +66,19 @@ wf_kept_try_by(struct wf_lock *l, uint32_t place, uint32_t number)
 	}
 	wf_store_release(at, NULL);					/* Z2; J1 */
 	return NULL;
+}
+
+/*
+ * Z1, Z2. Where it is noted that the caller's P, which has that number, holds l now; NULL: it does
+ * not keep it.
+ */
+static WF_ALWAYS_INLINE _Atomic(struct wf_lock *) *
+wf_kept_try_by(struct wf_lock *l, uint32_t place, uint32_t number)
+{
+	/* Relaxed: whether it is worth a try. No lock's word is WF_KEPT + 0. */
+	if (wf_load_relaxed(&l->word) != WF_KEPT + number)
+		return NULL;
+	return wf_kept_mark(l, place, number);
 }
 
 static WF_ALWAYS_INLINE _Atomic(struct wf_lock *) *
@@ -105,6 +121,16 @@ void wf_kept_give_back(void *lock);
 
 /* The same for what was not held at a place: from now on the caller's P keeps it, if it has one. */
 void wf_kept_begin(struct wf_lock *l) WF_GIVES_BACK(l);
+
+/*
+ * Z8. Where it is noted that the caller's P holds l now, at place 0, and keeps it from now on;
+ * NULL: it does not, because l is not free, or another's, or for want of a membarrier, or because
+ * the P still owes for such that others wanted. Of that this pays so many ns.
+ */
+_Atomic(struct wf_lock *) *wf_kept_claim(struct wf_lock *l, uint32_t ns);
+
+/* As wf_kept_take(), of one that was begun by Z8: waiting for another P is what that P owes. */
+void wf_kept_take_at_cost(struct wf_lock *l) WF_TAKES(l);
 
 /* Is nobody inside? Stale at once, unless nobody else may come. */
 static inline bool

@@ -35,6 +35,9 @@ struct m_gate {
 	_Atomic uint32_t n_locks;	/* of mutexes, by the M; sync/keep.h counts */
 	struct g *g;			/* the goroutine that runs here */
 	const void *left_at;		/* where the one that waited here last goes on; its own */
+	/* The wait group that the M began last, and how often in a row; sync/waitgroup_kept.h */
+	_Atomic uintptr_t group;
+	_Atomic uint32_t n_begun;
 };
 
 /* Out of line: adopts a foreign thread, waits for the monitor's verdict, gets a P. */

@@ -3,47 +3,12 @@
  * "WaitGroup", whose steps and edges are cited here.
  */
 #define WEFT_NO_INLINE
-#include <weft/sync.h>
+#include "sync/waitgroup.h"
 
-#include "base/assert.h"
 #include "os/moment.h"
 #include "sched/go.h"
 #include "sched/panic.h"
-#include "sync/waitlist.h"
-
-/* Bits of waitgroup.state, never both: who waits, or is just being released. */
-#define WAITERS 1	/* those in the list */
-#define ALONE 2		/* one that can't give up: what head is, or is about to be */
-#define ONE 4		/* of the counter */
-#define DEBT_MAX (1u << 26)	/* as far below 0 as the counter is known to be, after a panic */
-#define COUNTER_MAX (UINT32_MAX / ONE - DEBT_MAX)
-
-/*
- * Life: the user's, all zero at first. Who may free it when: README.md, "The rule of the last
- * touch".
- *
- *   l  under lock
- *   x  atomic; G1-G8
- */
-struct waitgroup {
-	_Atomic uint32_t state;		/* x  counter * ONE + WAITERS or ALONE */
-	struct wf_lock lock;
-	union {
-		struct waitlist waiters;	/* l  while not ALONE */
-		_Atomic(struct waiter *) alone;	/* x  while ALONE */
-	};
-};
-
-_Static_assert(sizeof(struct waitgroup) <= sizeof(weft_waitgroup), "weft_priv is too small");
-_Static_assert(sizeof(weft_waitgroup) <= 16, "promised by the contract");
-_Static_assert(offsetof(struct waitgroup, state) == 0
-    && offsetof(struct waitgroup, lock.word) == 4, "weft/sync.h looks at them");
-
-static inline struct waitgroup *
-waitgroup_of(weft_waitgroup *wg)
-{
-	return (struct waitgroup *)(void *)wg;
-}
+#include "sync/waitgroup_kept.h"
 
 /*
  * Of a state, which wraps: that a sum is below 0 or too large is seen before it is formed. The last
@@ -70,20 +35,23 @@ static WF_NOINLINE void
 release_all(struct waitgroup *wg)
 {
 	struct gqueue ready = {0};
+	struct waitlist waiters;
 	struct waiter *w;
 	uint32_t state;
 
 	WF_POINT("waitgroup.zero");
-	wf_lock(&wg->lock);
+	wf_waitgroup_unkeep_lock(wg);
 	/*
 	 * Two steps: at 0 with WAITERS the state is ours, unless there is misuse. An add that comes
 	 * between them is lost, and its done will be one too many.
 	 */
 	state = wf_load_acquire(&wg->state);				/* D1 */
 	wf_store_release(&wg->state, state & ~WAITERS);			/* D3 */
-	while ((w = waitlist_take(&wg->waiters)) != NULL)
+	waiters = waitgroup_list(wg);
+	while ((w = waitlist_take(&waiters)) != NULL)
 		if (wf_claim(w, 0))
 			gqueue_put(&ready, w->g);
+	waitgroup_set_list(wg, waiters);
 	WF_POINT("waitgroup.released");
 	wf_unlock(&wg->lock);		/* The last touch. */
 	wf_ready_all(&ready);						/* D2 */
@@ -131,8 +99,8 @@ add_slow(struct waitgroup *wg, uint32_t old, int delta)
 		wf_panic_help("sync: negative WaitGroup counter",
 		    "waitgroup %p: %d was added to %d; add before the work begins, and let it "
 		    "be done once for each", (void *)wg, delta, (int)counter_of(old));
-	if (delta == 0)
-		return;		/* between another's G1 and G2 */
+	if (delta == 0 || (old & KEPT_BY) == KEPT_BY)
+		return;		/* between another's G1 and G2; or a P keeps it since */
 	if (old < ONE && delta > 0)
 		panic_of_add(wg);
 	if (old & ALONE)
@@ -160,11 +128,64 @@ is_all(uint32_t old, int delta)
 	    || (counter == 0 && (old & (WAITERS | ALONE)) == 0);
 }
 
-static inline void
+/* G1 and what follows from it, where G9 and G10 did not do. Inside the runtime. */
+static WF_NOINLINE void
+add_to_state(struct waitgroup *wg, int delta)
+{
+	uint32_t old;
+
+	if (waitgroup_is_kept(wg))
+		wf_waitgroup_unkeep(wg);				/* G12 */
+	old = change(wg, delta);
+	if (old == (ONE | ALONE) && delta == -1)
+		release_alone(wg);
+	else if (!is_all(old, delta))
+		add_slow(wg, old, delta);
+}
+
+/* G10. Inside the runtime, on m. */
+static WF_ALWAYS_INLINE void
+add_kept(struct m *m, struct waitgroup *wg, int delta)
+{
+	struct g *wake = NULL;
+
+	if (delta < 0)
+		wf_race_release(wg);
+	if (wf_unlikely(!waitgroup_count_kept(m, wg, delta, &wake)))
+		add_to_state(wg, delta);
+	else if (wake != NULL)
+		wf_ready(wake);							/* D2 */
+}
+
+/* Should it be kept from now on? Relaxed: whoever does that looks again. */
+static WF_ALWAYS_INLINE bool
+is_begun_again(struct waitgroup *wg, int delta)
+{
+	return delta > 0 && wf_load_relaxed(&wg->state) == 0 && waitgroup_is_begun_again(wg);
+}
+
+static WF_ALWAYS_INLINE void
 add(struct waitgroup *wg, int delta)
 {
-	uint32_t old = change(wg, delta);
+	uint32_t old;
 
+	if (waitgroup_is_kept(wg)) {
+		struct m *m = wf_enter();
+
+		add_kept(m, wg, delta);
+		wf_leave_from(m);
+		return;
+	}
+	if (wf_unlikely(is_begun_again(wg, delta))) {
+		bool is_kept;
+
+		wf_enter();
+		is_kept = wf_waitgroup_keep(wg, delta);			/* G9 */
+		wf_leave();
+		if (is_kept)
+			return;
+	}
+	old = change(wg, delta);
 	if (wf_likely(is_all(old, delta)))
 		return;
 	wf_enter();
@@ -190,9 +211,15 @@ weft_waitgroup_done(weft_waitgroup *pub)
 static WF_COLD void
 leave_queue(struct waitgroup *wg, struct waiter *w)
 {
+	struct waitlist waiters;
+	bool is_emptied;
+
 	WF_POINT("waitgroup.gave_up");
-	wf_lock(&wg->lock);
-	if (waitlist_remove(&wg->waiters, w) && wg->waiters.head == NULL) {
+	wf_waitgroup_unkeep_lock(wg);
+	waiters = waitgroup_list(wg);
+	is_emptied = waitlist_remove(&waiters, w) && waiters.head == NULL;
+	waitgroup_set_list(wg, waiters);
+	if (is_emptied) {
 		uint32_t old = wf_load_relaxed(&wg->state);	/* a first guess for the CAS */
 
 		/* At 0 the bit belongs to release_all(). */
@@ -246,7 +273,7 @@ may_join_locked(struct waitgroup *wg, uint32_t old, int looks)
 		return true;
 	wf_unlock(&wg->lock);
 	wf_moment(looks);
-	wf_lock(&wg->lock);
+	wf_waitgroup_unkeep_lock(wg);
 	return false;
 }
 
@@ -278,7 +305,10 @@ announce_locked(struct waitgroup *wg, int64_t deadline)
 static void
 expect_zero(struct waitgroup *wg)
 {
-	if (wf_load_relaxed(&wg->state) != 0)	/* D2 has ordered it, unless there is misuse */
+	uint32_t state = wf_load_relaxed(&wg->state);	/* D2 has ordered it, */
+	uintptr_t head = wf_load_relaxed(&wg->head);	/* unless there is misuse */
+
+	if ((state != 0 && state != KEPT_BY) || ((head & KEPT) != 0 && head != KEPT))
 		wf_panic_help("sync: WaitGroup is reused before previous Wait has returned",
 		    "waitgroup %p: add to it again when all its waits have returned, or have one "
 		    "for each round", (void *)wg);
@@ -287,21 +317,30 @@ expect_zero(struct waitgroup *wg)
 static int
 wait_slow(struct waitgroup *wg, int64_t deadline)
 {
+	struct waitlist waiters;
 	struct waiter w;
 	int r;
 
+	r = waitgroup_is_kept(wg) ? wf_waitgroup_wait_kept(wg, deadline) : WAIT_ELSEWHERE;
+	if (r != WAIT_ELSEWHERE) {
+		if (r == 0)
+			expect_zero(wg);
+		return r;
+	}
 	wf_waiter_init(&w, deadline, /* cancellable */ true);
 	if (w.solo && wait_alone(wg, &w)) {
 		expect_zero(wg);
 		return 0;
 	}
-	wf_lock(&wg->lock);
+	wf_waitgroup_unkeep_lock(wg);
 	r = announce_locked(wg, deadline);
 	if (r <= 0) {
 		wf_unlock(&wg->lock);
 		return r;
 	}
-	waitlist_put(&wg->waiters, &w);
+	waiters = waitgroup_list(wg);
+	waitlist_put(&waiters, &w);
+	waitgroup_set_list(wg, waiters);
 	r = wf_park_unlock(&wg->lock, WAIT_WAITGROUP, deadline, /* cancellable */ true);
 	if (r < 0) {
 		leave_queue(wg, &w);
@@ -338,25 +377,27 @@ static void
 job_ended(void *p)
 {
 	struct waitgroup *wg = p;
-	uint32_t old = change(wg, -1);
 
-	if (old == (ONE | ALONE))
-		release_alone(wg);
-	else if (!is_all(old, -1))
-		add_slow(wg, old, -1);
+	if (waitgroup_is_kept(wg))
+		add_kept(wf_self(), wg, -1);
+	else
+		add_to_state(wg, -1);
 }
 
 WF_API_PARKS int
 weft_waitgroup_go(weft_waitgroup *pub, void (*fn)(void *), void *arg)
 {
 	struct waitgroup *wg = waitgroup_of(pub);
+	struct m *m = wf_enter();
 	int r;
 
-	add(wg, 1);
-	wf_enter();
+	if (waitgroup_is_kept(wg))
+		add_kept(m, wg, 1);
+	else if (!is_begun_again(wg, 1) || !wf_waitgroup_keep(wg, 1))	/* G9 */
+		add_to_state(wg, 1);
 	r = wf_go_and_tell(fn, arg, job_ended, wg, (uintptr_t)__builtin_return_address(0));
-	wf_leave();
 	if (r < 0)
-		add(wg, -1);
+		add_to_state(wg, -1);
+	wf_leave();
 	return r;
 }
