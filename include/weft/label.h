@@ -2,9 +2,10 @@
  * Labels: what a goroutine works for, said by the program. (Go: runtime/pprof labels.)
  *
  * A label is a key and a value, both text. Those of a goroutine are shown with its stack in dumps
- * and are tags of its samples in the profiles "goroutine", "leak" and of CPU time. Goroutines that
- * it starts afterwards begin with the same ones; what either changes later, the other does not see.
- * Those of timers, which nobody starts, begin with none.
+ * and with its name in execution traces, and are tags of its samples in the profiles "goroutine",
+ * "leak" and of CPU time. Goroutines that it starts afterwards begin with the same ones; what
+ * either changes later, the other does not see. Those of timers, which nobody starts, begin with
+ * none.
  */
 #ifndef WEFT_LABEL_H
 #define WEFT_LABEL_H
