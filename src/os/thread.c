@@ -41,7 +41,7 @@ wf_os_thread_mask_init(void)
 static void
 leave_stack(void *s)
 {
-	thread_stack_end(s);
+	wf_thread_stack_end(s);
 }
 
 static void *
@@ -67,7 +67,7 @@ wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block
 
 	if ((e = pthread_attr_init(&attr)) != 0)
 		return -e;
-	if ((s = thread_stack_take(stack_bytes)) == NULL) {
+	if ((s = wf_thread_stack_take(stack_bytes)) == NULL) {
 		(void)pthread_attr_destroy(&attr);
 		return -ENOMEM;
 	}
@@ -84,7 +84,7 @@ wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	(void)pthread_attr_destroy(&attr);
 	if (e != 0)
-		thread_stack_put(s);
+		wf_thread_stack_put(s);
 	return -e;
 }
 

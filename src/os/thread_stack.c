@@ -140,7 +140,7 @@ map_some(size_t bytes, unsigned n)
 }
 
 struct thread_stack *
-thread_stack_take(size_t bytes)
+wf_thread_stack_take(size_t bytes)
 {
 	size_t page = wf_os_page_size();
 	struct thread_stack *s;
@@ -161,7 +161,7 @@ thread_stack_take(size_t bytes)
 }
 
 void
-thread_stack_put(struct thread_stack *s)
+wf_thread_stack_put(struct thread_stack *s)
 {
 	pthread_mutex_lock(&lock);
 	stacks.n_in_use--;
@@ -170,7 +170,7 @@ thread_stack_put(struct thread_stack *s)
 }
 
 void
-thread_stack_end(struct thread_stack *s)
+wf_thread_stack_end(struct thread_stack *s)
 {
 	size_t used = (size_t)(s->base + s->bytes - (char *)__builtin_frame_address(0));
 

@@ -16,10 +16,10 @@ struct thread_stack {
 };
 
 /* A stack that nobody is on, of that many bytes; or NULL. */
-struct thread_stack *thread_stack_take(size_t bytes);
+struct thread_stack *wf_thread_stack_take(size_t bytes);
 /* Nobody ever came to be on it. */
-void thread_stack_put(struct thread_stack *s);
+void wf_thread_stack_put(struct thread_stack *s);
 /* The caller, which is on it, ends: the last thing that it does but to leave the C library. */
-void thread_stack_end(struct thread_stack *s);
+void wf_thread_stack_end(struct thread_stack *s);
 
 #endif /* WEFT_OS_THREAD_STACK_H */
