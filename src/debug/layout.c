@@ -108,6 +108,7 @@ const weft_debug_layout_table weft_debug_layout = {
 	FIELD("waiter.prev", struct waiter, prev),
 	FIELD("waiter.g", struct waiter, g),
 	FIELD("waiter.ticket", struct waiter, ticket),
+	FIELD("waiter.n", struct waiter, n),
 
 	FIELD("mutex.state", struct mutex, state),
 	FIELD("mutex.first", struct mutex, waiters.head),

@@ -613,6 +613,9 @@ class MutexPrinter:
 class WaitgroupPrinter:
     def __init__(self, value):
         self.counter = (int(value["weft_priv"][0]) & 0xffffffff) >> 2
+        head = int(value["weft_priv"][1])
+        if head & 1:  # A processor keeps it, and counts there, or in the record of who waits.
+            self.counter += Layout().get(head - 3, "waiter.n") if head & 2 else head >> 2
 
     def to_string(self):
         return f"weft_waitgroup({self.counter})"

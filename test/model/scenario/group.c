@@ -226,7 +226,7 @@ is_zero(void)
 	MC_ASSERT((state == 0 && head == 0) || (state == KEPT_BY && head == KEPT));
 }
 
-#define KEPT_RUNS .runs = 2000
+#define KEPT_RUNS .runs = 500
 
 SCENARIO(keeper_waits, .threads = { wait_for_one_and_free, finish }, .setup = one_kept, KEPT_RUNS)
 SCENARIO(keeper_waits_for_two, .threads = { wait_for_two_and_free, finish, finish },
