@@ -28,7 +28,8 @@ monitor_tid(void)
 		snprintf(path, sizeof(path), "/proc/self/task/%d/comm", tid);
 		if (tid == 0 || (f = fopen(path, "r")) == NULL)
 			continue;
-		(void)fgets(name, sizeof(name), f);
+		if (fgets(name, sizeof(name), f) == NULL)
+			name[0] = '\0';		/* it has just ended */
 		fclose(f);
 		if (strcmp(name, "weft-monitor\n") == 0)
 			return tid;
