@@ -18,6 +18,9 @@
 #ifndef UNTIL_LOOKS
 #define UNTIL_LOOKS 8
 #endif
+#define TINY_BATCH 32u		/* so many at once ... */
+#define TINY_NS 200		/* ... that took less each ... */
+#define TINY_REST_NS 200000	/* ... and the thief rests, twice as long when again */
 #define HAND_OVER_NS 5000	/* who hands over as often as that needs nobody */
 #define RUNNEXT_SLEEP_NS 3000
 
@@ -148,6 +151,8 @@ steal_from(struct p *p, struct p *victim, bool runnext)
 		return runnext ? steal_runnext(victim) : NULL;
 	wf_store_relaxed(&p->n_steals, wf_load_relaxed(&p->n_steals) + 1);
 	WF_PROBE3(steal, p->id, victim->id, n);
+	p->stolen = n;
+	p->stolen_at = n < TINY_BATCH ? 0 : wf_os_now();
 	/*
 	 * The newest runs, as in Go; the others keep their order. The ring is empty: it has
 	 * room.
@@ -187,6 +192,32 @@ steal(struct m *m, int64_t now)
 		}
 	}
 	return NULL;
+}
+
+/*
+ * p's last steal was a large one, and what was stolen has ended in less time than it takes to bring
+ * it from one cache to another: leaves the rest to its own P for a moment. A timer of p ends that.
+ */
+static void
+rest_from_tiny(struct m *m, struct p *p)
+{
+	_Atomic uint32_t word = 0;
+	int64_t now, until;
+
+	if (wf_likely(p->stolen < TINY_BATCH))
+		return;
+	now = wf_os_now();
+	if (now - p->stolen_at > (int64_t)p->stolen * TINY_NS) {
+		p->tiny_rest = 0;
+	} else {
+		p->tiny_rest = p->tiny_rest == 0 ? TINY_REST_NS : 2 * TINY_REST_NS;
+		until = wf_min(now + p->tiny_rest, wf_load_relaxed(&p->timers.next));
+		WF_POINT("steal.rests");
+		wf_rest_begin(m);
+		(void)wf_os_futex_wait(&word, 0, until);
+		wf_rest_end(m);
+	}
+	p->stolen = 0;
 }
 
 /* Did so many goroutines run from runnext, since a thread last looked in vain? */
@@ -374,6 +405,7 @@ wf_find_runnable(struct m *m)
 		}
 		if ((g = wf_pick_local(m)) != NULL || (g = ask_poller(m)) != NULL)
 			break;
+		rest_from_tiny(m, m->p);
 		if (wf_start_spinning(m, false)) {
 			if (now == 0)
 				now = wf_os_now();

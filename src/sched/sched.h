@@ -107,6 +107,9 @@ struct p {
 	struct g *free_g;			/* o  dead goroutines */
 	uint32_t n_free_g;			/* o */
 	uint32_t looks_skipped;			/* o  looks at the poller put off in a row */
+	uint32_t stolen;			/* o  by its last steal; 0: told apart already */
+	uint32_t tiny_rest;			/* o  ns of the rest after that before, or 0 */
+	int64_t stolen_at;			/* o */
 	bool newest_first;			/* o  so many were started here: E1-E5 */
 	uint32_t round_end;			/* o  the first in the ring that came after (E3) */
 	int64_t newest_until;			/* o  coarse time when the oldest has a turn (E4) */

@@ -8,6 +8,8 @@
 #include <weft.h>
 #include "sched/pick.h"
 
+#include "os/os.h"
+
 #include "hold.h"
 #include "test.h"
 
@@ -349,6 +351,37 @@ take_a_p_away(void *done)
 	hold_release("idle.searched");
 	weft_chan_close(done);
 	return NULL;
+}
+
+/* Its P looks as if it had stolen very many, which have all ended at once. */
+static void
+have_stolen_tiny_ones(void *arg)
+{
+	struct p *p;
+
+	run(arg);
+	p = wf_enter()->p;
+	p->stolen = RUNQ_BATCH;
+	p->stolen_at = wf_os_now() + INT64_C(3600000000000);
+	wf_leave();
+}
+
+/* Who rests does not count as one who looks: what comes meanwhile is run by others. */
+TEST(a_thief_of_tiny_ones_rests_while_others_work)
+{
+	weft_gomaxprocs(2);
+	for (int i = 0; i < 10; i++) {
+		atomic_store(&ran, 0);
+		hold_at("steal.rests");
+		EXPECT_EQ(weft_go(have_stolen_tiny_ones, NULL), 0);
+		hold_await("steal.rests");
+		EXPECT_EQ(atomic_load(&ran), 1);
+		EXPECT_EQ(weft_go(run, NULL), 0);
+		EXPECT(wait_for(2));
+		hold_release("steal.rests");
+		EXPECT_EQ(weft_go(run, NULL), 0);
+		EXPECT(wait_for(3));
+	}
 }
 
 /* No P beyond gomaxprocs is on the list of idle ones. */
