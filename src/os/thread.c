@@ -74,7 +74,10 @@ wf_os_thread_start(void (*fn)(void *), void *arg, size_t stack_bytes, bool block
 	s->fn = fn;
 	s->arg = arg;
 	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	(void)pthread_attr_setstack(&attr, s->base, s->bytes);
+	if (s->base != NULL)
+		(void)pthread_attr_setstack(&attr, s->base, s->bytes);
+	else
+		(void)pthread_attr_setstacksize(&attr, s->bytes);
 	if (block_signals)
 		sigfillset(&mask);
 	else

@@ -10,7 +10,9 @@
 #define _GNU_SOURCE
 #include "os/thread_stack.h"
 
+#include "base/race.h"
 #include "os/os.h"
+#include "os/valgrind.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -139,12 +141,28 @@ map_some(size_t bytes, unsigned n)
 	return true;
 }
 
+/*
+ * valgrind takes a mapping for one stack, and ThreadSanitizer wants larger ones: beside them the C
+ * library makes each.
+ */
+static bool
+is_watched(void)
+{
+	return wf_on_valgrind() || wf_race_is_watched();
+}
+
 struct thread_stack *
 wf_thread_stack_take(size_t bytes)
 {
 	size_t page = wf_os_page_size();
 	struct thread_stack *s;
 
+	if (is_watched()) {
+		s = malloc(sizeof(*s));
+		if (s != NULL)
+			*s = (struct thread_stack){.bytes = bytes};
+		return s;
+	}
 	bytes = (bytes + page - 1) & ~(page - 1);
 	pthread_mutex_lock(&lock);
 	sweep();
@@ -163,6 +181,10 @@ wf_thread_stack_take(size_t bytes)
 void
 wf_thread_stack_put(struct thread_stack *s)
 {
+	if (s->base == NULL) {
+		free(s);
+		return;
+	}
 	pthread_mutex_lock(&lock);
 	stacks.n_in_use--;
 	put_free(s);
@@ -172,8 +194,13 @@ wf_thread_stack_put(struct thread_stack *s)
 void
 wf_thread_stack_end(struct thread_stack *s)
 {
-	size_t used = (size_t)(s->base + s->bytes - (char *)__builtin_frame_address(0));
+	size_t used;
 
+	if (s->base == NULL) {
+		free(s);
+		return;
+	}
+	used = (size_t)(s->base + s->bytes - (char *)__builtin_frame_address(0));
 	if (used + IN_USE_BELOW < s->bytes)
 		(void)wf_os_dontneed(s->base,
 		    (s->bytes - used - IN_USE_BELOW) & ~(wf_os_page_size() - 1));

@@ -8,7 +8,7 @@
 
 struct thread_stack {
 	struct thread_stack *next;
-	char *base;		/* of the stack: below it is a guard */
+	char *base;		/* of the stack, above a guard; NULL: the C library makes one */
 	size_t bytes;
 	int tid;		/* who ended on it and may still be ending; 0: nobody */
 	void (*fn)(void *);	/* what the thread does */

@@ -13,7 +13,7 @@
 #define STACK_FRAMES 32u	/* a stack is cut at the bottom: what matters is near the event */
 #define SEEN 64u		/* stacks that a thread remembers in a generation, a power of two */
 #define GUESSES 256u		/* by eight bits */
-#define GUESS_UNIT 8u		/* of distances: no multiplication */
+#define GUESS_UNIT sizeof(uint64_t)	/* of distances: no multiplication */
 #define CALLERS 6		/* innermost calls that tell where one is kept; four are ours */
 #define ENTRY_BYTES 64u		/* wf_ctx_entry() is shorter on both processors */
 

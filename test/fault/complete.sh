@@ -10,7 +10,7 @@ cannot="
 	futex_wake unmap stack_announce stack_forget nohugepage faults
 	sigfn sigaltstack_free sigaltstack_has sigregs errno_save errno_restore eventfd_ring
 	kill_self raise_default pause_forever exit abort freeaddrinfo uring_close uring_is_used
-	binds_early elf_prepare lock_held prof_time untouched syscall_name
+	binds_early elf_prepare lock_held prof_time untouched touch syscall_name
 "
 # Fail only for arguments that are wrong (no such signal, descriptor, program or process).
 wrong_only="

@@ -228,7 +228,7 @@ wait_once(void *arg)
 	weft_chan_recv(arg, NULL, WEFT_FOREVER);
 }
 
-/* On one processor, whoever is sent to is queued, and main goes on: its queue has 256 places. */
+/* On one processor, whoever is sent to is queued, and main goes on: its queue has 512 places. */
 TEST(a_full_queue_is_counted)
 {
 	weft_chan *c = weft_chan_new(0, 0);
@@ -237,11 +237,11 @@ TEST(a_full_queue_is_counted)
 	EXPECT_EQ(figure("/weft/sched/queue-overflows:overflows"), 0);
 	while (figure("/weft/sched/queue-overflows:overflows") == 0) {
 		n_waiting = 0;
-		for (int i = 0; i < 400; i++)
+		for (int i = 0; i < 800; i++)
 			EXPECT_EQ(weft_go(wait_once, c), 0);
-		while (n_waiting < 400)
+		while (n_waiting < 800)
 			weft_yield();
-		for (int i = 0; i < 400; i++)
+		for (int i = 0; i < 800; i++)
 			EXPECT_EQ(weft_chan_send(c, NULL, WEFT_FOREVER), 0);
 	}
 	weft_chan_unref(c);

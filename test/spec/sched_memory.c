@@ -159,7 +159,8 @@ TEST(starving_for_ever_is_reported)
 	if (test_scale() > 1)
 		SKIP("sanitizers need more address space than the limit leaves");
 	r = child_run(all_wait_and_some_starve, NULL);
-	EXPECT_EQ(r.status, 2);
+	if (r.status != 2)
+		FAIL("status %d, signal %d: %s", r.status, r.signal, r.err);
 	EXPECT_CONTAINS(r.err, "fatal error: runtime: no memory for the stacks of ");
 	EXPECT_CONTAINS(r.err, "ulimit -v");
 	child_result_free(&r);
