@@ -219,7 +219,7 @@ select_wait(struct select *s, int64_t deadline)
 	won = wf_park(unlock_all, s, WAIT_SELECT, deadline, true);	/* S6 */
 	leave_all(s, won);						/* S7 */
 	if (won < 0)
-		return won;
+		return wf_returns_from(WAIT_SELECT, won);
 
 	wc = case_at(s, (uint32_t)won);
 	if (wc->op == WEFT_OP_SEND)
@@ -228,7 +228,7 @@ select_wait(struct select *s, int64_t deadline)
 		wc->res = s->waiter[won].n != 0 ? 1 : 0;
 	else
 		wc->res = 0;
-	return (int)s->order[won];
+	return wf_returns_from(WAIT_SELECT, (int)s->order[won]);
 }
 
 /* The channels of poll's cases by address; two are one comparison. */
@@ -287,7 +287,7 @@ select_two(weft_case *cases, int64_t deadline)
 	struct select s = { cases, 2, index, index + 2, waiter };
 
 	shuffle_live(&s, 2);						/* S1 */
-	return select_with_locks(&s, deadline);
+	return wf_returns_from(WAIT_SELECT, select_with_locks(&s, deadline));
 }
 
 static WF_PARKS int
@@ -420,11 +420,11 @@ run_many(weft_case *cases, size_t n, int64_t deadline)
 	return select_live(cases, n, live, last, deadline);
 }
 
+/* two: none of both was ready a moment ago. */
 static WF_ALWAYS_INLINE int
-run_select(weft_case *cases, size_t n, int64_t deadline)
+run_further(weft_case *cases, size_t n, bool two, int64_t deadline)
 {
-	bool two = wf_likely(is_two(cases, n));
-	int r = two ? run_two(cases, deadline) : run_many(cases, n, deadline);
+	int r = two ? select_two(cases, deadline) : run_many(cases, n, deadline);
 
 	if (wf_unlikely(r == -ETIMEDOUT) && has_timer(cases, n)) {
 		wf_timers_check();					/* T */
@@ -437,11 +437,15 @@ static WF_COLD int
 select_told(weft_case *cases, size_t n, int64_t deadline)
 {
 	const weft_case *wc;
+	bool two;
 	int won;
 
 	wf_enter();
 	wf_told_begin();
-	won = run_select(cases, n, deadline);
+	two = is_two(cases, n);
+	won = two ? try_two(cases) : CHAN_BLOCKS;
+	if (won < 0)
+		won = run_further(cases, n, two, deadline);
 	wf_told_end();
 	wf_leave();
 	if (won < 0)
@@ -457,12 +461,19 @@ select_told(weft_case *cases, size_t n, int64_t deadline)
 WF_API_PARKS int
 weft_select(weft_case *cases, size_t n, int64_t deadline)
 {
+	bool two = wf_likely(is_two(cases, n));
+	struct m *m;
 	int won;
 
 	if (wf_race_told())
 		return select_told(cases, n, deadline);
-	wf_enter();
-	won = run_select(cases, n, deadline);
+	m = wf_enter();
+	if (two && (won = try_two(cases)) >= 0) {			/* S1, S2 */
+		wf_leave_from(m);
+		return won;
+	}
+	wf_waits_here(m, WAIT_SELECT);
+	won = run_further(cases, n, two, deadline);
 	wf_leave();
-	return won;
+	return wf_returns_here(won);
 }

@@ -71,7 +71,7 @@ send_wait(struct weft_chan *c, const void *elem, int64_t deadline, chan_hold at)
 		return r;
 	}
 	/* The channel may be gone by now; the claimer has left word. */
-	return w.n != 0 ? 0 : -EPIPE;
+	return wf_returns_from(WAIT_CHAN_SEND, w.n != 0 ? 0 : -EPIPE);
 }
 
 static WF_PARKS int
@@ -93,7 +93,7 @@ recv_wait(struct weft_chan *c, void *elem, int64_t deadline, chan_hold at)
 		recvq_leave(c, &w);
 		return r;
 	}
-	return w.n != 0 ? 1 : 0;
+	return wf_returns_from(WAIT_CHAN_RECV, w.n != 0);
 }
 
 /* ---- Send and receive ---- */
@@ -257,7 +257,7 @@ weft_chan_send(weft_chan *c, const void *elem, int64_t deadline)
 		return 0;
 	}
 	if (r == CHAN_BLOCKS) {
-		wf_waits_here(m);
+		wf_waits_here(m, WAIT_CHAN_SEND);
 		r = send_wait(c, elem, deadline, at);
 		wf_leave();
 		return wf_returns_here(r);
@@ -361,7 +361,7 @@ weft_chan_recv(weft_chan *c, void *elem, int64_t deadline)
 		return 1;
 	}
 	if (r == CHAN_BLOCKS) {
-		wf_waits_here(m);
+		wf_waits_here(m, WAIT_CHAN_RECV);
 		r = recv_wait(c, elem, deadline, at);
 		wf_leave();
 		return wf_returns_here(r);

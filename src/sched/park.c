@@ -194,6 +194,7 @@ begin(struct m *m, struct g *g, void (*unlock)(void *), void *arg, enum wf_wait_
 	c->g = g;
 	c->unlock = unlock;
 	c->arg = arg;
+	m->gate.left_for = reason;
 	c->ticket = wf_load_relaxed(&g->wait) + 1;			/* W1 */
 	c->complex = false;
 	c->kind = COMMIT_PARK;
@@ -279,7 +280,7 @@ wf_park(void (*unlock)(void *), void *arg, enum wf_wait_reason reason, int64_t d
 	(void)begin(m, g, unlock, arg, reason);
 	WF_PROBE2(park, WF_PROBE_U64(&g->id), (int)reason);
 	leave(m, g);							/* W2 */
-	return g->wait_result;
+	return wf_returns_from(reason, g->wait_result);
 }
 
 WF_PARKS int

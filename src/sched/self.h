@@ -34,7 +34,9 @@ struct m_gate {
 	_Atomic uint32_t p_number;
 	_Atomic uint32_t n_locks;	/* of mutexes, by the M; sync/keep.h counts */
 	struct g *g;			/* the goroutine that runs here */
-	const void *left_at;		/* where the one that waited here last goes on; its own */
+	/* Who waited here last, for those that go on here. Its thread's own. */
+	const void *left_at;		/* where its public call returns to */
+	enum wf_wait_reason left_for;
 	/* The wait group that the M began last, and how often in a row; sync/waitgroup_kept.h */
 	_Atomic uintptr_t group;
 	_Atomic uint32_t n_begun;
@@ -101,12 +103,23 @@ wf_leave_from(struct m *m)
 
 /* In the public function itself, before it may wait. */
 static WF_ALWAYS_INLINE void
-wf_waits_here(struct m *m)
+wf_waits_here(struct m *m, enum wf_wait_reason reason)
 {
 	wf_gate(m)->left_at = __builtin_return_address(0);
+	wf_gate(m)->left_for = reason;
 }
 
-/* There, too, as its end, after wf_leave(): returns r. */
+/*
+ * In a function between that one and the switch, as its end: returns r. By a jump if who waited
+ * last went another way.
+ */
+static WF_ALWAYS_INLINE int
+wf_returns_from(enum wf_wait_reason reason, int r)
+{
+	return wf_gate(wf_self())->left_for == reason ? r : wf_ctx_return_apart(r);
+}
+
+/* In the public function, as its end, after wf_leave(): returns r. */
 static WF_ALWAYS_INLINE int
 wf_returns_here(int r)
 {

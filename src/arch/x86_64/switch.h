@@ -63,7 +63,7 @@ wf_ctx_switch(struct wf_ctx *from, const struct wf_ctx *to, void *carry)
 }
 
 /* In entry.c. */
-int wf_ctx_return_apart(int r) __attribute__((visibility("hidden")));
+int wf_ctx_return_apart(int r) __attribute__((visibility("hidden"), const));
 
 static WF_ALWAYS_INLINE void
 wf_ctx_prefetch(const struct wf_ctx *c)
