@@ -2,7 +2,7 @@
  * A TCP echo server on one CPU, asked by a client on another: 64 bytes there and back, over many
  * connections at once. The server is weft's, a goroutine a connection; or a bare epoll loop, the
  * least that such a server can do; or a bare io_uring loop; or a thread a connection. Again with
- * weft on io_uring, beside the bare io_uring loop only.
+ * weft on io_uring, beside the bare io_uring loop and Go.
  */
 #define _GNU_SOURCE
 #include <weft.h>

@@ -12,6 +12,9 @@ import (
 func init() {
 	register("echo_100", func() { serve("echo", 100, echoServer) })
 	register("echo_1000", func() { serve("echo", 1000, echoServer) })
+	// Go has its one poller: the same server, beside weft's on io_uring.
+	register("echo_uring_100", func() { serve("echo", 100, echoServer) })
+	register("echo_uring_1000", func() { serve("echo", 1000, echoServer) })
 	register("http_100", func() { serve("http", 100, httpServer) })
 }
 
