@@ -79,30 +79,62 @@ case_event_goes(weft_case *wc)
 	return true;
 }
 
-/* S2 for one case. Did it go? */
+/* S2: may it go? A hint, which costs the channel one look. */
+static WF_ALWAYS_INLINE bool
+case_looks_ready(const weft_case *wc)
+{
+	struct weft_chan *c = wc->chan;
+	unsigned ready;
+
+	if (wf_unlikely(wc->op == WEFT_OP_WAIT))
+		return event_has_happened(event_of(wc));
+	/* Relaxed: whoever takes it asks again. No jumps: which of them it is, nobody foretells. */
+	ready = wf_load_relaxed(&c->closed);
+	if (wc->op == WEFT_OP_RECV) {
+		ready |= wf_load_relaxed(&c->has_sender);
+		ready |= wf_load_relaxed(&c->count) != 0;
+	} else {
+		ready |= wf_load_relaxed(&c->has_receiver);
+		ready |= wf_load_relaxed(&c->count) != c->cap;
+	}
+	return ready != 0;
+}
+
+/* S2 for one that looks ready and whose lock this P does not keep: its result, or CHAN_BLOCKS. */
+static WF_NOINLINE int
+case_take_alone(weft_case *wc, struct g **ret_wake)
+{
+	struct weft_chan *c = wc->chan;
+	int r = wc->op == WEFT_OP_SEND ? chan_look_send(c, WEFT_NOW)
+	    : chan_look_recv(c, wc->elem, WEFT_NOW);
+
+	if (r == CHAN_BLOCKS)
+		return case_try_alone(wc, ret_wake);
+	return r == -ETIMEDOUT ? CHAN_BLOCKS : r;
+}
+
+/* S2 for one case that looks ready. Did it go? */
 static WF_ALWAYS_INLINE bool
 case_goes(weft_case *wc)
     WF_HANDS_OVER("wf_kept_try() takes the lock, which lock_of() is by another name")
 {
 	struct weft_chan *c = wc->chan;
-	bool sends = wc->op == WEFT_OP_SEND;
 	struct g *wake = NULL;
 	chan_hold at;
 	int r;
 
 	if (wf_unlikely(wc->op == WEFT_OP_WAIT))
 		return case_event_goes(wc);
-	r = sends ? chan_look_send(c, WEFT_NOW) : chan_look_recv(c, wc->elem, WEFT_NOW);
-	if (r == -ETIMEDOUT)
-		return false;
-	if (r == CHAN_BLOCKS && (at = wf_kept_try(&c->lock, 0)) == NULL) {
-		r = case_try_alone(wc, &wake);
-	} else if (r == CHAN_BLOCKS) {
-		r = wf_race_told() ? CHAN_RARE : sends ? quick_send(c, wc->elem, &wake)
+	at = wf_kept_try(&c->lock, 0);
+	if (wf_likely(at != NULL)) {
+		r = wf_race_told() ? CHAN_RARE
+		    : wc->op == WEFT_OP_SEND ? quick_send(c, wc->elem, &wake)
 		    : quick_recv(c, wc->elem, &wake);
 		if (wf_unlikely(r == CHAN_RARE))
 			r = case_try_locked(wc, &wake);
 		wf_store_release(at, NULL);				/* Z6; J1 */
+	} else {
+		r = case_take_alone(wc, &wake);
 	}
 	if (r == CHAN_BLOCKS)
 		return false;
@@ -110,6 +142,36 @@ case_goes(weft_case *wc)
 	if (wake != NULL)
 		wf_ready(wake);
 	return true;
+}
+
+/* ---- Waiting ---- */
+
+/* S5 for one, under its lock. */
+static inline void
+case_queue(weft_case *wc, struct waiter *w, uint32_t k, int64_t deadline)
+{
+	wf_waiter_init(w, deadline, true);
+	w->solo = false;	/* any of them may be claimed */
+	w->elem = wc->elem;
+	w->index = k;
+	if (wc->op == WEFT_OP_SEND)
+		sendq_put(wc->chan, w);
+	else if (wc->op == WEFT_OP_RECV)
+		recvq_put(wc->chan, w);
+	else
+		event_queue(event_of(wc), w);
+}
+
+/* After the wait that ended with w, which stood for it, claimed. */
+static inline void
+case_won(weft_case *wc, const struct waiter *w)
+{
+	if (wc->op == WEFT_OP_SEND)
+		wc->res = w->n != 0 ? 0 : -EPIPE;
+	else if (wc->op == WEFT_OP_RECV)
+		wc->res = w->n != 0;
+	else
+		wc->res = 0;
 }
 
 #endif /* WEFT_CHAN_CASE_H */

@@ -41,23 +41,48 @@ quick_copy(void *dst, const void *src, size_t size)
 	}
 }
 
-/* Claims w, the first of q, and takes it off. False: another has claimed it, and it is still on. */
-static WF_ALWAYS_INLINE bool
-quick_claim(struct waitq *q, struct waiter *w)
+/* Takes w, the first, off q. */
+static WF_ALWAYS_INLINE void
+quick_take(struct waitq *q, struct waiter *w)
 {
-	struct waiter *next;
+	struct waiter *next = w->next;
 
-	if (wf_likely(w->solo))
-		wf_claim_solo(w, (int)w->index);
-	else if (!wf_claim_ticket_here(w->g, w->ticket, (int)w->index))
-		return false;
-	next = w->next;
 	q->head = next;
 	if (next != NULL)
 		next->prev = NULL;
 	else
 		q->tail = NULL;
 	w->queued = false;
+}
+
+/*
+ * The first of q that is not stale, or NULL; those before it are dropped. To see that one was
+ * claimed costs less than to try.
+ */
+static WF_ALWAYS_INLINE struct waiter *
+quick_first(struct waitq *q, _Atomic bool *has)
+{
+	struct waiter *w;
+
+	/* Relaxed: it is not older than the lock, and who was claimed stays so. */
+	while ((w = q->head) != NULL && !w->solo &&
+	    wf_unlikely(wf_load_relaxed(&w->g->wait) != w->ticket)) {
+		quick_take(q, w);
+		if (q->head == NULL)
+			wf_store_release(has, false);			/* N2 */
+	}
+	return w;
+}
+
+/* Claims w, the first of q, and takes it off. False: another has claimed it, and it is still on. */
+static WF_ALWAYS_INLINE bool
+quick_claim(struct waitq *q, struct waiter *w)
+{
+	if (wf_likely(w->solo))
+		wf_claim_solo(w, (int)w->index);
+	else if (!wf_claim_ticket_here(w->g, w->ticket, (int)w->index))
+		return false;
+	quick_take(q, w);
 	w->n = 1;
 	return true;
 }
@@ -69,11 +94,12 @@ quick_send(struct weft_chan *c, const void *elem, struct g **ret_wake)
 {
 	size_t count = wf_load_relaxed(&c->count);	/* we hold the lock */
 	size_t size = c->elem_size;
-	struct waiter *w = c->recvq.head;
+	struct waiter *w;
 
 	if (wf_unlikely(wf_load_relaxed(&c->closed)) ||	/* we hold the lock */
 	    wf_unlikely(!quick_size(size)))
 		return CHAN_RARE;
+	w = quick_first(&c->recvq, &c->has_receiver);
 	if (w != NULL) {
 		if (wf_unlikely(!quick_claim(&c->recvq, w)))
 			return CHAN_RARE;
@@ -98,10 +124,11 @@ quick_recv(struct weft_chan *c, void *elem, struct g **ret_wake)
 {
 	size_t count = wf_load_relaxed(&c->count);	/* we hold the lock */
 	size_t size = c->elem_size;
-	struct waiter *w = c->sendq.head;
+	struct waiter *w;
 
 	if (wf_unlikely(!quick_size(size)))
 		return CHAN_RARE;
+	w = quick_first(&c->sendq, &c->has_sender);
 	if (count != 0) {
 		if (wf_unlikely(w != NULL))
 			return CHAN_RARE;

@@ -7,6 +7,7 @@
  *
  * runs=6000
  * fuzz: objects -Wl,--wrap=wf_os_now src/chan/chan.c src/chan/select.c src/chan/event.c
+ * fuzz: src/chan/select_locked.c src/chan/select_two.c
  * fuzz: src/chan/transfer.c src/chan/taken.c src/sync/mutex.c src/sync/rwmutex.c src/sync/sem.c
  * fuzz: src/sync/waitgroup.c src/sched/timer.c src/time/timer.c
  */

@@ -3,7 +3,8 @@
  * have queued is gone when the call returns; two that meet each other neither lock each other up
  * nor miss each other; an event may be freed as soon as who waited for it has returned.
  *
- * model: src/chan/select.c src/chan/sort.c src/chan/event.c src/chan/chan.c src/chan/taken.c
+ * model: src/chan/select.c src/chan/select_locked.c src/chan/select_two.c src/chan/sort.c
+ * model: src/chan/event.c src/chan/chan.c src/chan/taken.c
  * model: src/chan/transfer.c
  * model: src/sched/wake.c src/sched/find.c src/sched/queue.c src/sched/procs.c src/sched/m.c
  * model: src/sched/park.c src/sched/switch.c src/sched/timer.c src/sched/lock.c src/sched/self.c
