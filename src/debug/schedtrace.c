@@ -56,10 +56,7 @@ id_field(struct wf_out *o, const char *name, bool is_there, uint64_t id)
 static uint32_t
 runq_size(const struct p *p)
 {
-	/* head first: a tail that is read later is not behind it. */
-	uint32_t h = wf_load_relaxed(&p->runq.head), n = wf_load_relaxed(&p->runq.tail) - h;
-
-	return wf_min(n, RUNQ_CAP);
+	return wf_min(runq_len_racy(&p->runq), RUNQ_CAP);
 }
 
 static uint32_t
@@ -144,16 +141,13 @@ print_own(struct wf_out *o)
 	wf_out_str(o, "\n");
 }
 
-/* A number of each P in brackets, as Go has it since 1.25: "[ 5 1 3 5 ]". */
+/* A number of each P in brackets: "[5 1 3 5]", which Go writes "[ 5 1 3 5 ]" since 1.25. */
 static void
 print_of_each(struct wf_out *o, const char *name, uint32_t n_p, uint32_t (*of)(const struct p *p))
 {
 	wf_out_str(o, name);
-	wf_out_str(o, "[ ");
-	for (uint32_t i = 0; i < n_p; i++) {
-		wf_out_u64(o, of(wf_load_acquire(&wf_sched.all_p[i])));
-		wf_out_str(o, " ");
-	}
+	for (uint32_t i = 0; i < n_p; i++)
+		field(o, i == 0 ? "[" : " ", of(wf_load_acquire(&wf_sched.all_p[i])));
 	wf_out_str(o, "]");
 }
 

@@ -31,7 +31,7 @@ SHOWN = {
         r"", r"goroutine \d+ \[running, \"serve\"\]:"],
     "weft run --procs 2 --schedtrace": [
         r"SCHED \d+ms: gomaxprocs=2 idleprocs=\d threads=\d+ spinningthreads=\d needspinning=\d "
-        r"idlethreads=\d+ runqueue=\d+ \[ \d+ \d+ \] schedticks=\[ \d+ \d+ \] "
+        r"idlethreads=\d+ runqueue=\d+ \[\d+ \d+\] schedticks=\[\d+ \d+\] "
         r"detached=\d+ detachblocked=\d+ detachcomputing=\d+ handoffs=\d+"],
     "weft stacks": STACK,
     "curl -s --unix-socket /run/slow.sock http://localhost/debug/weft": [

@@ -641,7 +641,7 @@ run_for_lines(const char *debug, int n)
 	"SCHED " NUMBER "ms: gomaxprocs=" NUMBER " idleprocs=" NUMBER " threads=" NUMBER           \
 	" spinningthreads=" NUMBER " needspinning=" NUMBER " idlethreads=" NUMBER                  \
 	" runqueue=" NUMBER
-#define OF_EACH "\\[ (" NUMBER " )+\\]"
+#define OF_EACH "\\[" NUMBER "( " NUMBER ")*\\]"
 /* What Go's readers do not know stands where they have stopped to read. */
 #define OWN                                                                                        \
 	" detached=" NUMBER " detachblocked=" NUMBER " detachcomputing=" NUMBER                    \
@@ -684,7 +684,7 @@ has_ticks(const char *text)
 		if (strchr(at, '\n') != NULL)
 			last = at;
 	EXPECT(last != NULL);
-	return sscanf(last, "runqueue=%*d [ %*d %*d ] schedticks=[ %d %d ] detached=", &tick0,
+	return sscanf(last, "runqueue=%*d [%*d %*d] schedticks=[%d %d] detached=", &tick0,
 	    &tick1) == 2 && tick0 + tick1 > 0;
 }
 
