@@ -11,6 +11,7 @@
 #include "sched/go.h"
 #include "sched/gslab.h"
 #include "sched/hooks.h"
+#include "sched/kept.h"
 #include "sched/sched.h"
 #include "sched/timer_heap.h"
 #include "trace/block.h"
@@ -127,13 +128,15 @@ leave_out_thread(struct reach *r, const struct m *m)
 static void
 look_at_timers(struct reach *r, struct timers *ts)
 {
-	wf_lock(&ts->lock);
+	(void)wf_enter();	/* as who takes a lock that is kept must be inside */
+	(void)wf_kept_take(&ts->lock);
 	if (ts->heap != NULL) {
 		wf_reach_words(&r->graph, (const uintptr_t *)(const void *)ts->heap,
 		    ts->n * sizeof(ts->heap[0]) / sizeof(uintptr_t));
 		leave_out((uintptr_t)ts->heap, (uintptr_t)(ts->heap + ts->cap), r);
 	}
 	wf_unlock(&ts->lock);
+	wf_leave();
 }
 
 static void

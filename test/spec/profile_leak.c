@@ -243,6 +243,27 @@ TEST(who_waits_for_nil_is_told_but_not_who_has_a_deadline_or_can_be_cancelled)
 	expect_leaked("receive_in_scope");
 }
 
+static void
+sleep_often(void)
+{
+	for (int i = 0; i < 300; i++)
+		EXPECT_EQ(weft_sleep(1), 0);
+}
+
+/* A heap that only one processor uses is kept by it: who looks takes it as others do. */
+TEST(who_waits_is_told_beside_timers_that_a_processor_keeps)
+{
+	weft_gomaxprocs(1);
+	sleep_often();
+	run_to_its_end(make_hours);
+	make_several(make_nil);
+	for (int i = 0; i < 3; i++) {
+		ask();
+		expect_leaked("nil receive");
+		sleep_often();
+	}
+}
+
 /* ---- channels ---- */
 
 static void
