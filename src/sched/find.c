@@ -197,27 +197,32 @@ steal(struct m *m, int64_t now)
 /*
  * p's last steal was a large one, and what was stolen has ended in less time than it takes to bring
  * it from one cache to another: leaves the rest to its own P for a moment. A timer of p ends that.
+ * Has it rested?
  */
-static void
+static bool
 rest_from_tiny(struct m *m, struct p *p)
 {
 	_Atomic uint32_t word = 0;
+	uint32_t stolen = p->stolen;
 	int64_t now, until;
 
-	if (wf_likely(p->stolen < TINY_BATCH))
-		return;
-	now = wf_os_now();
-	if (now - p->stolen_at > (int64_t)p->stolen * TINY_NS) {
-		p->tiny_rest = 0;
-	} else {
-		p->tiny_rest = p->tiny_rest == 0 ? TINY_REST_NS : 2 * TINY_REST_NS;
-		until = wf_min(now + p->tiny_rest, wf_load_relaxed(&p->timers.next));
-		WF_POINT("steal.rests");
-		wf_rest_begin(m);
-		(void)wf_os_futex_wait(&word, 0, until);
-		wf_rest_end(m);
-	}
+	if (wf_likely(stolen < TINY_BATCH))
+		return false;
 	p->stolen = 0;
+	if (wf_load_relaxed(&m->is_spinning))
+		return false;		/* others count on its looking: A3 */
+	now = wf_os_now();
+	if (now - p->stolen_at > (int64_t)stolen * TINY_NS) {
+		p->tiny_rest = 0;
+		return false;
+	}
+	p->tiny_rest = p->tiny_rest == 0 ? TINY_REST_NS : 2 * TINY_REST_NS;
+	until = wf_min(now + p->tiny_rest, wf_load_relaxed(&p->timers.next));
+	WF_POINT("steal.rests");
+	wf_rest_begin(m);
+	(void)wf_os_futex_wait(&word, 0, until);
+	wf_rest_end(m);
+	return true;
 }
 
 /* Did so many goroutines run from runnext, since a thread last looked in vain? */
@@ -405,7 +410,8 @@ wf_find_runnable(struct m *m)
 		}
 		if ((g = wf_pick_local(m)) != NULL || (g = ask_poller(m)) != NULL)
 			break;
-		rest_from_tiny(m, m->p);
+		if (rest_from_tiny(m, m->p))
+			continue;
 		if (wf_start_spinning(m, false)) {
 			if (now == 0)
 				now = wf_os_now();

@@ -317,11 +317,13 @@ wf_yield(void)
 		 * on.
 		 */
 		m->commit.kind = COMMIT_GLOBAL;
+		wf_pick_in_turn(m->p);						/* E3 */
 		wf_switch_to_g0(m, g);
 		return;
 	}
 	check_canary(g);
 	if (wf_pick_needs_room(m->p, g)) {
+		wf_pick_in_turn(m->p);						/* E3 */
 		wf_switch_to_g0(m, g);
 		return;
 	}

@@ -97,14 +97,6 @@ take_global_in_turn(struct p *p)
 	return wf_take_global(p, wf_min(n, GLOBAL_TICK));
 }
 
-/* All that are in p's ring now run before the newest come first again (E3). */
-static void
-begin_round(struct p *p)
-{
-	p->newest_first = false;
-	p->round_end = wf_load_relaxed(&p->runq.tail);
-}
-
 bool
 wf_pick_crowded(struct p *p)
 {
@@ -112,6 +104,7 @@ wf_pick_crowded(struct p *p)
 
 	if (!p->newest_first && (left == 0 || left > RUNQ_CAP)) {
 		p->newest_first = true;						/* E1 */
+		p->newest_slices = 0;
 		p->newest_until = wf_load_relaxed(&wf_sched.now_coarse) + SLICE_NS;
 	}
 	return runq_len_racy(&p->runq) >= RUNQ_CAP - 1;
@@ -125,12 +118,16 @@ take_newest(struct m *m, struct p *p)
 	struct g *g;
 
 	if (m->commit.kind == COMMIT_YIELD) {
-		begin_round(p);							/* E3 */
+		wf_pick_in_turn(p);							/* E3 */
 		return NULL;
 	}
 	if (wf_load_relaxed(&p->runq.runnext) != NULL)
 		return NULL;
 	if (now >= p->newest_until) {
+		if (++p->newest_slices == NEWEST_SLICES) {
+			wf_pick_in_turn(p);					/* E3 */
+			return NULL;
+		}
 		p->newest_until = now + SLICE_NS;
 		return runq_take_own(&p->runq);				/* E4 */
 	}
@@ -153,7 +150,7 @@ obey(struct p *p)
 	}
 	if (wanted & PREEMPT_NEXT) {
 		/* The slice of what runs from runnext is over: what is there waits its turn. */
-		begin_round(p);
+		wf_pick_in_turn(p);
 		if ((g = runq_take_next(&p->runq)) != NULL)
 			wf_runq_put(p, g, false);
 	}

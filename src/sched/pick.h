@@ -87,6 +87,15 @@ struct g *wf_pick_special(struct m *m);
  * from now on (E1). Returns whether the ring is full: who fills it must yield.
  */
 bool wf_pick_crowded(struct p *p);
+
+/* All that are in p's ring now run in their order before the newest come first again (E3). */
+static inline void
+wf_pick_in_turn(struct p *p)
+{
+	p->newest_first = false;
+	p->round_end = wf_load_relaxed(&p->runq.tail);
+}
+
 void wf_pick_shuffle(struct p *p);
 
 /* Is p one too many? Its holder gives it up when it next looks for work. */

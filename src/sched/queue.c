@@ -109,6 +109,8 @@ wf_inject(struct gqueue *q, enum wf_inject_where where)
 	}
 	if (n == 0)
 		return;
+	if (p != NULL && p->newest_first)
+		wf_pick_in_turn(p);						/* E3 */
 	wf_fence_seqcst();						/* A2 */
 	wf_wake_one();
 }

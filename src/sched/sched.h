@@ -41,6 +41,7 @@
 #define GOID_BATCH 16u
 #define GLOBAL_TICK 61u		/* as Go: prime, so that it does not beat with user patterns */
 #define SLICE_NS 10000000	/* as Go: 10 ms */
+#define NEWEST_SLICES 10u	/* so long the newest come first without a round (E3) */
 #define HOG_NICE 5		/* a third of the weight of a thread that holds a P */
 #define SIGSTACK_BYTES ((size_t)64 << 10)
 #ifndef SPIN_NAP_NS		/* else a model has set it: 0 = none */
@@ -112,6 +113,7 @@ struct p {
 	int64_t stolen_at;			/* o */
 	bool newest_first;			/* o  so many were started here: E1-E5 */
 	uint32_t round_end;			/* o  the first in the ring that came after (E3) */
+	uint32_t newest_slices;			/* o  such turns since E1 */
 	int64_t newest_until;			/* o  coarse time when the oldest has a turn (E4) */
 	uint64_t goid_next, goid_end;		/* o  ids this P may give out */
 	_Atomic int64_t n_created;		/* w  goroutines born here ... */

@@ -291,6 +291,8 @@ wf_timers_share(int64_t until, int64_t now)
 {
 	uint32_t n = wf_load_acquire(&wf_sched.n_p);
 
+	if (until <= now)
+		return until;	/* it is late already */
 	if (until - now >= TIMER_SLACK_NS)
 		return until;
 	for (uint32_t i = 0; i < n; i++) {

@@ -178,6 +178,69 @@ TEST(the_oldest_has_its_turn)
 	weft_waitgroup_wait(&all, WEFT_FOREVER);
 }
 
+/* With the monitor asleep, so that only this one tells that slices are over. */
+static int n_slices;
+
+static void
+go_on_for_slices(void *arg)
+{
+	static int n;
+
+	if (atomic_load(&ran) == (int)RUNQ_BATCH || n_slices == 50)
+		return;
+	EXPECT_EQ(weft_go(go_on_for_slices, arg), 0);
+	EXPECT_EQ(weft_go(nothing, NULL), 0);
+	if (++n % 1000 != 0)
+		return;
+	n_slices++;
+	wf_store_relaxed(&wf_sched.now_coarse, wf_load_relaxed(&wf_sched.now_coarse) + SLICE_NS);
+}
+
+/* E3: after ten turns of one, a round of all, although others are started without end. */
+TEST(all_have_their_turn_after_ten_slices)
+{
+	one_processor();
+	without_monitor();
+	start(RUNQ_BATCH);
+	for (int i = 0; i < MANY - (int)RUNQ_BATCH; i++)
+		EXPECT_EQ(weft_go(go_on_for_slices, NULL), 0);
+	weft_waitgroup_wait(&all, WEFT_FOREVER);
+	if (n_slices > 2 * (int)NEWEST_SLICES)
+		FAIL("after %d slices", n_slices);
+	hold_release("monitor.round");
+}
+
+static atomic_int most_turns;
+
+/* Until all have begun. */
+static void
+sleep_again_and_again(void *arg)
+{
+	int turns = 0;
+
+	(void)arg;
+	atomic_fetch_add(&ran, 1);
+	while (atomic_load(&ran) < MANY && ++turns < 10000)
+		EXPECT_EQ(weft_sleep(10000), 0);
+	if (turns > atomic_load(&most_turns))
+		atomic_store(&most_turns, turns);
+	weft_waitgroup_done(&all);
+}
+
+/* E3: whom timers wake comes behind all that wait. */
+TEST(who_sleeps_again_and_again_keeps_nobody_out)
+{
+	one_processor();
+	without_monitor();
+	weft_waitgroup_add(&all, MANY);
+	for (int i = 0; i < MANY; i++)
+		EXPECT_EQ(weft_go(sleep_again_and_again, NULL), 0);
+	weft_waitgroup_wait(&all, WEFT_FOREVER);
+	if (atomic_load(&most_turns) > 100)
+		FAIL("some ran %d times before others had begun", atomic_load(&most_turns));
+	hold_release("monitor.round");
+}
+
 /* ---- A tree ---- */
 
 static atomic_int most;
