@@ -33,6 +33,7 @@ static struct {
 	unsigned n_free, n_in_use;
 	struct thread_stack *left, **left_last;	/* somebody may be; in a ring of turns */
 	enum { UNKNOWN, CHEAP, BY_MPROTECT } guards;
+	bool is_blind;		/* the kernel refuses to say which threads there are */
 } stacks = {.left_last = &stacks.left};
 
 static void
@@ -89,10 +90,15 @@ sweep(void)
 
 	for (unsigned i = 0; i < LOOKS && (s = take_left()) != NULL; i++) {
 		/* Another thread of ours may have its number by now. Then we look again. */
-		if (wf_os_thread_kill(s->tid, 0) == -ESRCH)
+		int r = wf_os_thread_kill(s->tid, 0);
+
+		if (r == -ESRCH) {
 			put_free(s);
-		else
-			put_left(s);
+			continue;
+		}
+		put_left(s);
+		if (r != 0)
+			stacks.is_blind = true;
 	}
 	while (stacks.n_free > KEEP) {
 		size_t page = wf_os_page_size();
@@ -151,21 +157,29 @@ is_watched(void)
 	return wf_on_valgrind() || wf_race_is_watched();
 }
 
+static struct thread_stack *
+of_the_c_library(size_t bytes)
+{
+	struct thread_stack *s = malloc(sizeof(*s));
+
+	if (s != NULL)
+		*s = (struct thread_stack){.bytes = bytes};
+	return s;
+}
+
 struct thread_stack *
 wf_thread_stack_take(size_t bytes)
 {
 	size_t page = wf_os_page_size();
 	struct thread_stack *s;
 
-	if (is_watched()) {
-		s = malloc(sizeof(*s));
-		if (s != NULL)
-			*s = (struct thread_stack){.bytes = bytes};
-		return s;
-	}
 	bytes = (bytes + page - 1) & ~(page - 1);
 	pthread_mutex_lock(&lock);
 	sweep();
+	if (is_watched() || stacks.is_blind) {
+		pthread_mutex_unlock(&lock);
+		return of_the_c_library(bytes);
+	}
 	s = take_free(bytes);
 	if (s == NULL) {
 		unsigned n = 1 + stacks.n_in_use / BATCH_SHARE;

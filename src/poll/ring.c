@@ -28,7 +28,7 @@
 
 #define RETRY_NS 1000000	/* what could not be handed over is tried again after so long */
 #define AHEAD 6			/* completions whose requests are asked for before their turn */
-#define BATCH 64		/* completions taken under the lock at a time: 1 KB of stack */
+#define BATCH 16		/* completions taken under the lock at a time; for 2 KB of stack */
 
 enum ring_state {
 	RING_UNKNOWN,

@@ -95,7 +95,7 @@ count_for_one(struct waitgroup *wg, struct waiter *w, int delta, struct g **ret_
 static WF_ALWAYS_INLINE bool
 waitgroup_count_kept(struct m *m, struct waitgroup *wg, int delta, struct g **ret_wake)
 {
-	_Atomic(struct wf_lock *) *at = wf_kept_mark(&wg->lock, 0, number_of(m));	/* Z1, Z2 */
+	_Atomic(struct wf_lock *) *at = wf_kept_try_by(&wg->lock, 0, number_of(m));	/* Z1, Z2 */
 	bool is_counted = true;
 	uintptr_t head;
 

@@ -2,6 +2,7 @@
  * Stacks of kernel threads (src/os/thread_stack.c) and their signal stacks: below each is a guard,
  * no two threads are on one, and what many threads left behind is given back.
  */
+#include "base/race.h"
 #include "os/os.h"
 
 #include "base/atomic.h"
@@ -122,6 +123,8 @@ unmapped(void)
 /* Threads that end look after those that ended before them. */
 TEST(stacks_of_many_that_ended_are_given_back)
 {
+	if (wf_race_is_watched())
+		SKIP("beside ThreadSanitizer the C library makes the stacks");
 	for (int i = 0; i < MANY; i++)
 		start(note_stack, (void *)(uintptr_t)i);
 	await_at_least(&begun, MANY);
