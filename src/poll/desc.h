@@ -20,7 +20,7 @@ enum pd_use {
 	PD_OTHER,	/* any number: poll, pread, pwrite */
 };
 
-/* How a descriptor is asked without waiting; io/rw.c finds out and io/rw.c uses it. */
+/* How a descriptor is asked without waiting; io/how.c finds out, and io/run.c uses it. */
 enum pd_how {
 	PD_HOW_UNKNOWN,
 	PD_HOW_SOCKET,	/* MSG_DONTWAIT */
