@@ -308,6 +308,14 @@ TEST(a_number_reopened_behind_our_back_still_wakes_its_reader)
 	}
 }
 
+static bool
+is_on_uring(void)
+{
+	const char *poller = getenv("WEFT_POLLER");
+
+	return poller != NULL && strcmp(poller, "uring") == 0;
+}
+
 /*
  * The same while somebody waits, and the next owner of the number is a socket of weft's own: it
  * knows at once that the old one is gone, and the reader must not get what is the new one's.
@@ -333,7 +341,9 @@ TEST(a_reader_left_behind_does_not_read_the_next_sockets_data)
 	EXPECT_EQ(weft_write(served, "x", 1, soon()), 1);
 	EXPECT_EQ(weft_read(client, &x, 1, soon()), 1);
 	EXPECT_EQ(weft_waitgroup_wait(&wg, soon()), 0);
-	EXPECT_EQ(c.r, -EBADF);
+	/* -ENOTCONN: over io_uring, between socket(2) and H6 (src/poll/README.md). */
+	if (c.r != -EBADF && !(is_on_uring() && c.r == -ENOTCONN))
+		FAIL("%zd", c.r);
 	EXPECT_EQ(weft_close(client), 0);
 	EXPECT_EQ(weft_close(served), 0);
 	EXPECT_EQ(weft_close(listener), 0);
