@@ -441,7 +441,7 @@ def waited_channel(layout, goroutine):
             continue
         for queue in ("chan.recvq", "chan.sendq"):
             try:
-                if layout.get(word, queue) in heads:
+                if layout.get(word, queue) in heads and is_channel(layout, word):
                     found.add(word)
             except gdb.MemoryError:
                 break
@@ -471,6 +471,13 @@ def waiters(layout, channel, queue):
         numbers.append(layout.get(layout.get(at, "waiter.g"), "g.id"))
         at = layout.get(at, "waiter.next")
     return numbers
+
+
+def is_channel(layout, at):
+    """What only looks like one, among what frames have left, leads to where nothing is."""
+    for queue in ("chan.recvq", "chan.sendq"):
+        waiters(layout, at, queue)      # or MemoryError
+    return layout.get(at, "chan.len") <= layout.get(at, "chan.cap")
 
 
 def channel_text(layout, at):
