@@ -84,17 +84,10 @@ is_plain(const char *s)
 static void
 print_word(struct wf_out *o, const char *s)
 {
-	if (is_plain(s)) {
+	if (is_plain(s))
 		wf_out_str(o, s);
-		return;
-	}
-	wf_out_str(o, "\"");
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			wf_out_str(o, "\\");
-		wf_out_mem(o, s, 1);
-	}
-	wf_out_str(o, "\"");
+	else
+		wf_out_quoted(o, s);
 }
 
 void

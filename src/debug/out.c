@@ -87,6 +87,18 @@ wf_out_str(struct wf_out *o, const char *s)
 }
 
 void
+wf_out_quoted(struct wf_out *o, const char *s)
+{
+	wf_out_str(o, "\"");
+	for (; *s != '\0'; s++) {
+		if (*s == '"' || *s == '\\')
+			wf_out_str(o, "\\");
+		wf_out_mem(o, s, 1);
+	}
+	wf_out_str(o, "\"");
+}
+
+void
 wf_out_u64(struct wf_out *o, uint64_t v)
 {
 	char digits[20];

@@ -23,6 +23,8 @@ void wf_out_flush(struct wf_out *o);
 
 void wf_out_mem(struct wf_out *o, const char *s, size_t n);
 void wf_out_str(struct wf_out *o, const char *s);
+/* As Go quotes labels, which are text: nothing in them but quotes and backslashes is special. */
+void wf_out_quoted(struct wf_out *o, const char *s);
 void wf_out_u64(struct wf_out *o, uint64_t v);
 void wf_out_i64(struct wf_out *o, int64_t v);
 /* 0x... */

@@ -12,26 +12,13 @@
 #include <errno.h>
 #include <string.h>
 
-/* As Go quotes. Labels are text: nothing in them but these two is special. */
-static void
-print_quoted(struct wf_out *o, const char *s)
-{
-	wf_out_str(o, "\"");
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			wf_out_str(o, "\\");
-		wf_out_mem(o, s, 1);
-	}
-	wf_out_str(o, "\"");
-}
-
 static void
 print_label(struct wf_out *o, bool is_first, const char *key, const char *value)
 {
 	wf_out_str(o, is_first ? "# labels: {" : ", ");
-	print_quoted(o, key);
+	wf_out_quoted(o, key);
 	wf_out_str(o, ":");
-	print_quoted(o, value);
+	wf_out_quoted(o, value);
 }
 
 /* Its name is the label "goroutine", as in the other form. */
